@@ -1,0 +1,70 @@
+// shape.h: the extent of a tensor along up to four axes. Images are NHWC, convolution weights OHWI.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <array>
+#include <initializer_list>
+#include <string>
+
+#include "framework/core/check.h"
+#include "framework/core/real.h"
+
+namespace espalier {
+
+class Shape {
+ public:
+  static constexpr int max_rank = 4;
+  Shape() = default;
+  Shape(std::initializer_list<Index> extents) {
+    require(extents.size() <= max_rank, "[shape] has {} axes; at most {} are supported", extents.size(), max_rank);
+    for (Index e : extents) {
+      require(e >= 0, "[shape] axis {} has the negative extent {}", rank_, e);
+      extents_[static_cast<std::size_t>(rank_++)] = e;
+    }
+  }
+  int rank() const { return rank_; }
+  /// Extent of `axis`; negative axes count from the end, as in Python.
+  Index operator[](int axis) const { return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)]; }
+  Index size() const {
+    Index product = 1;
+    for (int a = 0; a < rank_; ++a) product *= (*this)[a];
+    return product;
+  }
+  /// The same shape with another extent on axis 0, the axis of examples.
+  Shape with_examples(Index n) const {
+    Shape s = *this;
+    s.extents_[0] = n;
+    return s;
+  }
+  /// Number of values of one example: the product over all axes but the first.
+  Index example_size() const {
+    Index product = 1;
+    for (int a = 1; a < rank_; ++a) product *= (*this)[a];
+    return product;
+  }
+  bool operator==(const Shape& other) const {
+    if (rank_ != other.rank_) return false;
+    for (int a = 0; a < rank_; ++a)
+      if ((*this)[a] != other[a]) return false;
+    return true;
+  }
+  std::string str() const {
+    std::string s = "{";
+    for (int a = 0; a < rank_; ++a) s += (a ? "," : "") + std::to_string((*this)[a]);
+    return s + "}";
+  }
+
+ private:
+  std::array<Index, max_rank> extents_{};
+  int rank_ = 0;
+};
+
+}  // namespace espalier
+
+template <>
+struct fmt::formatter<espalier::Shape> : fmt::formatter<std::string> {
+  auto format(const espalier::Shape& s, fmt::format_context& ctx) const {
+    return fmt::formatter<std::string>::format(s.str(), ctx);
+  }
+};

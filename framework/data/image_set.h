@@ -1,0 +1,42 @@
+// image_set.h: a data set in memory: bytes 0..255, HWC (pixels interleaved, rows from the top), one label each.
+// CIFAR-10 is 184 MB this way; nothing in this field is too large for it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/config/fields.h"
+#include "framework/core/real.h"
+
+namespace espalier {
+
+struct ImageSet {
+  int height = 0, width = 0, channels = 0;
+  std::vector<std::uint8_t> pixels;  ///< [count, height, width, channels]
+  std::vector<std::int32_t> labels;  ///< [count], 0 .. classes-1
+  Index size() const { return static_cast<Index>(labels.size()); }
+  Index image_bytes() const { return Index{height} * width * channels; }
+  std::span<const std::uint8_t> image(Index i) const {
+    return {pixels.data() + i * image_bytes(), static_cast<std::size_t>(image_bytes())};
+  }
+};
+
+struct DataSource {
+  ImageSet train, test;
+  std::vector<std::string> class_names;
+  std::string hash;  ///< SHA-256, hexadecimal, over the decoded pixels and labels of train, then test
+  int classes() const { return static_cast<int>(class_names.size()); }
+};
+
+/// Settings of one kind of data set; `open` reads it or throws Error(data). Registered under its config name with
+/// `const bool known = Registry<DataSettings>::add<MySettings>("my_type", "one line of help");`
+struct DataSettings {
+  virtual ~DataSettings() = default;
+  virtual void fields(Fields& f) = 0;
+  virtual DataSource open() const = 0;
+};
+
+}  // namespace espalier

@@ -1,0 +1,34 @@
+// pool2d.h: maximum and average over windows of NHWC images, no padding, output extent rounded down (as the
+// networks of this field use it: kernel 3, stride 2).
+#pragma once
+
+#include <cstdint>
+
+#include "framework/core/real.h"
+#include "framework/core/shape.h"
+
+namespace espalier {
+
+struct PoolGeometry {
+  Index in_h, in_w, channels, out_h, out_w, kernel, stride;
+  Shape input(Index n) const { return {n, in_h, in_w, channels}; }
+  Shape output(Index n) const { return {n, out_h, out_w, channels}; }
+};
+
+namespace kernels {
+
+/// y = max over the window; `relu` takes the maximum with 0 as well. which[n,p,r,c] receives the tap
+/// (row * kernel + column, the first of equals) that won. `which` holds small integers stored as Real, so that it
+/// can be a tensor with examples on axis 0.
+void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which);
+/// dx = dy at the winners, 0 elsewhere (windows may overlap: contributions add up). Overwrites dx.
+void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* which, Real* dx);
+/// The adjoint of max_pool_grad: y[n,p,r,c] = x at the winner. Second-order rules need it.
+void max_pool_gather(const PoolGeometry& g, Index n, const Real* x, const Real* which, Real* y);
+/// y = mean over the window.
+void average_pool(const PoolGeometry& g, Index n, const Real* x, Real* y);
+/// dx = transpose of average_pool applied to dy. Overwrites dx.
+void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx);
+
+}  // namespace kernels
+}  // namespace espalier
