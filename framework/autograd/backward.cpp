@@ -1,0 +1,106 @@
+#include "framework/autograd/backward.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "framework/autograd/arithmetic.h"
+
+namespace espalier {
+namespace {
+
+std::uint64_t new_visit() {
+  static std::atomic<std::uint64_t> visits{0};
+  return ++visits;
+}
+
+/// Fills `order` with the nodes that y depends on and that need gradients, outputs before inputs.
+void collect(const Var& y, std::vector<Var>& order) {
+  order.clear();
+  if (!y.requires_grad()) return;
+  const std::uint64_t visit = new_visit();
+  order.push_back(y);
+  y.node()->visit = visit;
+  for (std::size_t next = 0; next < order.size(); ++next) {
+    Node& node = *order[next].node();  // the node itself stays put when `order` grows
+    node.gradient = Var();
+    for (int i = 0; i < node.inputs.count(); ++i) {
+      const Var& input = node.inputs[i];
+      if (!input.requires_grad() || input.node()->visit == visit) continue;
+      input.node()->visit = visit;
+      order.push_back(input);
+    }
+  }
+  std::sort(order.begin(), order.end(), [](const Var& a, const Var& b) { return a.node()->order > b.node()->order; });
+}
+
+void accumulate(Node& node, Var gradient) {
+  require(gradient.shape() == node.value.shape(), "[{}] its gradient has shape {}, its value {}", node.op,
+          gradient.shape(), node.value.shape());
+  node.gradient = node.gradient.empty() ? std::move(gradient) : add(node.gradient, gradient);
+}
+
+}  // namespace
+
+std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions options, const Var& seed) {
+  std::vector<Var> order;
+  collect(y, order);
+  const Recording record(options.create_graph);
+  if (y.requires_grad()) accumulate(*y.node(), seed.empty() ? Var(Tensor::full(y.shape(), 1)) : seed);
+  for (const Var& v : order) {
+    Node& node = *v.node();
+    if (node.gradient.empty()) continue;
+    for (int i = 0; i < node.inputs.count(); ++i)
+      if (node.inputs[i].requires_grad())
+        accumulate(*node.inputs[i].node(), node.rule(i, node.inputs, v, node.gradient));
+  }
+  std::vector<Var> result;
+  for (const Var& v : wrt) {
+    const bool reached = v.requires_grad() && !v.node()->gradient.empty() &&
+                         std::any_of(order.begin(), order.end(), [&](const Var& o) { return o.node() == v.node(); });
+    result.push_back(reached ? v.node()->gradient : Var(Tensor::zeros(v.shape())));
+  }
+  for (const Var& v : order) v.node()->gradient = Var();
+  return result;
+}
+
+Tensor Partial::operator()(Range range) const {
+  const bool whole = range == Range{0, examples()};
+  if (!whole && node_.examples == Examples::coupled)
+    fail(ExitCode::internal, "[{}] couples the examples of a batch, so single examples have no gradient: run it in "
+         "evaluation mode", node_.op);
+  const Recording off(false);
+  if (whole) return node_.rule(argument_, node_.inputs, Var(node_.value), dy_).value();
+  Inputs in = node_.inputs;
+  for (int i = 0; i < in.count(); ++i) {
+    if (in[i].node()->parameter >= 0) continue;
+    require(in[i].shape()[0] == examples(), "[{}] input {} of shape {} has no axis of {} examples", node_.op, i,
+            in[i].shape(), examples());
+    in[i] = Var(in[i].value().slice(range));
+  }
+  return node_.rule(argument_, in, Var(node_.value.slice(range)), Var(dy_.value().slice(range))).value();
+}
+
+void backward(const Var& y, const Tensor& seed, GradientSink& sink) {
+  thread_local std::vector<Var> order;
+  collect(y, order);
+  const Recording off(false);
+  if (y.requires_grad()) accumulate(*y.node(), Var(seed));
+  for (Var& v : order) {
+    Node& node = *v.node();
+    const Var dy = std::exchange(node.gradient, Var());
+    if (!dy.empty() && node.inputs.count() > 0) {
+      for (int i = 0; i < node.inputs.count(); ++i) {
+        if (!node.inputs[i].requires_grad()) continue;
+        Node& input = *node.inputs[i].node();
+        if (input.parameter >= 0)
+          sink.accept(input.parameter, Partial(node, i, dy));
+        else
+          accumulate(input, node.rule(i, node.inputs, v, dy));
+      }
+    }
+    node.inputs.clear();  // what only this node needed is free for the next rule
+    v = Var();
+  }
+}
+
+}  // namespace espalier

@@ -1,0 +1,147 @@
+// var.h: a value that remembers how it was made. The graph is built eagerly: every op computes its output at once
+// and records its inputs together with one gradient rule per input. Rules are written in ops themselves, so the
+// derivative of a derivative comes from the same rule, and nothing is derived by hand twice.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "framework/core/buffer_pool.h"
+#include "framework/core/check.h"
+#include "framework/core/tensor.h"
+
+namespace espalier {
+
+struct Node;
+using ParameterId = int;
+
+/// A shared handle to a node. Copying is cheap; a default Var is empty (no value).
+class Var {
+ public:
+  Var() = default;
+  /// A constant, or with `requires_grad` a leaf that grad() can be asked about.
+  explicit Var(Tensor value, bool requires_grad = false);
+  /// A leaf that stands for parameter `id` of a ParameterStore.
+  static Var parameter(Tensor value, ParameterId id);
+  explicit Var(std::shared_ptr<Node> node) : node_(std::move(node)) {}
+
+  bool empty() const { return node_ == nullptr; }
+  const Tensor& value() const;
+  const Shape& shape() const { return value().shape(); }
+  bool requires_grad() const;
+  Node* node() const { return node_.get(); }
+
+ private:
+  std::shared_ptr<Node> node_;
+};
+
+/// Does row n of the output depend on row n of the inputs only? Training-mode batch norm couples its examples, and
+/// per-example gradients have no meaning there.
+enum class Examples { independent, coupled };
+
+/// The inputs of one op as its rules see them.
+class Inputs {
+ public:
+  static constexpr int max_count = 4;
+  Inputs() = default;
+  Inputs(std::initializer_list<Var> vars) {
+    require(vars.size() <= max_count, "[record] an op has at most {} inputs", max_count);
+    for (const Var& v : vars) vars_[static_cast<std::size_t>(count_++)] = v;
+  }
+  const Var& operator[](int i) const { return vars_[static_cast<std::size_t>(i)]; }
+  Var& operator[](int i) { return vars_[static_cast<std::size_t>(i)]; }
+  int count() const { return count_; }
+  void clear() {
+    for (Var& v : vars_) v = Var();
+    count_ = 0;
+  }
+
+ private:
+  std::array<Var, max_count> vars_;
+  int count_ = 0;
+};
+
+struct Node {
+  virtual ~Node() = default;
+  /// dy is the gradient of the scalar with respect to this node's value; returns the one with respect to
+  /// inputs[argument], built from ops. Not called for inputs without requires_grad.
+  virtual Var rule(int argument, const Inputs& in, const Var& out, const Var& dy) const {
+    (void)argument, (void)in, (void)out, (void)dy;
+    fail(ExitCode::internal, "[{}] a leaf has no gradient rule", op);
+  }
+  const char* op = "leaf";
+  Tensor value;
+  Inputs inputs;
+  bool requires_grad = false;
+  Examples examples = Examples::independent;
+  ParameterId parameter = -1;
+  std::uint64_t order = 0;  // creation number: inputs always have smaller ones than outputs
+
+  // Scratch of the reverse pass (autograd/backward.cpp).
+  Var gradient;
+  std::uint64_t visit = 0;
+};
+
+/// Whether ops record themselves on this thread. Off inside first-order reverse passes and evaluation.
+bool recording();
+class Recording {
+ public:
+  explicit Recording(bool on);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Stands in for the rule of an input that is never differentiated (dropout masks, pooling winners).
+struct NoGradient {
+  Var operator()(const Inputs&, const Var&, const Var&) const {
+    fail(ExitCode::internal, "[autograd] asked for the gradient of a non-differentiable input");
+  }
+};
+
+namespace detail {
+
+template <class... Rules>
+struct OpNode final : Node {
+  explicit OpNode(Rules... r) : rules(std::move(r)...) {}
+  Var rule(int argument, const Inputs& in, const Var& out, const Var& dy) const override {
+    return call(argument, in, out, dy, std::index_sequence_for<Rules...>());
+  }
+  template <std::size_t... I>
+  Var call(int argument, const Inputs& in, const Var& out, const Var& dy, std::index_sequence<I...>) const {
+    Var result;
+    (void)((static_cast<int>(I) == argument && (result = std::get<I>(rules)(in, out, dy), true)) || ...);
+    return result;
+  }
+  std::tuple<Rules...> rules;
+};
+void finish(Node& node, const char* op, const Inputs& in, Tensor out, Examples examples);
+bool any_requires_grad(const Inputs& in);
+
+}  // namespace detail
+
+/// Makes the Var for `out = op(in...)`. One rule per input: Var rule(const Inputs& in, const Var& out, const Var& dy).
+/// Rules must read batched data only through in, out and dy (never captured): the same rule is also run on slices of
+/// the batch to give per-example gradients.
+template <class... Rules>
+Var record(const char* op, const Inputs& in, Tensor out, Examples examples, Rules... rules) {
+  if (!recording() || !detail::any_requires_grad(in)) return Var(std::move(out));
+  require(in.count() == sizeof...(Rules), "[{}] {} inputs but {} rules", op, in.count(), sizeof...(Rules));
+  auto node = std::allocate_shared<detail::OpNode<Rules...>>(PoolAllocator<Node>(), std::move(rules)...);
+  detail::finish(*node, op, in, std::move(out), examples);
+  return Var(std::move(node));
+}
+template <class Rule, class... Rules>
+  requires(!std::is_same_v<Rule, Examples>)
+Var record(const char* op, const Inputs& in, Tensor out, Rule rule, Rules... rules) {
+  return record(op, in, std::move(out), Examples::independent, std::move(rule), std::move(rules)...);
+}
+
+}  // namespace espalier
