@@ -77,7 +77,8 @@ Var sum_to_channels(const Var& x) {
 }
 
 Var spread_channels(const Var& x, const Shape& shape) {
-  require(x.shape() == Shape{channels(shape)}, "[spread_channels] {} can't be spread to {}", x.shape(), shape);
+  require(x.shape() == Shape{channels(shape)}, "[spread_channels] {} can't be spread to {}", x.shape(),
+          shape);
   Tensor y = Tensor::uninitialized(shape);
   kernels::spread_channels(rows(shape), channels(shape), x.value().data(), y.data());
   return record("spread_channels", {x}, std::move(y),

@@ -30,7 +30,8 @@ void collect(const Var& y, std::vector<Var>& order) {
       order.push_back(input);
     }
   }
-  std::sort(order.begin(), order.end(), [](const Var& a, const Var& b) { return a.node()->order > b.node()->order; });
+  std::sort(order.begin(), order.end(),
+            [](const Var& a, const Var& b) { return a.node()->order > b.node()->order; });
 }
 
 void accumulate(Node& node, Var gradient) {
@@ -55,8 +56,9 @@ std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions option
   }
   std::vector<Var> result;
   for (const Var& v : wrt) {
-    const bool reached = v.requires_grad() && !v.node()->gradient.empty() &&
-                         std::any_of(order.begin(), order.end(), [&](const Var& o) { return o.node() == v.node(); });
+    const bool reached =
+        v.requires_grad() && !v.node()->gradient.empty() &&
+        std::any_of(order.begin(), order.end(), [&](const Var& o) { return o.node() == v.node(); });
     result.push_back(reached ? v.node()->gradient : Var(Tensor::zeros(v.shape())));
   }
   for (const Var& v : order) v.node()->gradient = Var();
@@ -66,15 +68,17 @@ std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions option
 Tensor Partial::operator()(Range range) const {
   const bool whole = range == Range{0, examples()};
   if (!whole && node_.examples == Examples::coupled)
-    fail(ExitCode::internal, "[{}] couples the examples of a batch, so single examples have no gradient: run it in "
-         "evaluation mode", node_.op);
+    fail(ExitCode::internal,
+         "[{}] couples the examples of a batch, so single examples have no gradient: run it in "
+         "evaluation mode",
+         node_.op);
   const Recording off(false);
   if (whole) return node_.rule(argument_, node_.inputs, Var(node_.value), dy_).value();
   Inputs in = node_.inputs;
   for (int i = 0; i < in.count(); ++i) {
     if (in[i].node()->parameter >= 0) continue;
-    require(in[i].shape()[0] == examples(), "[{}] input {} of shape {} has no axis of {} examples", node_.op, i,
-            in[i].shape(), examples());
+    require(in[i].shape()[0] == examples(), "[{}] input {} of shape {} has no axis of {} examples", node_.op,
+            i, in[i].shape(), examples());
     in[i] = Var(in[i].value().slice(range));
   }
   return node_.rule(argument_, in, Var(node_.value.slice(range)), Var(dy_.value().slice(range))).value();

@@ -1,6 +1,7 @@
-// backward.h: the reverse pass, in two forms. grad() returns Vars and can itself be differentiated. backward() is the
-// one of training and of per-example gradients: it hands every weight gradient to a sink *as a function of the
-// examples*, so that their sum, the rows of single examples and the rows of mini-batches are one mechanism.
+// backward.h: the reverse pass, in two forms. grad() returns Vars and can itself be differentiated.
+// backward() is the one of training and of per-example gradients: it hands every weight gradient to a sink
+// *as a function of the examples*, so that their sum, the rows of single examples and the rows of
+// mini-batches are one mechanism.
 #pragma once
 
 #include <span>
@@ -14,8 +15,8 @@ struct GradOptions {
   bool create_graph = false;  ///< record the reverse pass, so that its result can be differentiated
 };
 
-/// Gradients of sum(seed * y) with respect to each of `wrt`; `seed` has y's shape, or is empty for all ones. A Var
-/// that y does not depend on gets zeros.
+/// Gradients of sum(seed * y) with respect to each of `wrt`; `seed` has y's shape, or is empty for all ones.
+/// A Var that y does not depend on gets zeros.
 std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions options = {}, const Var& seed = {});
 
 /// The gradient of one parameter at one node of the graph, for any range of the batch's examples.
@@ -39,8 +40,9 @@ struct GradientSink {
   virtual void accept(ParameterId parameter, const Partial& partial) = 0;
 };
 
-/// Reverse pass from y with `seed` of y's shape (for per-example losses y[n]: ones give the sum over examples, 1/n
-/// their mean). Consumes the graph: buffers are released as the pass goes, so y's graph can't be used again.
+/// Reverse pass from y with `seed` of y's shape (for per-example losses y[n]: ones give the sum over
+/// examples, 1/n their mean). Consumes the graph: buffers are released as the pass goes, so y's graph can't
+/// be used again.
 void backward(const Var& y, const Tensor& seed, GradientSink& sink);
 
 }  // namespace espalier

@@ -16,7 +16,9 @@ std::shared_ptr<Node> leaf(Tensor value) {
 
 }  // namespace
 
-Var::Var(Tensor value, bool requires_grad) : node_(leaf(std::move(value))) { node_->requires_grad = requires_grad; }
+Var::Var(Tensor value, bool requires_grad) : node_(leaf(std::move(value))) {
+  node_->requires_grad = requires_grad;
+}
 
 Var Var::parameter(Tensor value, ParameterId id) {
   Var v(std::move(value), true);

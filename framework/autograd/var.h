@@ -1,6 +1,6 @@
-// var.h: a value that remembers how it was made. The graph is built eagerly: every op computes its output at once
-// and records its inputs together with one gradient rule per input. Rules are written in ops themselves, so the
-// derivative of a derivative comes from the same rule, and nothing is derived by hand twice.
+// var.h: a value that remembers how it was made. The graph is built eagerly: every op computes its output at
+// once and records its inputs together with one gradient rule per input. Rules are written in ops themselves,
+// so the derivative of a derivative comes from the same rule, and nothing is derived by hand twice.
 #pragma once
 
 #include <array>
@@ -39,8 +39,8 @@ class Var {
   std::shared_ptr<Node> node_;
 };
 
-/// Does row n of the output depend on row n of the inputs only? Training-mode batch norm couples its examples, and
-/// per-example gradients have no meaning there.
+/// Does row n of the output depend on row n of the inputs only? Training-mode batch norm couples its
+/// examples, and per-example gradients have no meaning there.
 enum class Examples { independent, coupled };
 
 /// The inputs of one op as its rules see them.
@@ -127,9 +127,9 @@ bool any_requires_grad(const Inputs& in);
 
 }  // namespace detail
 
-/// Makes the Var for `out = op(in...)`. One rule per input: Var rule(const Inputs& in, const Var& out, const Var& dy).
-/// Rules must read batched data only through in, out and dy (never captured): the same rule is also run on slices of
-/// the batch to give per-example gradients.
+/// Makes the Var for `out = op(in...)`. One rule per input: Var rule(const Inputs& in, const Var& out, const
+/// Var& dy). Rules must read batched data only through in, out and dy (never captured): the same rule is also
+/// run on slices of the batch to give per-example gradients.
 template <class... Rules>
 Var record(const char* op, const Inputs& in, Tensor out, Examples examples, Rules... rules) {
   if (!recording() || !detail::any_requires_grad(in)) return Var(std::move(out));
@@ -139,8 +139,8 @@ Var record(const char* op, const Inputs& in, Tensor out, Examples examples, Rule
   return Var(std::move(node));
 }
 template <class Rule, class... Rules>
-  requires(!std::is_same_v<Rule, Examples>)
-Var record(const char* op, const Inputs& in, Tensor out, Rule rule, Rules... rules) {
+requires(!std::is_same_v<Rule, Examples>) Var
+    record(const char* op, const Inputs& in, Tensor out, Rule rule, Rules... rules) {
   return record(op, in, std::move(out), Examples::independent, std::move(rule), std::move(rules)...);
 }
 

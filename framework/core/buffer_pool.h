@@ -1,7 +1,7 @@
-// buffer_pool.h: memory that is recycled, never returned. A training step asks for the same sizes every time, so
-// after the first step nothing is allocated and no fresh page is touched (fresh pages cost more than arithmetic:
-// 2.2 GB/s against 11). Builds with ESPALIER_POISON fill recycled memory with NaN, so a kernel that leaves part of
-// its output unwritten is caught by the tests.
+// buffer_pool.h: memory that is recycled, never returned. A training step asks for the same sizes every time,
+// so after the first step nothing is allocated and no fresh page is touched (fresh pages cost more than
+// arithmetic: 2.2 GB/s against 11). Builds with ESPALIER_POISON fill recycled memory with NaN, so a kernel
+// that leaves part of its output unwritten is caught by the tests.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// parallel.cpp: a small pool of workers that take chunks from a shared counter. Workers spin briefly before they
-// sleep, since a training step issues hundreds of loops a few microseconds apart.
+// parallel.cpp: a small pool of workers that take chunks from a shared counter. Workers spin briefly before
+// they sleep, since a training step issues hundreds of loops a few microseconds apart.
 #include "framework/core/parallel.h"
 
 #include <algorithm>

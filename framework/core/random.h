@@ -1,6 +1,6 @@
-// random.h: random numbers that are a function of a key, not of history. A key is made of the run's seed and of
-// what the number is for (epoch, example, layer, ...), so any part of a run can be repeated on its own: resuming
-// needs no generator state, and the order in which threads draw does not matter.
+// random.h: random numbers that are a function of a key, not of history. A key is made of the run's seed and
+// of what the number is for (epoch, example, layer, ...), so any part of a run can be repeated on its own:
+// resuming needs no generator state, and the order in which threads draw does not matter.
 #pragma once
 
 #include <cmath>
@@ -15,7 +15,17 @@ namespace espalier {
 class Random {
  public:
   /// What a stream of numbers is for; keeps streams apart that share seed and indices.
-  enum class Use : std::uint64_t { init = 1, shuffle, augment, dropout, fisher, synthetic, recalibrate, labels, test };
+  enum class Use : std::uint64_t {
+    init = 1,
+    shuffle,
+    augment,
+    dropout,
+    fisher,
+    synthetic,
+    recalibrate,
+    labels,
+    test
+  };
 
   Random(std::uint64_t seed, Use use, std::initializer_list<std::uint64_t> key = {}) : state_(mix(seed)) {
     state_ = mix(state_ ^ static_cast<std::uint64_t>(use));

@@ -17,7 +17,8 @@ class Shape {
   static constexpr int max_rank = 4;
   Shape() = default;
   Shape(std::initializer_list<Index> extents) {
-    require(extents.size() <= max_rank, "[shape] has {} axes; at most {} are supported", extents.size(), max_rank);
+    require(extents.size() <= max_rank, "[shape] has {} axes; at most {} are supported", extents.size(),
+            max_rank);
     for (Index e : extents) {
       require(e >= 0, "[shape] axis {} has the negative extent {}", rank_, e);
       extents_[static_cast<std::size_t>(rank_++)] = e;
@@ -25,7 +26,9 @@ class Shape {
   }
   int rank() const { return rank_; }
   /// Extent of `axis`; negative axes count from the end, as in Python.
-  Index operator[](int axis) const { return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)]; }
+  Index operator[](int axis) const {
+    return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)];
+  }
   Index size() const {
     Index product = 1;
     for (int a = 0; a < rank_; ++a) product *= (*this)[a];

@@ -1,9 +1,10 @@
-// batch_norm.cpp: Ioffe & Szegedy 2015. In evaluation mode an affine map per channel; in training mode it couples the
-// examples of the batch.
+// batch_norm.cpp: Ioffe & Szegedy 2015. In evaluation mode an affine map per channel; in training mode it
+// couples the examples of the batch.
+#include "framework/kernels/batch_norm.h"
+
 #include <cmath>
 
 #include "framework/autograd/arithmetic.h"
-#include "framework/kernels/batch_norm.h"
 #include "framework/ops/fused_relu.h"
 #include "framework/ops/ops.h"
 
@@ -16,8 +17,8 @@ Index rows_of(const Shape& s) { return s.size() / s[-1]; }
 void check(const char* op, const Var& x, const Var& gamma, const Var& beta) {
   const Shape per_channel{channels_of(x.shape())};
   require(gamma.shape() == per_channel && beta.shape() == per_channel,
-          "[{}] input {} needs gamma and beta of shape {}, got {} and {}", op, x.shape(), per_channel, gamma.shape(),
-          beta.shape());
+          "[{}] input {} needs gamma and beta of shape {}, got {} and {}", op, x.shape(), per_channel,
+          gamma.shape(), beta.shape());
 }
 
 Tensor inverse_deviation(const Tensor& variance, double epsilon) {
@@ -28,15 +29,16 @@ Tensor inverse_deviation(const Tensor& variance, double epsilon) {
 }
 
 /// y = gamma (x - mean) inv + beta, optionally rectified.
-Tensor normalise(const Var& x, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& inv, bool relu) {
+Tensor normalise(const Var& x, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& inv,
+                 bool relu) {
   Tensor factor = Tensor::uninitialized(gamma.shape()), shift = Tensor::uninitialized(gamma.shape());
   for (Index c = 0; c < gamma.size(); ++c) {
     factor.data()[c] = gamma.data()[c] * inv.data()[c];
     shift.data()[c] = beta.data()[c] - mean.data()[c] * factor.data()[c];
   }
   Tensor y = Tensor::uninitialized(x.shape());
-  kernels::channel_affine(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), factor.data(), shift.data(),
-                          nullptr, relu, y.data());
+  kernels::channel_affine(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), factor.data(),
+                          shift.data(), nullptr, relu, y.data());
   return y;
 }
 
@@ -85,9 +87,9 @@ struct BatchNormTrain {
     }
     Tensor mean_dy, mean_dy_xhat, dx = Tensor::uninitialized(x.shape());
     mean_products(x, dy, mean_dy, mean_dy_xhat);
-    kernels::batch_norm_input_grad(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), dy.value().data(),
-                                   in[1].value().data(), mean.data(), inv.data(), mean_dy.data(), mean_dy_xhat.data(),
-                                   dx.data());
+    kernels::batch_norm_input_grad(rows_of(x.shape()), channels_of(x.shape()), x.value().data(),
+                                   dy.value().data(), in[1].value().data(), mean.data(), inv.data(),
+                                   mean_dy.data(), mean_dy_xhat.data(), dx.data());
     return Var(std::move(dx));
   }
   Var dgamma(const Inputs& in, const Var& dy) const {
@@ -103,15 +105,17 @@ struct BatchNormTrain {
 
 }  // namespace
 
-Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean, const Tensor& variance,
-                    double epsilon, bool with_relu) {
+Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean,
+                    const Tensor& variance, double epsilon, bool with_relu) {
   check("batch_norm_eval", x, gamma, beta);
   const Tensor inv = inverse_deviation(variance, epsilon);
   const Tensor mean_now = mean.clone();  // running statistics may be updated before the reverse pass
   Tensor y = normalise(x, gamma.value(), beta.value(), mean_now, inv, with_relu);
   const Var z = record(
       "batch_norm_eval", {x, gamma, beta}, std::move(y),
-      [inv](const Inputs& in, const Var&, const Var& dy) { return channel_affine(dy, multiply(in[1], Var(inv)), Var()); },
+      [inv](const Inputs& in, const Var&, const Var& dy) {
+        return channel_affine(dy, multiply(in[1], Var(inv)), Var());
+      },
       [inv, mean_now](const Inputs& in, const Var&, const Var& dy) {
         return sum_to_channels(multiply(dy, standardise(in[0], mean_now, inv)));
       },

@@ -1,5 +1,5 @@
-// conv2d.cpp: convolution and its two adjoints. It is bilinear in image and weight, so three ops close over each other:
-// the gradient rules of each are the other two, to any order.
+// conv2d.cpp: convolution and its two adjoints. It is bilinear in image and weight, so three ops close over
+// each other: the gradient rules of each are the other two, to any order.
 #include "framework/autograd/arithmetic.h"
 #include "framework/ops/fused_relu.h"
 #include "framework/ops/ops.h"
@@ -7,34 +7,50 @@
 namespace espalier {
 
 ConvGeometry conv_geometry(const char* name, const Shape& x, const Shape& w, const Conv2dSpec& s) {
-  require(x.rank() == 4 && w.rank() == 4, "[{}] needs images [n,h,w,c] and weights [o,h,w,i], got {} and {}", name, x, w);
+  require(x.rank() == 4 && w.rank() == 4, "[{}] needs images [n,h,w,c] and weights [o,h,w,i], got {} and {}",
+          name, x, w);
   require(s.stride > 0 && s.dilation > 0 && s.groups > 0 && s.pad >= 0,
-          "[{}] stride {}, dilation {}, groups {} must be positive and padding {} not negative", name, s.stride,
-          s.dilation, s.groups, s.pad);
+          "[{}] stride {}, dilation {}, groups {} must be positive and padding {} not negative", name,
+          s.stride, s.dilation, s.groups, s.pad);
   require(x[3] == w[3] * s.groups && w[0] % s.groups == 0,
-          "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) in {} groups expects {}, and outputs that divide evenly",
+          "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) in {} groups expects {}, and outputs that "
+          "divide evenly",
           name, x, x[3], w, s.groups, w[3] * s.groups);
   const auto extent = [&](Index in, Index kernel) {
     const Index span = in + 2 * s.pad - s.dilation * (kernel - 1) - 1;
-    require(span >= 0, "[{}] kernel {} (dilation {}) is larger than the padded input {}: input {}, padding {}", name,
+    require(span >= 0,
+            "[{}] kernel {} (dilation {}) is larger than the padded input {}: input {}, padding {}", name,
             kernel, s.dilation, in + 2 * s.pad, x, s.pad);
     return span / s.stride + 1;
   };
-  return {.in_h = x[1], .in_w = x[2], .in_c = x[3], .out_h = extent(x[1], w[1]), .out_w = extent(x[2], w[2]),
-          .out_c = w[0], .kernel_h = w[1], .kernel_w = w[2], .stride = s.stride, .pad = s.pad,
-          .dilation = s.dilation, .groups = s.groups};
+  return {.in_h = x[1],
+          .in_w = x[2],
+          .in_c = x[3],
+          .out_h = extent(x[1], w[1]),
+          .out_w = extent(x[2], w[2]),
+          .out_c = w[0],
+          .kernel_h = w[1],
+          .kernel_w = w[2],
+          .stride = s.stride,
+          .pad = s.pad,
+          .dilation = s.dilation,
+          .groups = s.groups};
 }
 
 Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec) {
   const ConvGeometry g = conv_geometry("conv2d", x.shape(), w.shape(), spec);
-  require(bias.empty() || bias.shape() == Shape{g.out_c}, "[conv2d] weight {} needs a bias of shape {{{}}}", w.shape(),
-          g.out_c);
+  require(bias.empty() || bias.shape() == Shape{g.out_c}, "[conv2d] weight {} needs a bias of shape {{{}}}",
+          w.shape(), g.out_c);
   const Index n = x.shape()[0];
   Tensor y = Tensor::uninitialized(g.output(n));
-  kernels::conv2d(g, n, x.value().data(), w.value().data(), bias.empty() ? nullptr : bias.value().data(), spec.relu,
-                  y.data());
-  const auto dx = [g](const Inputs& in, const Var&, const Var& dy) { return conv2d_input_grad(dy, in[1], g); };
-  const auto dw = [g](const Inputs& in, const Var&, const Var& dy) { return conv2d_weight_grad(in[0], dy, g); };
+  kernels::conv2d(g, n, x.value().data(), w.value().data(), bias.empty() ? nullptr : bias.value().data(),
+                  spec.relu, y.data());
+  const auto dx = [g](const Inputs& in, const Var&, const Var& dy) {
+    return conv2d_input_grad(dy, in[1], g);
+  };
+  const auto dw = [g](const Inputs& in, const Var&, const Var& dy) {
+    return conv2d_weight_grad(in[0], dy, g);
+  };
   const auto db = [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); };
   const Var z = bias.empty() ? record("conv2d", {x, w}, std::move(y), dx, dw)
                              : record("conv2d", {x, w, bias}, std::move(y), dx, dw, db);
@@ -47,8 +63,9 @@ Conv2dSpec spec_of(const ConvGeometry& g) { return {g.stride, g.pad, g.dilation,
 
 Var conv2d_input_grad(const Var& dy, const Var& w, const ConvGeometry& g) {
   const Index n = dy.shape()[0];
-  require(dy.shape() == g.output(n) && w.shape() == g.weight(), "[conv2d_input_grad] dy {} and weight {} should be {} and {}",
-          dy.shape(), w.shape(), g.output(n), g.weight());
+  require(dy.shape() == g.output(n) && w.shape() == g.weight(),
+          "[conv2d_input_grad] dy {} and weight {} should be {} and {}", dy.shape(), w.shape(), g.output(n),
+          g.weight());
   Tensor dx = Tensor::uninitialized(g.input(n));
   kernels::conv2d_input_grad(g, n, dy.value().data(), w.value().data(), dx.data());
   return record(
@@ -59,8 +76,9 @@ Var conv2d_input_grad(const Var& dy, const Var& w, const ConvGeometry& g) {
 
 Var conv2d_weight_grad(const Var& x, const Var& dy, const ConvGeometry& g) {
   const Index n = dy.shape()[0];
-  require(dy.shape() == g.output(n) && x.shape() == g.input(n), "[conv2d_weight_grad] x {} and dy {} should be {} and {}",
-          x.shape(), dy.shape(), g.input(n), g.output(n));
+  require(dy.shape() == g.output(n) && x.shape() == g.input(n),
+          "[conv2d_weight_grad] x {} and dy {} should be {} and {}", x.shape(), dy.shape(), g.input(n),
+          g.output(n));
   Tensor dw = Tensor::uninitialized(g.weight());
   kernels::conv2d_weight_grad(g, n, x.value().data(), dy.value().data(), dw.data());
   return record(

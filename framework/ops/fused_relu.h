@@ -5,8 +5,8 @@
 
 namespace espalier {
 
-/// `z` holds relu(op(...)) computed in one pass, but is recorded as op alone. Adds the ReLU node, sharing the buffer: the
-/// rule of ReLU needs only its output, and the rules of the op before it must not read theirs.
+/// `z` holds relu(op(...)) computed in one pass, but is recorded as op alone. Adds the ReLU node, sharing the
+/// buffer: the rule of ReLU needs only its output, and the rules of the op before it must not read theirs.
 inline Var already_rectified(const Var& z) {
   return record("relu", {z}, Tensor(z.value()),
                 [](const Inputs&, const Var& out, const Var& dy) { return keep_positive(dy, out); });

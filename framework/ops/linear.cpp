@@ -18,11 +18,11 @@ Var matmul(const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
   const Shape &sa = a.shape(), &sb = b.shape();
   require(sa.rank() == 2 && sb.rank() == 2, "[matmul] needs matrices, got {} and {}", sa, sb);
   const Index m = sa[transpose_a ? 1 : 0], k = sa[transpose_a ? 0 : 1], n = sb[transpose_b ? 0 : 1];
-  require(k == sb[transpose_b ? 1 : 0], "[matmul] inner extents differ: {}{} and {}{}", sa, transpose_a ? "'" : "", sb,
-          transpose_b ? "'" : "");
+  require(k == sb[transpose_b ? 1 : 0], "[matmul] inner extents differ: {}{} and {}{}", sa,
+          transpose_a ? "'" : "", sb, transpose_b ? "'" : "");
   Tensor y = Tensor::uninitialized({m, n});
-  kernels::gemm(flag(transpose_a), flag(transpose_b), m, n, k, 1, a.value().data(), sa[1], b.value().data(), sb[1], 0,
-                y.data(), n);
+  kernels::gemm(flag(transpose_a), flag(transpose_b), m, n, k, 1, a.value().data(), sa[1], b.value().data(),
+                sb[1], 0, y.data(), n);
   // y = op(a) op(b):  d op(a) = dy op(b)',  d op(b) = op(a)' dy, each transposed back where op transposes.
   return record(
       "matmul", {a, b}, std::move(y),

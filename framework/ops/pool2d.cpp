@@ -34,16 +34,16 @@ Var max_pool_gather(const Var& x, const Var& which, const PoolGeometry& g) {
   kernels::max_pool_gather(g, n, x.value().data(), which.value().data(), y.data());
   return record(
       "max_pool_gather", {x, which}, std::move(y),
-      [g](const Inputs& in, const Var&, const Var& d) { return max_pool_scatter(d, in[1], g); }, NoGradient());
+      [g](const Inputs& in, const Var&, const Var& d) { return max_pool_scatter(d, in[1], g); },
+      NoGradient());
 }
 
 Var average_pool_spread(const Var& dy, const PoolGeometry& g) {
   const Index n = dy.shape()[0];
   Tensor dx = Tensor::uninitialized(g.input(n));
   kernels::average_pool_grad(g, n, dy.value().data(), dx.data());
-  return record("average_pool_spread", {dy}, std::move(dx), [g](const Inputs&, const Var&, const Var& d) {
-    return average_pool(d, g.kernel, g.stride);
-  });
+  return record("average_pool_spread", {dy}, std::move(dx),
+                [g](const Inputs&, const Var&, const Var& d) { return average_pool(d, g.kernel, g.stride); });
 }
 
 // [n, h*w, c] mean over the middle axis, and its adjoint.
@@ -93,7 +93,8 @@ Var max_pool(const Var& x, Index kernel, Index stride, bool with_relu) {
   kernels::max_pool(g, n, x.value().data(), with_relu, y.data(), which.data());
   const Var z = record(
       "max_pool", {x, Var(std::move(which))}, std::move(y),
-      [g](const Inputs& in, const Var&, const Var& dy) { return max_pool_scatter(dy, in[1], g); }, NoGradient());
+      [g](const Inputs& in, const Var&, const Var& dy) { return max_pool_scatter(dy, in[1], g); },
+      NoGradient());
   return with_relu ? already_rectified(z) : z;
 }
 

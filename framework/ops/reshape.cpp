@@ -24,14 +24,16 @@ Tensor transpose_examples(const Tensor& in, Index rows, Index cols, const Shape&
 Var flatten(const Var& x) {
   const Shape image = x.shape();
   require(image.rank() == 4, "[flatten] needs images [n,h,w,c], got {}", image);
-  return record("flatten", {x},
-                transpose_examples(x.value(), image[1] * image[2], image[3], {image[0], image.example_size()}),
-                [image](const Inputs&, const Var&, const Var& dy) { return unflatten(dy, image); });
+  return record(
+      "flatten", {x},
+      transpose_examples(x.value(), image[1] * image[2], image[3], {image[0], image.example_size()}),
+      [image](const Inputs&, const Var&, const Var& dy) { return unflatten(dy, image); });
 }
 
 Var unflatten(const Var& x, const Shape& image) {
   const Shape shape = image.with_examples(x.shape()[0]);
-  require(x.shape().rank() == 2 && x.shape().size() == shape.size(), "[unflatten] {} is no image {}", x.shape(), shape);
+  require(x.shape().rank() == 2 && x.shape().size() == shape.size(), "[unflatten] {} is no image {}",
+          x.shape(), shape);
   return record("unflatten", {x}, transpose_examples(x.value(), shape[3], shape[1] * shape[2], shape),
                 [](const Inputs&, const Var&, const Var& dy) { return flatten(dy); });
 }

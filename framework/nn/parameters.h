@@ -1,0 +1,82 @@
+// parameters.h: all weights of a network in one flat array, in the order of declaration. Optimizer, mask,
+// Fisher block and checkpoint are slices of it. Statistics (running mean and variance) live beside it and are
+// not trained.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framework/autograd/var.h"
+#include "framework/core/random.h"
+
+namespace espalier {
+
+/// What a parameter is to its layer. Only weights can be pruned.
+enum class Role { weight, bias, norm_scale, norm_shift };
+
+struct ParameterInfo {
+  std::string name;  ///< as in PyTorch, e.g. "layer1.0.conv1.weight"
+  Shape shape;       ///< in memory: OHWI for convolutions, [out, in] for linear layers
+  Role role;
+  Range range;  ///< where its values lie in the flat arrays
+};
+struct StatisticInfo {
+  std::string name;
+  Range range;
+};
+using StatisticId = int;
+using Initializer = std::function<void(std::span<Real>, Random&)>;
+
+class ParameterStore {
+ public:
+  ParameterStore() = default;
+  ParameterStore(const ParameterStore&) = delete;
+  ParameterStore& operator=(const ParameterStore&) = delete;
+
+  ParameterId declare(std::string name, const Shape& shape, Role role, Initializer init);
+  StatisticId declare_statistic(std::string name, Index size, Real initial);
+  /// Makes the arrays and draws initial values, each parameter from its own stream (seed, index). Call once.
+  void allocate(std::uint64_t seed);
+
+  const std::vector<ParameterInfo>& infos() const { return infos_; }
+  const std::vector<StatisticInfo>& statistic_infos() const { return statistic_infos_; }
+  Index size() const { return size_; }
+  std::span<Real> values() { return {values_.get(), static_cast<std::size_t>(size_)}; }
+  std::span<const Real> values() const { return {values_.get(), static_cast<std::size_t>(size_)}; }
+  std::span<Real> gradients() { return {gradients_.get(), static_cast<std::size_t>(size_)}; }
+  /// 1 = kept, 0 = pruned. A weight with mask 0 must be 0: apply_mask() after any write to values().
+  std::span<Real> mask() { return {mask_.get(), static_cast<std::size_t>(size_)}; }
+  std::span<const Real> mask() const { return {mask_.get(), static_cast<std::size_t>(size_)}; }
+  std::span<Real> statistics() { return {statistics_.get(), static_cast<std::size_t>(statistics_size_)}; }
+  std::span<const Real> statistics() const {
+    return {statistics_.get(), static_cast<std::size_t>(statistics_size_)};
+  }
+
+  /// The parameter as a leaf of the graph; its tensor is a view of values().
+  const Var& var(ParameterId id) const { return vars_[static_cast<std::size_t>(id)]; }
+  /// View of one statistic.
+  Tensor statistic(StatisticId id) const;
+  void apply_mask();
+
+ private:
+  std::vector<ParameterInfo> infos_;
+  std::vector<StatisticInfo> statistic_infos_;
+  std::vector<Initializer> initializers_;
+  std::vector<Real> statistic_initial_;
+  std::vector<Var> vars_;
+  Index size_ = 0, statistics_size_ = 0;
+  std::shared_ptr<Real> values_, gradients_, mask_, statistics_;
+};
+
+/// A store and a name prefix: how layers declare what they own under their place in the network.
+struct Scope {
+  ParameterStore& store;
+  std::string prefix;
+  Scope child(const std::string& name) const { return {store, prefix.empty() ? name : prefix + "." + name}; }
+  std::string name(const std::string& leaf) const { return prefix.empty() ? leaf : prefix + "." + leaf; }
+};
+
+}  // namespace espalier
