@@ -54,8 +54,12 @@ class Shape {
   }
   std::string str() const {
     std::string s = "{";
-    for (int a = 0; a < rank_; ++a) s += (a ? "," : "") + std::to_string((*this)[a]);
-    return s + "}";
+    for (int a = 0; a < rank_; ++a) {
+      if (a > 0) s += ',';
+      s += std::to_string((*this)[a]);  // not "," + ...: g++ 12 then warns of an overlap that cannot be
+    }
+    s += '}';
+    return s;
   }
 
  private:
