@@ -1,0 +1,64 @@
+#include "framework/train/learning_rate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace espalier {
+namespace {
+
+struct Constant final : LearningRateSettings {
+  double factor(double, double) const override { return 1; }
+};
+
+struct Step final : LearningRateSettings {
+  int every = 30;
+  double gamma = 0.1;
+  void own_fields(Fields& f) override {
+    f("every", every, "epochs between drops", {.low = 1});
+    f("gamma", gamma, "factor of each drop", {.low = 0, .low_open = true});
+  }
+  double factor(double epoch, double) const override { return std::pow(gamma, std::floor(epoch / every)); }
+};
+
+struct MultiStep final : LearningRateSettings {
+  std::vector<int> milestones;
+  double gamma = 0.1;
+  void own_fields(Fields& f) override {
+    f.required()("milestones", milestones, "epochs at which the rate drops, increasing", {.low = 1});
+    f("gamma", gamma, "factor of each drop", {.low = 0, .low_open = true});
+    f.rule(std::is_sorted(milestones.begin(), milestones.end()), "milestones must increase");
+  }
+  double factor(double epoch, double) const override {
+    const auto passed = std::count_if(milestones.begin(), milestones.end(), [&](int m) { return epoch >= m; });
+    return std::pow(gamma, static_cast<double>(passed));
+  }
+};
+
+struct Exponential final : LearningRateSettings {
+  double gamma = 0.95;
+  void own_fields(Fields& f) override { f("gamma", gamma, "factor per epoch", {.low = 0, .low_open = true}); }
+  double factor(double epoch, double) const override { return std::pow(gamma, epoch); }
+};
+
+struct Cosine final : LearningRateSettings {
+  double final_share = 0;
+  void own_fields(Fields& f) override {
+    f("final_share", final_share, "rate at the end of the run, as a share of `rate`", {.low = 0, .high = 1});
+  }
+  double factor(double epoch, double epochs) const override {
+    const double length = std::max(epochs - warmup_epochs, 1e-9);
+    const double t = std::clamp((epoch - warmup_epochs) / length, 0.0, 1.0);
+    return final_share + (1 - final_share) * 0.5 * (1 + std::cos(std::numbers::pi * t));
+  }
+};
+
+using Rates = Registry<LearningRateSettings>;
+const bool known = Rates::add<Constant>("constant", "the same rate throughout") &&
+                   Rates::add<Step>("step", "drops every so many epochs") &&
+                   Rates::add<MultiStep>("multi_step", "drops at given epochs") &&
+                   Rates::add<Exponential>("exponential", "falls by a factor per epoch") &&
+                   Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate");
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,209 @@
+#include "framework/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "framework/autograd/backward.h"
+#include "framework/core/check.h"
+#include "framework/io/progress.h"
+#include "framework/kernels/elementwise.h"
+#include "framework/train/checkpoint.h"
+#include "framework/train/diagnose.h"
+
+namespace espalier {
+
+std::atomic<bool> Trainer::stop_requested{false};
+
+TrainSettings::TrainSettings() {
+  optimizer.choose("sgd");
+  learning_rate.choose("cosine");
+}
+
+void TrainSettings::fields(Fields& f) {
+  f("epochs", epochs, "passes over the training set; 0: none (one-shot pruning)", {.low = 0});
+  f("batch_size", batch_size, "examples per step", {.low = 1});
+  f.variant("optimizer", optimizer, "update rule");
+  f.variant("learning_rate", learning_rate, "learning rate over time");
+  f("label_smoothing", label_smoothing, "share of the target spread over all classes",
+    {.low = 0, .high = 1, .high_open = true});
+  f("stop_weight_decay_after_pruning", stop_weight_decay_after_pruning,
+    "no weight decay once the final sparsity is reached");
+}
+
+namespace {
+
+/// The sum of all partial gradients, into the store's flat array.
+class SumInto final : public GradientSink {
+ public:
+  explicit SumInto(ParameterStore& store) : store_(store) {}
+  void accept(ParameterId parameter, const Partial& partial) override {
+    const Range r = store_.infos()[static_cast<std::size_t>(parameter)].range;
+    Real* sum = store_.gradients().data() + r.begin;
+    kernels::add(r.size(), sum, partial.all().data(), sum);
+  }
+
+ private:
+  ParameterStore& store_;
+};
+
+Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) {
+  const Index classes = logits.shape()[1];
+  Index correct = 0;
+  for (std::size_t n = 0; n < labels.size(); ++n) {
+    const Real* row = logits.data() + static_cast<Index>(n) * classes;
+    correct += std::max_element(row, row + classes) - row == labels[n];
+  }
+  return correct;
+}
+
+double sum(const Tensor& t) {
+  double total = 0;
+  for (const Real v : t.values()) total += static_cast<double>(v);
+  return total;
+}
+
+/// Calls fn(batch) on the examples [0, count) of `order`, or of the set in its own order if `order` is empty.
+template <class Fn>
+void for_batches(const ImageSet& set, const Preprocessing& preprocessing, std::span<const Index> order, int batch_size,
+                 Fn fn) {
+  Batch batch;
+  std::vector<Index> examples;
+  const Index count = order.empty() ? set.size() : static_cast<Index>(order.size());
+  for (Index first = 0; first < count; first += batch_size) {
+    examples.clear();
+    for (Index i = first; i < std::min<Index>(first + batch_size, count); ++i)
+      examples.push_back(order.empty() ? i : order[static_cast<std::size_t>(i)]);
+    load_examples(set, preprocessing, examples, batch);
+    fn(batch);
+  }
+}
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size) {
+  const Recording off(false);
+  Score score;
+  for_batches(set, preprocessing, {}, batch_size, [&](const Batch& batch) {
+    Pass pass;
+    const Var logits = model.forward(batch.images, pass);
+    score.loss += sum(cross_entropy(logits, batch.labels).value());
+    score.accuracy += static_cast<double>(count_correct(logits.value(), batch.labels));
+  });
+  const auto n = static_cast<double>(set.size());
+  return {score.loss / n, score.accuracy / n};
+}
+
+void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing, Index examples,
+                            std::uint64_t seed, int batch_size) {
+  if (model.store().statistic_infos().empty()) return;
+  std::vector<Index> order(static_cast<std::size_t>(set.size()));
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<Index>(i);
+  Random(seed, Random::Use::recalibrate).shuffle(order);
+  if (examples > 0 && examples < set.size()) order.resize(static_cast<std::size_t>(examples));
+  const Recording off(false);
+  int batches = 0;
+  for_batches(set, preprocessing, order, batch_size, [&](const Batch& batch) {
+    Pass pass{.training = true, .statistics_momentum = 1.0 / ++batches};  // the running mean of all batches
+    model.forward(batch.images, pass);
+  });
+}
+
+Trainer::Trainer(RunContext& context, const TrainSettings& settings)
+    : context_(context),
+      settings_(settings),
+      optimizer_(settings.optimizer->make(context.model.store())),
+      loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation, settings.batch_size,
+              context.seed) {}
+Trainer::~Trainer() = default;
+
+Score Trainer::evaluate_test() const {
+  return evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+}
+
+void Trainer::train_step(const Batch& batch, double rate, bool decay) {
+  ParameterStore& store = context_.model.store();
+  const auto n = static_cast<Index>(batch.labels.size());
+  Pass pass{.training = true,
+            .dropout_key = Random(context_.seed, Random::Use::dropout,
+                                  {static_cast<std::uint64_t>(at_.epoch), static_cast<std::uint64_t>(at_.step)})
+                               .next()};
+  const Var logits = context_.model.forward(batch.images, pass);
+  const Var losses = cross_entropy(logits, batch.labels, settings_.label_smoothing);
+  const double loss = sum(losses.value());
+  if (!std::isfinite(loss))
+    fail(ExitCode::numeric,
+         "the loss is not finite at epoch {}, step {} (learning rate {:.3g}): {}. The last good checkpoint is {}; lower "
+         "train.learning_rate.rate or add a warm-up",
+         at_.epoch + 1, at_.step, rate, first_non_finite(losses, store), context_.folder.checkpoint().string());
+  at_.loss_sum += loss;
+  at_.correct += count_correct(logits.value(), batch.labels);
+  at_.seen += n;
+  std::fill(store.gradients().begin(), store.gradients().end(), Real(0));
+  SumInto sink(store);
+  backward(losses, Tensor::full({n}, Real(1) / static_cast<Real>(n)), sink);
+  optimizer_->step(store, rate, decay);
+  ++at_.step;
+}
+
+void Trainer::train_epoch(bool decay) {
+  const double started = seconds_now() - at_.seconds;
+  const Index steps = loader_.batches_per_epoch();
+  Progress progress(fmt::format("epoch {}/{}", at_.epoch + 1, settings_.epochs), context_.data.source.train.size(),
+                    "images", context_.quiet);
+  Batch batch;
+  loader_.start_epoch(at_.epoch, at_.step);
+  while (loader_.next(batch)) {
+    const double time = at_.epoch + static_cast<double>(at_.step) / static_cast<double>(steps);
+    train_step(batch, settings_.learning_rate->at(time, settings_.epochs), decay);
+    progress.update(at_.seen, fmt::format("loss {:.4f}", at_.loss_sum / static_cast<double>(at_.seen)));
+    at_.seconds = seconds_now() - started;
+    if (stop_requested.load()) {
+      write_state();
+      fail(ExitCode::interrupted, "stopped at epoch {}, step {} of {}; continue with --resume", at_.epoch + 1, at_.step,
+           steps);
+    }
+  }
+  progress.done();
+}
+
+void Trainer::run(Hook* hook) {
+  stop_requested.store(false);
+  const auto run_hook = [&] {
+    if (at_.hook_done) return;
+    const bool changed = hook && hook->on_epoch(*this, at_.epoch);
+    at_.hook_done = true;
+    if (changed) save();
+  };
+  while (at_.epoch < settings_.epochs) {
+    run_hook();
+    const bool decay = !(settings_.stop_weight_decay_after_pruning && hook && hook->finished(at_.epoch));
+    train_epoch(decay);
+    const Score test = evaluate_test();
+    const auto seen = static_cast<double>(at_.seen);
+    context_.metrics.append({{"event", "epoch"},
+                             {"epoch", at_.epoch + 1},
+                             {"train_loss", at_.loss_sum / seen},
+                             {"train_accuracy", static_cast<double>(at_.correct) / seen},
+                             {"test_loss", test.loss},
+                             {"test_accuracy", test.accuracy},
+                             {"learning_rate", settings_.learning_rate->at(at_.epoch, settings_.epochs)},
+                             {"seconds", at_.seconds},
+                             {"images_per_second", seen / at_.seconds}});
+    at_ = {.epoch = at_.epoch + 1};
+    save();
+  }
+  run_hook();
+  save();
+}
+
+void Trainer::save() {
+  save_checkpoint(context_.folder.checkpoint(), context_.model,
+                  {{"resolved_config", context_.resolved_config}, {"epoch", std::to_string(at_.epoch)}});
+  write_state();
+}
+
+}  // namespace espalier

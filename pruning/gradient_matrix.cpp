@@ -1,0 +1,116 @@
+#include "pruning/gradient_matrix.h"
+
+#include <algorithm>
+
+#include "framework/autograd/backward.h"
+#include "framework/core/parallel.h"
+#include "framework/ops/ops.h"
+
+namespace espalier {
+namespace {
+
+constexpr Index examples_per_pass = 64;  // bounds the memory of the graph; no effect on the values
+
+/// Adds the gradients of one pass's examples to their rows.
+class RowSink final : public GradientSink {
+ public:
+  RowSink(GradientMatrix& matrix, std::span<const ParameterId> layers, Index first, Index per_row)
+      : matrix_(matrix), layers_(layers), first_(first), per_row_(per_row) {}
+
+  void accept(ParameterId parameter, const Partial& partial) override {
+    const auto layer = std::find(layers_.begin(), layers_.end(), parameter);
+    if (layer == layers_.end()) return;
+    const Range columns = matrix_.layer_columns()[static_cast<std::size_t>(layer - layers_.begin())];
+    const Index last = first_ + partial.examples();  // examples are numbered over all passes
+    const Index first_row = first_ / per_row_, rows = (last - 1) / per_row_ + 1 - first_row;
+    const Real share = Real(1) / static_cast<Real>(per_row_);
+    parallel_for(rows, 1, [&](Range chunk) {
+      for (Index m = first_row + chunk.begin; m < first_row + chunk.end; ++m) {
+        const Range mine{std::max(m * per_row_, first_) - first_, std::min((m + 1) * per_row_, last) - first_};
+        const Tensor gradient = partial(mine);
+        Real* out = matrix_.row(m).data() + columns.begin;
+        for (Index j = 0; j < columns.size(); ++j) out[j] += share * gradient.data()[j];
+      }
+    });
+  }
+
+ private:
+  GradientMatrix& matrix_;
+  std::span<const ParameterId> layers_;
+  Index first_, per_row_;
+};
+
+}  // namespace
+
+GradientMatrix::GradientMatrix(const ParameterStore& store, std::vector<ParameterId> layers, Index rows)
+    : store_(store), layers_(std::move(layers)), rows_(rows) {
+  for (const ParameterId id : layers_) {
+    const Index size = store.infos()[static_cast<std::size_t>(id)].range.size();
+    columns_.push_back({cols_, cols_ + size});
+    cols_ += size;
+  }
+  buffer_ = Tensor::uninitialized({rows_, cols_});
+  values_ = buffer_.values();
+}
+
+double GradientMatrix::fill(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+                            std::span<const Index> examples) {
+  const auto count = static_cast<Index>(examples.size());
+  require(rows_ > 0 && count % rows_ == 0, "[gradients] {} examples don't divide into {} rows", count, rows_);
+  std::fill(values_.begin(), values_.end(), Real(0));
+  double loss = 0;
+  Batch batch;
+  for (Index first = 0; first < count; first += examples_per_pass) {
+    const Index n = std::min(examples_per_pass, count - first);
+    load_examples(set, preprocessing, examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)),
+                  batch);
+    Pass pass;
+    const Var losses = cross_entropy(model.forward(batch.images, pass), batch.labels);
+    for (const Real l : losses.value().values()) loss += static_cast<double>(l);
+    RowSink sink(*this, layers_, first, count / rows_);
+    backward(losses, Tensor::full({n}, 1), sink);  // summed losses: a row must be its own examples' gradient
+  }
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const Real* mask = store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;
+    parallel_for(rows_, 8, [&](Range r) {
+      for (Index m = r.begin; m < r.end; ++m)
+        for (Index j = 0; j < columns_[l].size(); ++j)
+          if (mask[j] == 0) row(m)[static_cast<std::size_t>(columns_[l].begin + j)] = 0;
+    });
+  }
+  return loss / static_cast<double>(count);
+}
+
+void GradientMatrix::load(Range columns, double* out) const {
+  for (Index m = 0; m < rows_; ++m)
+    for (Index j = columns.begin; j < columns.end; ++j)
+      *out++ = static_cast<double>(values_[static_cast<std::size_t>(m * cols_ + j)]);
+}
+
+std::vector<double> GradientMatrix::mean() const {
+  std::vector<double> g(static_cast<std::size_t>(cols_), 0.0);
+  parallel_for(cols_, 4096, [&](Range r) {
+    for (Index m = 0; m < rows_; ++m)
+      for (Index j = r.begin; j < r.end; ++j)
+        g[static_cast<std::size_t>(j)] += static_cast<double>(values_[static_cast<std::size_t>(m * cols_ + j)]);
+    for (Index j = r.begin; j < r.end; ++j) g[static_cast<std::size_t>(j)] /= static_cast<double>(rows_);
+  });
+  return g;
+}
+
+double mean_loss(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+                 std::span<const Index> examples) {
+  const Recording off(false);
+  double loss = 0;
+  Batch batch;
+  constexpr std::size_t per_pass = 250;
+  for (std::size_t first = 0; first < examples.size(); first += per_pass) {
+    load_examples(set, preprocessing, examples.subspan(first, std::min(per_pass, examples.size() - first)), batch);
+    Pass pass;
+    for (const Real l : cross_entropy(model.forward(batch.images, pass), batch.labels).value().values())
+      loss += static_cast<double>(l);
+  }
+  return loss / static_cast<double>(examples.size());
+}
+
+}  // namespace espalier

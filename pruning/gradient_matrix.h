@@ -1,0 +1,47 @@
+// gradient_matrix.h: G, filled from a network: row m is the gradient of one example's loss, or the mean over a mini-batch
+// of grad_batch_size examples (the paper's fisher_mini_bsz), with respect to the prunable weights. Rows are g_n, not g_n/N.
+// Gradients are taken in evaluation mode on un-augmented images; pruned weights have zero columns.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "framework/data/loader.h"
+#include "framework/nn/model.h"
+#include "pruning/gradient_rows.h"
+
+namespace espalier {
+
+class GradientMatrix final : public GradientRows {
+ public:
+  /// For the weights of `layers`, in that order. Holds rows x d values of Real.
+  GradientMatrix(const ParameterStore& store, std::vector<ParameterId> layers, Index rows);
+
+  /// Fills all rows; examples.size() must be rows() * k, and row m is the mean over examples [m k, (m+1) k).
+  /// Returns the mean loss of the examples.
+  double fill(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+              std::span<const Index> examples);
+
+  Index rows() const override { return rows_; }
+  Index cols() const override { return cols_; }
+  void load(Range columns, double* out) const override;
+  std::span<Real> row(Index m) { return {values_.data() + m * cols_, static_cast<std::size_t>(cols_)}; }
+  /// Mean of the rows: the mean gradient over all examples used.
+  std::vector<double> mean() const;
+  /// Columns of each layer, in the order given.
+  const std::vector<Range>& layer_columns() const { return columns_; }
+
+ private:
+  const ParameterStore& store_;
+  std::vector<ParameterId> layers_;
+  std::vector<Range> columns_;
+  Index rows_, cols_ = 0;
+  Tensor buffer_;
+  std::span<Real> values_;
+};
+
+/// Mean loss of the given examples, evaluation mode, un-augmented.
+double mean_loss(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+                 std::span<const Index> examples);
+
+}  // namespace espalier
