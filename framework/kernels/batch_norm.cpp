@@ -1,0 +1,106 @@
+// batch_norm.cpp: per-channel sums and affine maps over fixed chunks of rows.
+#include "framework/kernels/batch_norm.h"
+
+#include <algorithm>
+
+#include "framework/core/parallel.h"
+#include "framework/kernels/scratch.h"
+
+namespace espalier::kernels {
+namespace {
+constexpr Index values_per_chunk = 16384;
+Index rows_per_chunk(Index channels) {
+  return std::max<Index>(1, values_per_chunk / std::max<Index>(channels, 1));
+}
+}  // namespace
+
+void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real* variance) {
+  const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
+  // Per chunk: mean and sum of squared deviations. Deviations are taken from the chunk's first row, so a
+  // large common mean does not cancel.
+  Scratch<double> means(chunks * channels), squares(chunks * channels);
+  parallel_for(rows, step, [&](Range r) {
+    double* m = means.data() + r.begin / step * channels;
+    double* s = squares.data() + r.begin / step * channels;
+    std::fill_n(m, channels, 0.0);
+    std::fill_n(s, channels, 0.0);
+    const Real* origin = x + r.begin * channels;
+    for (Index k = r.begin; k < r.end; ++k)
+      for (Index c = 0; c < channels; ++c) {
+        const auto d = static_cast<double>(x[k * channels + c] - origin[c]);
+        m[c] += d;
+        s[c] += d * d;
+      }
+    const auto count = static_cast<double>(r.size());
+    for (Index c = 0; c < channels; ++c) {
+      s[c] -= m[c] * m[c] / count;
+      m[c] = static_cast<double>(origin[c]) + m[c] / count;
+    }
+  });
+  for (Index c = 0; c < channels; ++c) {
+    double n = 0, m = 0, s = 0;  // Chan, Golub & LeVeque 1983
+    for (Index k = 0; k < chunks; ++k) {
+      const auto count = static_cast<double>(std::min(step, rows - k * step));
+      const double delta = means[k * channels + c] - m;
+      s += squares[k * channels + c] + delta * delta * n * count / (n + count);
+      m += delta * count / (n + count);
+      n += count;
+    }
+    mean[c] = static_cast<Real>(m);
+    variance[c] = static_cast<Real>(std::max(s / std::max(n, 1.0), 0.0));
+  }
+}
+
+void channel_affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
+                    const Real* add, bool relu, Real* y) {
+  parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
+    for (Index k = r.begin; k < r.end; ++k)
+      for (Index c = 0; c < channels; ++c) {
+        const Index at = k * channels + c;
+        Real v = x[at] * scale[c] + shift[c];
+        if (add) v += add[at];
+        y[at] = relu && v < 0 ? Real(0) : v;
+      }
+  });
+}
+
+void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real* sum, Real* sum_product) {
+  const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
+  Scratch<double> sums(chunks * channels), products(z ? chunks * channels : 0);
+  parallel_for(rows, step, [&](Range r) {
+    double* s = sums.data() + r.begin / step * channels;
+    double* q = products.data() + (z ? r.begin / step * channels : 0);
+    std::fill_n(s, channels, 0.0);
+    if (z) std::fill_n(q, channels, 0.0);
+    for (Index k = r.begin; k < r.end; ++k)
+      for (Index c = 0; c < channels; ++c) {
+        const auto v = static_cast<double>(x[k * channels + c]);
+        s[c] += v;
+        if (z) q[c] += v * static_cast<double>(z[k * channels + c]);
+      }
+  });
+  for (Index c = 0; c < channels; ++c) {
+    double s = 0, q = 0;
+    for (Index k = 0; k < chunks; ++k) {
+      s += sums[k * channels + c];
+      if (z) q += products[k * channels + c];
+    }
+    sum[c] = static_cast<Real>(s);
+    if (z) sum_product[c] = static_cast<Real>(q);
+  }
+}
+
+void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real* dy, const Real* gamma,
+                           const Real* mean, const Real* inv_std, const Real* mean_dy,
+                           const Real* mean_dy_xhat, Real* dx) {
+  parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
+    for (Index k = r.begin; k < r.end; ++k)
+      for (Index c = 0; c < channels; ++c) {
+        const Index at = k * channels + c;
+        const Real x_hat = (x[at] - mean[c]) * inv_std[c];
+        dx[at] = gamma[c] * inv_std[c] * (dy[at] - mean_dy[c] - x_hat * mean_dy_xhat[c]);
+      }
+  });
+}
+
+}  // namespace espalier::kernels

@@ -1,0 +1,70 @@
+// conv_cases.h: the convolutions every test of this folder runs over.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "framework/kernels/conv2d.h"
+
+namespace espalier::test {
+
+struct ConvCase {
+  std::string name;
+  Index n, height, width, in, out, kernel, stride = 1, pad = 0, dilation = 1, groups = 1;
+  ConvGeometry geometry() const {
+    const auto extent = [&](Index e) { return (e + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1; };
+    return {.in_h = height,
+            .in_w = width,
+            .in_c = in,
+            .out_h = extent(height),
+            .out_w = extent(width),
+            .out_c = out,
+            .kernel_h = kernel,
+            .kernel_w = kernel,
+            .stride = stride,
+            .pad = pad,
+            .dilation = dilation,
+            .groups = groups};
+  }
+};
+inline void PrintTo(const ConvCase& c, std::ostream* out) { *out << c.name; }
+
+inline const std::vector<ConvCase>& conv_cases() {
+  // name, n, h, w, in, out, kernel, stride, pad, dilation, groups
+  static const std::vector<ConvCase> cases = {
+      {"cifarnet_conv1", 2, 32, 32, 3, 32, 5, 1, 2},
+      {"cifarnet_conv2", 9, 15, 15, 32, 32, 5, 1, 2},
+      {"cifarnet_conv3", 5, 7, 7, 32, 64, 5, 1, 2},
+      {"resnet_first", 2, 32, 32, 3, 16, 3, 1, 1},
+      {"resnet_16", 2, 32, 32, 16, 16, 3, 1, 1},
+      {"resnet_32", 3, 16, 16, 32, 32, 3, 1, 1},
+      {"resnet_64", 9, 8, 8, 64, 64, 3, 1, 1},
+      {"resnet_16_32_stride2", 2, 32, 32, 16, 32, 3, 2, 1},
+      {"resnet_32_64_stride2", 3, 16, 16, 32, 64, 3, 2, 1},
+      {"projection_16_32", 2, 32, 32, 16, 32, 1, 2, 0},
+      {"projection_32_64", 3, 16, 16, 32, 64, 1, 2, 0},
+      {"pointwise", 3, 7, 7, 16, 48, 1, 1, 0},
+      {"lenet_conv1", 2, 28, 28, 1, 6, 5, 1, 0},
+      {"lenet_conv2", 3, 12, 12, 6, 16, 5, 1, 0},
+      {"one_channel", 3, 7, 7, 1, 1, 3, 1, 1},
+      {"ten_channels", 3, 9, 7, 10, 10, 3, 1, 1},
+      {"wide_channels", 2, 5, 5, 128, 80, 3, 1, 1},
+      {"rectangle", 1, 5, 11, 16, 32, 3, 1, 1},
+      {"no_padding", 2, 9, 9, 32, 16, 3, 1, 0},
+      {"wide_padding", 2, 4, 4, 16, 16, 3, 1, 2},
+      {"padding_beyond_kernel", 2, 4, 4, 16, 16, 1, 1, 2},
+      {"stride2_even_kernel", 2, 9, 9, 16, 16, 2, 2, 0},
+      {"stride3", 2, 11, 10, 16, 16, 3, 3, 1},
+      {"stride2_5x5", 2, 15, 15, 32, 32, 5, 2, 2},
+      {"dilation2", 2, 11, 11, 16, 16, 3, 1, 2, 2},
+      {"dilation2_stride2", 2, 11, 11, 3, 16, 3, 2, 1, 2},
+      {"groups2", 2, 7, 7, 32, 32, 3, 1, 1, 1, 2},
+      {"depthwise", 2, 7, 7, 12, 12, 3, 1, 1, 1, 12},
+      {"one_pixel", 4, 1, 1, 16, 16, 1, 1, 0},
+      {"kernel_is_image", 3, 5, 5, 16, 32, 5, 1, 0},
+  };
+  return cases;
+}
+
+}  // namespace espalier::test
