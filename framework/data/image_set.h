@@ -27,7 +27,7 @@ struct ImageSet {
 struct DataSource {
   ImageSet train, test;
   std::vector<std::string> class_names;
-  std::string hash;  ///< SHA-256, hexadecimal, over the decoded pixels and labels of train, then test
+  std::string hash;  ///< SHA-256, hexadecimal, over the pixels and labels of train, then test; open_data() sets it
   int classes() const { return static_cast<int>(class_names.size()); }
 };
 

@@ -1,0 +1,67 @@
+#include "framework/data/data_config.h"
+
+#include "framework/data/hash.h"
+
+namespace espalier {
+
+void DataConfig::fields(Fields& f) {
+  f.required().variant("source", source, "where the images come from");
+  f("pad_to", pad_to,
+    "pad images with black, evenly on all sides, to this height and width; 0: leave them as they are",
+    {.low = 0, .high = 65536});
+  f.optional_object("normalize", normalize,
+                    "constants of (pixel / 255 - mean) / std; absent: measured on the training images");
+  f.object("augment", augment, "random changes of training images");
+  f("train_limit", train_limit, "use only the first n training images; 0: all", {.low = 0});
+  f("test_limit", test_limit, "use only the first n test images; 0: all", {.low = 0});
+}
+
+namespace {
+
+void keep_first(ImageSet& set, Index n) {
+  if (n == 0 || n >= set.size()) return;
+  set.labels.resize(static_cast<std::size_t>(n));
+  set.pixels.resize(static_cast<std::size_t>(n * set.image_bytes()));
+  set.labels.shrink_to_fit();
+  set.pixels.shrink_to_fit();
+}
+
+/// What every kind of data set promises; a new kind that breaks it is told here, not by a wrong result.
+void check(const DataSource& source, const std::string& type) {
+  const ImageSet &train = source.train, &test = source.test;
+  for (const auto& [name, set] : {std::pair{"training", &train}, std::pair{"test", &test}}) {
+    if (set->size() == 0) fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
+    if (static_cast<Index>(set->pixels.size()) != set->size() * set->image_bytes())
+      fail(ExitCode::data, "data.source ({}): {} {} images of {} bytes do not make {} bytes", type,
+           set->size(), name, set->image_bytes(), set->pixels.size());
+    for (Index i = 0; i < set->size(); ++i)
+      if (const auto label = set->labels[static_cast<std::size_t>(i)]; label < 0 || label >= source.classes())
+        fail(ExitCode::data, "data.source ({}): {} image {} has label {}; there are {} classes", type, name,
+             i, label, source.classes());
+  }
+  if (train.height != test.height || train.width != test.width || train.channels != test.channels)
+    fail(ExitCode::data,
+         "data.source ({}): training images are {}x{}x{}, test images {}x{}x{}; they must be alike", type,
+         train.height, train.width, train.channels, test.height, test.width, test.channels);
+}
+
+}  // namespace
+
+LoadedData open_data(const DataConfig& config) {
+  if (!config.source)
+    fail(ExitCode::config, "data.source is missing; name a data set, such as \"fashion_mnist\"");
+  LoadedData data{config.source->open(), {}, config.augment};
+  DataSource& source = data.source;
+  check(source, config.source.type);
+  keep_first(source.train, config.train_limit);
+  keep_first(source.test, config.test_limit);
+  source.hash = hash_images(source.train, source.test);
+  data.preprocessing.height = config.pad_to ? config.pad_to : source.train.height;
+  data.preprocessing.width = config.pad_to ? config.pad_to : source.train.width;
+  data.preprocessing.normalization =
+      config.normalize ? *config.normalize : measure_normalization(source.train);
+  const ImageConverter fits(source.train, data.preprocessing);  // throws here, before hours of anything else
+  return data;
+}
+
+}  // namespace espalier
