@@ -11,6 +11,16 @@
 
 namespace espalier {
 
+/// What a recorded config adds so that its numbers can be repeated. Written into a run's config.json; when such a config is
+/// run again, the data must have the same hash.
+struct Provenance {
+  std::string version, data_hash;
+  void fields(Fields& f) {
+    f("version", version, "of the program that wrote this config");
+    f("data_hash", data_hash, "SHA-256 over the decoded images and labels; checked when not empty");
+  }
+};
+
 struct RunConfig {
   std::string name = "run", output, checkpoint;
   std::uint64_t seed = 1;
@@ -18,6 +28,7 @@ struct RunConfig {
   Choice<ModelSettings> model;
   TrainSettings train;
   std::optional<PruneConfig> prune;
+  Provenance provenance;
 
   void fields(Fields& f) {
     f("name", name, "names the run in reports and its folder");
@@ -28,6 +39,7 @@ struct RunConfig {
     f("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
+    f.object("provenance", provenance, "what a recorded config was run with");
   }
 };
 

@@ -1,0 +1,124 @@
+// commands.cpp: the verbs. Each reads the config, prepares data and network, runs, and reports.
+#include "tools/espalier/commands.h"
+
+#include <cstdio>
+
+#include "framework/config/schema.h"
+#include "framework/config/writer.h"
+#include "framework/core/parallel.h"
+#include "framework/io/atomic_file.h"
+#include "framework/io/progress.h"
+#include "framework/train/checkpoint.h"
+#include "pruning/pruner.h"
+#include "tools/espalier/estimate.h"
+#include "tools/espalier/session.h"
+#include "tools/espalier/summary.h"
+
+namespace espalier {
+namespace {
+
+void say(const CommandOptions& options, const std::string& line) {
+  if (!options.quiet) fmt::print(stderr, "{}\n", line);
+}
+
+/// Rows of the metrics that are not of one epoch or pruning step: the state of the network at the end.
+void append_final_row(Trainer& trainer, const Pruner* pruner) {
+  const Model& model = trainer.context().model;
+  const Score test = trainer.evaluate_test();
+  MetricsRow row{{"event", "done"}, {"test_loss", test.loss}, {"test_accuracy", test.accuracy}};
+  if (pruner) {
+    Index weights = 0, pruned = 0;
+    for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
+      weights += layer.weights;
+      pruned += layer.pruned;
+      row.push_back({"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
+    }
+    row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
+    row.push_back({"sparsity_of_all_parameters", static_cast<double>(pruned) / static_cast<double>(model.store().size())});
+  }
+  trainer.context().metrics.append(row);
+}
+
+void run(const CommandOptions& options, bool with_pruning) {
+  RunConfig config = read_run_config(options);
+  if (with_pruning && !config.prune)
+    fail(ExitCode::config, "{}: has no \"prune\" section, which `espalier prune` needs; `espalier train` trains a dense network",
+         options.config);
+  if (!with_pruning && config.prune) {
+    say(options, "note: the \"prune\" section is ignored by `espalier train`");
+    config.prune.reset();
+  }
+  Workbench bench = prepare(config, config.checkpoint);
+  config.provenance.version = ESPALIER_VERSION;
+  std::optional<Pruner> pruner;
+  if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
+
+  const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
+  if (options.dry_run) {
+    fmt::print("{}\n{}", resolved_json(config), describe(estimate));
+    require_fit(estimate);
+    return;
+  }
+  require_fit(estimate);
+
+  RunFolder folder(run_directory(config));
+  const std::string resolved = resolved_json(config);
+  const bool resuming = options.resume && std::filesystem::exists(folder.state());
+  if (!resuming && std::filesystem::exists(folder.state()))
+    say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
+  if (!resuming) write_file_atomically(folder.config(), resolved);
+  MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
+  RunContext context{*bench.model, bench.data, folder, metrics, config.seed, resolved, options.quiet};
+  Trainer trainer(context, config.train);
+  if (resuming) trainer.resume();
+  if (trainer.complete()) {
+    say(options, fmt::format("{} is complete and up to date", folder.path().string()));
+  } else {
+    say(options, fmt::format("{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
+                             config.model.type, format_count(bench.model->store().size()),
+                             format_count(bench.model->macs()), format_count(bench.data.source.train.size()),
+                             format_count(bench.data.source.test.size()), threads()));
+    trainer.run(pruner ? &*pruner : nullptr);
+    append_final_row(trainer, pruner ? &*pruner : nullptr);
+    trainer.mark_complete();
+  }
+  fmt::print("{}", summary(folder, metrics));
+}
+
+}  // namespace
+
+void train_command(const CommandOptions& options) { run(options, false); }
+void prune_command(const CommandOptions& options) { run(options, true); }
+
+void evaluate_command(const CommandOptions& options) {
+  RunConfig config = read_run_config(options);
+  const std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
+  if (checkpoint.empty())
+    fail(ExitCode::usage, "no checkpoint to evaluate: give --checkpoint FILE, or set \"checkpoint\" in {}", options.config);
+  const Workbench bench = prepare(config, checkpoint);
+  const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  Index pruned = 0, weights = 0;
+  const ParameterStore& store = bench.model->store();
+  for (const ParameterInfo& p : store.infos()) {
+    if (p.role != Role::weight) continue;
+    weights += p.range.size();
+    for (Index i = p.range.begin; i < p.range.end; ++i) pruned += store.mask()[static_cast<std::size_t>(i)] == 0;
+  }
+  const auto n = static_cast<double>(bench.data.source.test.size());
+  fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
+             100 * score.accuracy, format_count(static_cast<Index>(score.accuracy * n + 0.5)),
+             format_count(static_cast<Index>(n)), score.loss, 100.0 * static_cast<double>(pruned) / static_cast<double>(weights),
+             format_count(pruned), format_count(weights));
+}
+
+void schema_command() {
+  RunConfig config;
+  fmt::print("{}\n", json_schema(config, "Espalier run"));
+}
+
+void settings_command() {
+  RunConfig config;
+  fmt::print("{}", fields_markdown(config));
+}
+
+}  // namespace espalier

@@ -1,0 +1,25 @@
+// commands.h: what the program can do; each verb is one function. main.cpp parses the command line.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace espalier {
+
+/// Options that several verbs share.
+struct CommandOptions {
+  std::string config;                  ///< path of the JSON config
+  std::vector<std::string> overrides;  ///< --set json.path=value
+  std::string output, checkpoint;
+  int threads = 0;
+  bool resume = false, quiet = false, dry_run = false;
+};
+
+void train_command(const CommandOptions& options);
+void prune_command(const CommandOptions& options);
+void evaluate_command(const CommandOptions& options);
+/// JSON Schema of the config format, and the same as a Markdown table.
+void schema_command();
+void settings_command();
+
+}  // namespace espalier

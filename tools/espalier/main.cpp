@@ -1,0 +1,83 @@
+// main.cpp: the command line of espalier, and the one place where errors end.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "framework/core/check.h"
+#include "framework/core/parallel.h"
+#include "framework/train/trainer.h"
+#include "tools/espalier/commands.h"
+
+namespace {
+
+constexpr const char* exit_codes =
+    "\nExit codes: 0 done, 2 usage, 3 config, 4 data, 5 checkpoint, 6 non-finite numbers, 7 memory, 8 writing failed, 9 a "
+    "layer would lose all weights, 130 interrupted (continue with --resume), 1 a bug.\n";
+
+void on_interrupt(int) {
+  if (std::signal(SIGINT, SIG_DFL) == SIG_ERR) return;  // a second Ctrl-C ends at once
+  espalier::Trainer::request_stop();
+}
+
+void add_run_options(CLI::App* verb, espalier::CommandOptions& o) {
+  verb->add_option("CONFIG", o.config, "JSON config (configs/README.md lists all settings)")->required();
+  verb->add_option("--set", o.overrides, "override a setting: --set train.epochs=3 (may be repeated)")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+  verb->add_option("--threads", o.threads, "threads to use; 0: all cores. Results do not depend on it")
+      ->check(CLI::Range(0, 1024));
+  verb->add_flag("--quiet", o.quiet, "no progress lines");
+}
+
+void add_output_options(CLI::App* verb, espalier::CommandOptions& o) {
+  add_run_options(verb, o);
+  verb->add_option("--output", o.output, "folder of the run (default: the config's output, else runs/<name>)");
+  verb->add_flag("--resume", o.resume, "continue where the run was stopped; does nothing if it is complete");
+  verb->add_flag("--dry-run", o.dry_run, "print the resolved config and an estimate of memory and work, then stop");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace espalier;
+  CLI::App app("Espalier trains and prunes neural networks with second-order information.");
+  app.footer(exit_codes);
+  app.set_version_flag("--version", ESPALIER_VERSION);
+  app.require_subcommand(1);
+  CommandOptions options;
+  const auto verb = [&](const char* name, const char* help, void (*run)(const CommandOptions&)) {
+    CLI::App* v = app.add_subcommand(name, help);
+    v->footer(exit_codes);
+    v->callback([&options, run] {
+      set_threads(options.threads);
+      std::signal(SIGINT, on_interrupt);
+      std::signal(SIGTERM, on_interrupt);
+      run(options);
+    });
+    return v;
+  };
+  add_output_options(verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command), options);
+  add_output_options(verb("prune", "train and prune as CONFIG says", prune_command), options);
+  CLI::App* evaluate = verb("evaluate", "loss and accuracy on the test set", evaluate_command);
+  add_run_options(evaluate, options);
+  evaluate->add_option("--checkpoint", options.checkpoint, "safetensors file (default: the config's checkpoint)");
+  app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
+  app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
+
+  try {
+    app.parse(argc, argv);
+    return static_cast<int>(ExitCode::ok);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s: %s\n", e.code() == ExitCode::interrupted ? "interrupted" : "error", e.what());
+    return static_cast<int>(e.code());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory; use a smaller prune.num_grads, train.batch_size or data.train_limit\n");
+    return static_cast<int>(ExitCode::memory);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "internal error: %s\n", e.what());
+    return static_cast<int>(ExitCode::internal);
+  }
+}
