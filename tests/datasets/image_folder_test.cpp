@@ -1,0 +1,158 @@
+// image_folder_test.cpp: folders are classes; every image must be readable and of one size.
+#include <gtest/gtest.h>
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb_image_write.h>
+
+#include "tests/support/data_sets.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_folder.h"
+
+namespace espalier {
+namespace {
+
+using testing::expect_error;
+using testing::open_source;
+using testing::TempFolder;
+using Bytes = std::vector<std::uint8_t>;
+
+/// An image of one colour with its first pixel black.
+Bytes pixels(int height, int width, int red, int green, int blue) {
+  Bytes bytes;
+  for (int p = 0; p < height * width; ++p)
+    for (int v : {red, green, blue}) bytes.push_back(static_cast<std::uint8_t>(p ? v : 0));
+  return bytes;
+}
+
+struct ImageFolder {
+  TempFolder folder;
+  void add(const std::string& name, int red = 10, int green = 20, int blue = 30, int height = 4,
+           int width = 5) const {
+    const auto path = folder / name;
+    std::filesystem::create_directories(path.parent_path());
+    const Bytes bytes = pixels(height, width, red, green, blue);
+    if (path.extension() == ".png" || path.extension() == ".PNG")
+      ASSERT_NE(stbi_write_png(path.c_str(), width, height, 3, bytes.data(), width * 3), 0);
+    else
+      ASSERT_NE(stbi_write_jpg(path.c_str(), width, height, 3, bytes.data(), 95), 0);
+  }
+  ImageFolder() {
+    add("train/cat/1.png", 11);
+    add("train/cat/2.PNG", 12);
+    add("train/ant/b.png", 21);
+    add("train/ant/a.png", 22);
+    add("test/cat/x.png", 31);
+  }
+  DataSource open(int channels = 3) const {
+    return open_source("image_folder", {{"path", folder.str()}, {"channels", channels}});
+  }
+  void expect(std::initializer_list<std::string> parts) const {
+    expect_error(ExitCode::data, parts, [&] { open(); });
+  }
+};
+
+TEST(ImageFolder, ClassesAndFilesAreSortedByName) {
+  const DataSource source = ImageFolder().open();
+  EXPECT_EQ(source.class_names, (std::vector<std::string>{"ant", "cat"}));
+  EXPECT_EQ(source.train.labels, (std::vector<std::int32_t>{0, 0, 1, 1}));
+  EXPECT_EQ(source.test.labels, (std::vector<std::int32_t>{1}));  // cat, though no ant is there
+  const int red[] = {22, 21, 11, 12};
+  for (Index i = 0; i < 4; ++i) {
+    const Bytes image(source.train.image(i).begin(), source.train.image(i).end());
+    EXPECT_EQ(image, pixels(4, 5, red[i], 20, 30)) << i;
+  }
+}
+
+TEST(ImageFolder, GreyIsOneChannel) {
+  const DataSource source = ImageFolder().open(1);
+  EXPECT_EQ(source.train.channels, 1);
+  ASSERT_EQ(source.train.image(2).size(), 20u);
+  EXPECT_EQ(source.train.image(2)[0], 0);
+  // ITU-R BT.601 luma of (11, 20, 30) is 18.4.
+  EXPECT_NEAR(source.train.image(2)[7], 18.4, 1);
+  expect_error(ExitCode::config, {"channels is 2", "1 or 3"}, [] { ImageFolder().open(2); });
+}
+
+TEST(ImageFolder, ReadsJpeg) {
+  const ImageFolder images;
+  images.add("train/cat/0.jpg", 200, 100, 50);
+  images.add("train/cat/0.JPEG", 200, 100, 50);
+  const DataSource source = images.open();
+  ASSERT_EQ(source.train.size(), 6);
+  const auto image =
+      source.train.image(2);  // JPEG is lossy: 8 of 255 at quality 95, away from the black pixel
+  EXPECT_NEAR(image[image.size() - 3], 200, 8);
+  EXPECT_NEAR(image[image.size() - 2], 100, 8);
+  EXPECT_NEAR(image[image.size() - 1], 50, 8);
+}
+
+TEST(ImageFolder, OtherFilesAndHiddenFoldersAreNoImages) {
+  const ImageFolder images;
+  images.folder.write_text("train/cat/notes.txt", "not an image");
+  images.folder.write_text("train/README", "not a class");
+  std::filesystem::create_directories(images.folder / "train/.thumbnails");
+  EXPECT_EQ(images.open().train.size(), 4);
+}
+
+TEST(ImageFolder, UnreadableImagesAreNamedWithTheReason) {
+  const ImageFolder images;
+  const auto path = images.folder.write_text("train/cat/9.png", "this is text");
+  images.expect({path.string(), "unknown image type"});
+  images.folder.write("train/cat/9.png", {});
+  images.expect({path.string(), "cannot be read"});
+
+  images.add("train/cat/9.jpg");
+  std::filesystem::remove(path);
+  const auto jpeg = images.folder / "train/cat/9.jpg";
+  std::filesystem::resize_file(jpeg, std::filesystem::file_size(jpeg) - 8);
+  images.expect({jpeg.string(), "expected marker"});
+}
+
+TEST(ImageFolder, ATruncatedPngIsRefused) {
+  const ImageFolder images;
+  const auto path = images.folder / "train/cat/1.png";
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 20);
+  images.expect({path.string(), "cannot be read"});
+}
+
+TEST(ImageFolder, ImagesOfDifferentSizesAreBothNamed) {
+  const ImageFolder images;
+  images.add("test/cat/y.png", 1, 2, 3, 5, 4);
+  images.expect({"/test/cat/y.png", "5x4", "/train/ant/a.png", "4x5", "one size"});
+}
+
+TEST(ImageFolder, FoldersThatHoldNothingAreNamed) {
+  const ImageFolder images;
+  std::filesystem::create_directories(images.folder / "train/dog");
+  images.folder.write_text("train/dog/Thumbs.db", "");
+  images.expect({"/train/dog", "class folder has no .jpg", "1 others"});
+  std::filesystem::remove_all(images.folder / "train/dog");
+  std::filesystem::remove_all(images.folder / "test/cat");
+  images.expect({"/test", "no class folder"});
+  std::filesystem::remove_all(images.folder / "test");
+  images.expect({"/test", "no such folder"});
+  expect_error(ExitCode::data, {"/nowhere/train", "no such folder"}, [] {
+    open_source("image_folder", {{"path", std::string("/nowhere")}});
+  });
+}
+
+TEST(ImageFolder, ATestClassMustBeTrained) {
+  const ImageFolder images;
+  images.add("test/bee/1.png");
+  images.expect({"/test/bee", "'bee'", "ant, cat"});
+}
+
+TEST(RealImageFolder, SampleJpegs) {
+  ESPALIER_NEEDS_FOLDER(folder, "ESPALIER_SHARED", "data/cifar10/sample-jpeg");
+  const DataSource source = open_source("image_folder", {{"path", folder.string()}});
+  EXPECT_EQ(source.train.size(), 200);
+  EXPECT_EQ(source.test.size(), 100);
+  EXPECT_EQ(source.classes(), 10);
+  EXPECT_EQ(source.class_names[3], "cat");
+  EXPECT_EQ(source.train.labels[60], 3);  // 20 a class
+  EXPECT_EQ(source.train.image_bytes(), 3072);
+}
+
+}  // namespace
+}  // namespace espalier
