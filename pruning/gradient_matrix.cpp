@@ -26,7 +26,8 @@ class RowSink final : public GradientSink {
     const Real share = Real(1) / static_cast<Real>(per_row_);
     parallel_for(rows, 1, [&](Range chunk) {
       for (Index m = first_row + chunk.begin; m < first_row + chunk.end; ++m) {
-        const Range mine{std::max(m * per_row_, first_) - first_, std::min((m + 1) * per_row_, last) - first_};
+        const Range mine{std::max(m * per_row_, first_) - first_,
+                         std::min((m + 1) * per_row_, last) - first_};
         const Tensor gradient = partial(mine);
         Real* out = matrix_.row(m).data() + columns.begin;
         for (Index j = 0; j < columns.size(); ++j) out[j] += share * gradient.data()[j];
@@ -62,8 +63,8 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
   Batch batch;
   for (Index first = 0; first < count; first += examples_per_pass) {
     const Index n = std::min(examples_per_pass, count - first);
-    load_examples(set, preprocessing, examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)),
-                  batch);
+    load_examples(set, preprocessing,
+                  examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), batch);
     Pass pass;
     const Var losses = cross_entropy(model.forward(batch.images, pass), batch.labels);
     for (const Real l : losses.value().values()) loss += static_cast<double>(l);
@@ -71,7 +72,8 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
     backward(losses, Tensor::full({n}, 1), sink);  // summed losses: a row must be its own examples' gradient
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const Real* mask = store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;
+    const Real* mask =
+        store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;
     parallel_for(rows_, 8, [&](Range r) {
       for (Index m = r.begin; m < r.end; ++m)
         for (Index j = 0; j < columns_[l].size(); ++j)
@@ -92,7 +94,8 @@ std::vector<double> GradientMatrix::mean() const {
   parallel_for(cols_, 4096, [&](Range r) {
     for (Index m = 0; m < rows_; ++m)
       for (Index j = r.begin; j < r.end; ++j)
-        g[static_cast<std::size_t>(j)] += static_cast<double>(values_[static_cast<std::size_t>(m * cols_ + j)]);
+        g[static_cast<std::size_t>(j)] +=
+            static_cast<double>(values_[static_cast<std::size_t>(m * cols_ + j)]);
     for (Index j = r.begin; j < r.end; ++j) g[static_cast<std::size_t>(j)] /= static_cast<double>(rows_);
   });
   return g;
@@ -105,7 +108,8 @@ double mean_loss(const Model& model, const ImageSet& set, const Preprocessing& p
   Batch batch;
   constexpr std::size_t per_pass = 250;
   for (std::size_t first = 0; first < examples.size(); first += per_pass) {
-    load_examples(set, preprocessing, examples.subspan(first, std::min(per_pass, examples.size() - first)), batch);
+    load_examples(set, preprocessing, examples.subspan(first, std::min(per_pass, examples.size() - first)),
+                  batch);
     Pass pass;
     for (const Real l : cross_entropy(model.forward(batch.images, pass), batch.labels).value().values())
       loss += static_cast<double>(l);

@@ -1,6 +1,6 @@
-// gradient_rows.h: the matrix G of mathematics.md as the inverses see it: N rows (one per example, or per mean of a
-// mini-batch), d columns (one per prunable weight, in parameter order), handed out as float64 column panels.
-// Storage may be float32 (GradientMatrix), float64 (tests, `espalier explain`) or a file.
+// gradient_rows.h: the matrix G of mathematics.md as the inverses see it: N rows (one per example, or per
+// mean of a mini-batch), d columns (one per prunable weight, in parameter order), handed out as float64
+// column panels. Storage may be float32 (GradientMatrix), float64 (tests, `espalier explain`) or a file.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,8 @@ struct GradientRows {
   virtual ~GradientRows() = default;
   virtual Index rows() const = 0;  ///< N, the number of outer products in the Fisher
   virtual Index cols() const = 0;  ///< d
-  /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()]. Safe from several threads at once.
+  /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()]. Safe from several threads at
+  /// once.
   virtual void load(Range columns, double* out) const = 0;
 };
 
@@ -23,8 +24,8 @@ class DenseRows final : public GradientRows {
  public:
   DenseRows(Index rows, Index cols, std::vector<double> values)
       : rows_(rows), cols_(cols), values_(std::move(values)) {
-    require(static_cast<Index>(values_.size()) == rows * cols, "[DenseRows] {} x {} needs {} values, got {}", rows,
-            cols, rows * cols, values_.size());
+    require(static_cast<Index>(values_.size()) == rows * cols, "[DenseRows] {} x {} needs {} values, got {}",
+            rows, cols, rows * cols, values_.size());
   }
   Index rows() const override { return rows_; }
   Index cols() const override { return cols_; }

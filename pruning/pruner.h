@@ -1,5 +1,6 @@
-// pruner.h: pruning as it meets a network: at the epochs its schedule names, gather gradients, invert, score, select,
-// compensate, mask, and compare the predicted loss change with the measured one. A hook of the Trainer.
+// pruner.h: pruning as it meets a network: at the epochs its schedule names, gather gradients, invert, score,
+// select, compensate, mask, and compare the predicted loss change with the measured one. A hook of the
+// Trainer.
 #pragma once
 
 #include <optional>
@@ -15,9 +16,11 @@ namespace espalier {
 /// One pruning step (or sub-step), as it is written to the metrics.
 struct PruneReport {
   int epoch = 0, step = 0, steps = 1;
-  double sparsity_before = 0, sparsity = 0;       ///< over the weights that may be pruned
-  double predicted = 0, predicted_damped = 0;     ///< loss change by the quadratic model (mathematics.md section 6)
-  double loss_before = 0, loss_after = 0;         ///< on the examples of the Fisher, before batch norm is re-estimated
+  double sparsity_before = 0, sparsity = 0;  ///< over the weights that may be pruned
+  double predicted = 0,
+         predicted_damped = 0;  ///< loss change by the quadratic model (mathematics.md section 6)
+  double loss_before = 0,
+         loss_after = 0;  ///< on the examples of the Fisher, before batch norm is re-estimated
   double accuracy_before = 0, accuracy_after = 0;  ///< on the test set
   double gradient_seconds = 0, solve_seconds = 0;
 };
@@ -49,10 +52,10 @@ class Pruner final : public Hook {
 
   const PruneConfig& config_;
   std::vector<ParameterId> layers_;
-  std::vector<Range> columns_;        // of each layer among the prunable weights
+  std::vector<Range> columns_;  // of each layer among the prunable weights
   std::vector<std::string> names_;
   std::vector<ScheduleEvent> events_;
-  std::vector<Index> index_file_;     // examples of the Fisher, if the config names a file
+  std::vector<Index> index_file_;  // examples of the Fisher, if the config names a file
 };
 
 }  // namespace espalier

@@ -1,5 +1,6 @@
-// fields.h: one list of fields per settings struct serves four ends: reading strict JSON, writing the resolved
-// config, the JSON Schema for editors, and the error messages. A settings struct declares its fields once:
+// fields.h: one list of fields per settings struct serves four ends: reading strict JSON, writing the
+// resolved config, the JSON Schema for editors, and the error messages. A settings struct declares its fields
+// once:
 //
 //   struct SgdSettings {
 //     double momentum = 0.9;                       // the default is the initial value
@@ -10,7 +11,8 @@
 //     }
 //   };
 //
-// Unknown keys, wrong types and values out of range are Error(config) with file, JSON path, rule and "did you mean".
+// Unknown keys, wrong types and values out of range are Error(config) with file, JSON path, rule and "did you
+// mean".
 #pragma once
 
 #include <cstdint>
@@ -55,8 +57,9 @@ struct ChoiceAccess {
   virtual std::vector<std::pair<std::string, std::string>> names() const = 0;  ///< (name, help)
   virtual const std::string& type() const = 0;
   virtual void choose(const std::string& name) = 0;
-  virtual void fields_of(const std::string& name, class Fields& f) = 0;  ///< of a fresh object (for the schema)
-  virtual void fields(class Fields& f) = 0;                              ///< of the object held
+  virtual void fields_of(const std::string& name,
+                         class Fields& f) = 0;  ///< of a fresh object (for the schema)
+  virtual void fields(class Fields& f) = 0;     ///< of the object held
 };
 
 class Fields {
@@ -86,7 +89,9 @@ class Fields {
   void operator()(std::string_view key, double& v, std::string_view help, Limits l = {}) {
     on_number(take(key, help), v, l);
   }
-  void operator()(std::string_view key, std::string& v, std::string_view help) { on_string(take(key, help), v, {}); }
+  void operator()(std::string_view key, std::string& v, std::string_view help) {
+    on_string(take(key, help), v, {});
+  }
   void operator()(std::string_view key, std::vector<int>& v, std::string_view help, Limits l = {}) {
     on_integers(take(key, help), v, clip(l));
   }
@@ -148,7 +153,8 @@ class Fields {
         take(key, help), access, v.size(), [&](std::size_t n) { v.resize(n); },
         [&](std::size_t i) { return std::make_unique<Access<Base>>(v[i]); });
   }
-  /// A rule that ties several fields together. When reading, a failure is Error(config) that names this object.
+  /// A rule that ties several fields together. When reading, a failure is Error(config) that names this
+  /// object.
   virtual void rule(bool holds, const std::string& message) = 0;
 
  protected:

@@ -1,5 +1,5 @@
-// registry.h: name -> factory of a polymorphic settings object. `{"type": "cifar10", ...}` in a config names an
-// entry; the other keys are the fields of the object made. Adding a kind is one .cpp file that ends in
+// registry.h: name -> factory of a polymorphic settings object. `{"type": "cifar10", ...}` in a config names
+// an entry; the other keys are the fields of the object made. Adding a kind is one .cpp file that ends in
 //   const bool known = Registry<DataSettings>::add<Cifar10Settings>("cifar10", "CIFAR-10 binary files");
 #pragma once
 
@@ -21,7 +21,8 @@ class Registry {
   };
   template <class Derived>
   static bool add(const std::string& name, const std::string& help) {
-    const bool fresh = entries().emplace(name, Entry{[] { return std::make_unique<Derived>(); }, help}).second;
+    const bool fresh =
+        entries().emplace(name, Entry{[] { return std::make_unique<Derived>(); }, help}).second;
     require(fresh, "[registry] '{}' is registered twice", name);
     return fresh;
   }

@@ -36,7 +36,8 @@ std::string list(const std::vector<std::string>& items) {
 
 }  // namespace
 
-void save_checkpoint(const std::filesystem::path& path, const Model& model, std::map<std::string, std::string> metadata) {
+void save_checkpoint(const std::filesystem::path& path, const Model& model,
+                     std::map<std::string, std::string> metadata) {
   const ParameterStore& store = model.store();
   TensorFile file;
   file.metadata = std::move(metadata);
@@ -55,8 +56,10 @@ void save_checkpoint(const std::filesystem::path& path, const Model& model, std:
     if (pruned) file.add(p.name + "_mask", disk_shape(p.shape), std::span<const std::uint8_t>(mask));
   }
   for (const StatisticInfo& s : store.statistic_infos()) {
-    const auto values = store.statistics().subspan(static_cast<std::size_t>(s.range.begin), static_cast<std::size_t>(s.range.size()));
-    file.add(s.name, {s.range.size()}, std::span<const float>(std::vector<float>(values.begin(), values.end())));
+    const auto values = store.statistics().subspan(static_cast<std::size_t>(s.range.begin),
+                                                   static_cast<std::size_t>(s.range.size()));
+    file.add(s.name, {s.range.size()},
+             std::span<const float>(std::vector<float>(values.begin(), values.end())));
   }
   write_safetensors(path, file);
 }
@@ -72,8 +75,8 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
     const StoredTensor* t = file.find(name);
     if (!t && !optional) missing.push_back(fmt::format("{} {}", name, Shape(shape)));
     if (t && t->shape != disk_shape(shape))
-      misshaped.push_back(fmt::format("{}: {{{}}} in the file, the model has {{{}}}", name, fmt::join(t->shape, ","),
-                                      fmt::join(disk_shape(shape), ",")));
+      misshaped.push_back(fmt::format("{}: {{{}}} in the file, the model has {{{}}}", name,
+                                      fmt::join(t->shape, ","), fmt::join(disk_shape(shape), ",")));
   };
   for (const ParameterInfo& p : store.infos()) {
     check(p.name, p.shape, false);
@@ -87,13 +90,17 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
     if (!missing.empty()) text += "\n  missing:" + list(missing);
     if (!misshaped.empty()) text += "\n  of another shape (on disk, OIHW):" + list(misshaped);
     if (!extra.empty()) text += "\n  not in the model:" + list(extra);
-    fail(ExitCode::checkpoint, "{}: not a checkpoint of this model; its tensors must match one by one. Set \"model\" to the network it "
-         "was saved from.{}", path.string(), text);
+    fail(ExitCode::checkpoint,
+         "{}: not a checkpoint of this model; its tensors must match one by one. Set \"model\" to the "
+         "network it "
+         "was saved from.{}",
+         path.string(), text);
   }
   for (const ParameterInfo& p : store.infos()) {
     const std::vector<float> values = to_floats(*file.find(p.name));
     const StoredTensor* stored_mask = file.find(p.name + "_mask");
-    const std::vector<float> mask = stored_mask ? to_floats(*stored_mask) : std::vector<float>(values.size(), 1.0F);
+    const std::vector<float> mask =
+        stored_mask ? to_floats(*stored_mask) : std::vector<float>(values.size(), 1.0F);
     for_each_value(p.shape, [&](Index memory, Index disk) {
       const auto to = static_cast<std::size_t>(p.range.begin + memory);
       store.values()[to] = static_cast<Real>(values[static_cast<std::size_t>(disk)]);

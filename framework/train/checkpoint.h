@@ -1,4 +1,5 @@
-// checkpoint.h: networks as safetensors files that Python opens: PyTorch's names, OIHW order, masks beside weights
+// checkpoint.h: networks as safetensors files that Python opens: PyTorch's names, OIHW order, masks beside
+// weights
 // ("conv1.weight_mask", U8), what made them in __metadata__. Written to a temporary file, synced and renamed.
 #pragma once
 
@@ -14,9 +15,9 @@ namespace espalier {
 void save_checkpoint(const std::filesystem::path& path, const Model& model,
                      std::map<std::string, std::string> metadata = {});
 
-/// Loads weights, statistics and masks by name. A missing, extra or mis-shaped tensor is Error(checkpoint) that lists all
-/// of them, and leaves the model as it was; so is a value that is not finite. Missing masks mean nothing is pruned;
-/// PyTorch's num_batches_tracked is ignored. Returns the file's metadata.
+/// Loads weights, statistics and masks by name. A missing, extra or mis-shaped tensor is Error(checkpoint)
+/// that lists all of them, and leaves the model as it was; so is a value that is not finite. Missing masks
+/// mean nothing is pruned; PyTorch's num_batches_tracked is ignored. Returns the file's metadata.
 std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& path, Model& model);
 
 }  // namespace espalier

@@ -29,13 +29,16 @@ std::string first_non_finite(const Var& result, const ParameterStore& store) {
   std::sort(nodes.begin(), nodes.end(), [](const Node* a, const Node* b) { return a->order < b->order; });
   for (const Node* node : nodes) {  // leaves have order 0 and come first
     if (finite(node->value)) continue;
-    if (node->parameter >= 0) return fmt::format("parameter {} holds a non-finite value", parameter_name(*node, store));
-    if (node->inputs.count() == 0) return fmt::format("an input of shape {} holds a non-finite value", node->value.shape());
+    if (node->parameter >= 0)
+      return fmt::format("parameter {} holds a non-finite value", parameter_name(*node, store));
+    if (node->inputs.count() == 0)
+      return fmt::format("an input of shape {} holds a non-finite value", node->value.shape());
     std::string layer;
     for (int i = 0; i < node->inputs.count(); ++i)
       if (const Node* in = node->inputs[i].node(); in->parameter >= 0)
         layer += (layer.empty() ? " with " : ", ") + parameter_name(*in, store);
-    return fmt::format("the first non-finite value is the output {} of {}{}", node->value.shape(), node->op, layer);
+    return fmt::format("the first non-finite value is the output {} of {}{}", node->value.shape(), node->op,
+                       layer);
   }
   return "every value in the graph is finite; their sum is not";
 }

@@ -30,7 +30,8 @@ struct MultiStep final : LearningRateSettings {
     f.rule(std::is_sorted(milestones.begin(), milestones.end()), "milestones must increase");
   }
   double factor(double epoch, double) const override {
-    const auto passed = std::count_if(milestones.begin(), milestones.end(), [&](int m) { return epoch >= m; });
+    const auto passed =
+        std::count_if(milestones.begin(), milestones.end(), [&](int m) { return epoch >= m; });
     return std::pow(gamma, static_cast<double>(passed));
   }
 };

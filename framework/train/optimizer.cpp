@@ -36,7 +36,8 @@ struct SgdSettings final : OptimizerSettings {
 
 class Sgd final : public Optimizer {
  public:
-  Sgd(SgdSettings s, const ParameterStore& store) : s_(s), velocity_(static_cast<std::size_t>(store.size())) {}
+  Sgd(SgdSettings s, const ParameterStore& store)
+      : s_(s), velocity_(static_cast<std::size_t>(store.size())) {}
   void step(ParameterStore& store, double rate, bool decay) override {
     ++steps;
     for (const ParameterInfo& p : store.infos()) {
@@ -109,8 +110,9 @@ std::unique_ptr<Optimizer> AdamSettings::make(const ParameterStore& store) const
   return std::make_unique<Adam>(*this, store);
 }
 
-const bool known = Registry<OptimizerSettings>::add<SgdSettings>("sgd", "stochastic gradient descent with momentum") &&
-                   Registry<OptimizerSettings>::add<AdamSettings>("adam", "Adam (Kingma & Ba 2015)");
+const bool known =
+    Registry<OptimizerSettings>::add<SgdSettings>("sgd", "stochastic gradient descent with momentum") &&
+    Registry<OptimizerSettings>::add<AdamSettings>("adam", "Adam (Kingma & Ba 2015)");
 
 }  // namespace
 }  // namespace espalier

@@ -1,4 +1,5 @@
-// optimizer.h: first-order updates of the flat parameter array. Masked weights and their momentum stay exactly zero.
+// optimizer.h: first-order updates of the flat parameter array. Masked weights and their momentum stay
+// exactly zero.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ namespace espalier {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// One step against store.gradients(). `decay` = false leaves out the weight decay (train.stop_weight_decay_after_pruning).
+  /// One step against store.gradients(). `decay` = false leaves out the weight decay
+  /// (train.stop_weight_decay_after_pruning).
   virtual void step(ParameterStore& store, double rate, bool decay) = 0;
   /// What must be saved to continue to the same bits: arrays by name, and the number of steps taken.
   virtual std::vector<std::pair<std::string, std::span<Real>>> state() = 0;

@@ -64,8 +64,8 @@ double sum(const Tensor& t) {
 
 /// Calls fn(batch) on the examples [0, count) of `order`, or of the set in its own order if `order` is empty.
 template <class Fn>
-void for_batches(const ImageSet& set, const Preprocessing& preprocessing, std::span<const Index> order, int batch_size,
-                 Fn fn) {
+void for_batches(const ImageSet& set, const Preprocessing& preprocessing, std::span<const Index> order,
+                 int batch_size, Fn fn) {
   Batch batch;
   std::vector<Index> examples;
   const Index count = order.empty() ? set.size() : static_cast<Index>(order.size());
@@ -97,8 +97,8 @@ Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& pre
   return {score.loss / n, score.accuracy / n};
 }
 
-void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing, Index examples,
-                            std::uint64_t seed, int batch_size) {
+void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+                            Index examples, std::uint64_t seed, int batch_size) {
   if (model.store().statistic_infos().empty()) return;
   std::vector<Index> order(static_cast<std::size_t>(set.size()));
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<Index>(i);
@@ -116,8 +116,8 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
     : context_(context),
       settings_(settings),
       optimizer_(settings.optimizer->make(context.model.store())),
-      loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation, settings.batch_size,
-              context.seed) {}
+      loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
+              settings.batch_size, context.seed) {}
 Trainer::~Trainer() = default;
 
 Score Trainer::evaluate_test() const {
@@ -127,18 +127,21 @@ Score Trainer::evaluate_test() const {
 void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   ParameterStore& store = context_.model.store();
   const auto n = static_cast<Index>(batch.labels.size());
-  Pass pass{.training = true,
-            .dropout_key = Random(context_.seed, Random::Use::dropout,
-                                  {static_cast<std::uint64_t>(at_.epoch), static_cast<std::uint64_t>(at_.step)})
-                               .next()};
+  Pass pass{
+      .training = true,
+      .dropout_key = Random(context_.seed, Random::Use::dropout,
+                            {static_cast<std::uint64_t>(at_.epoch), static_cast<std::uint64_t>(at_.step)})
+                         .next()};
   const Var logits = context_.model.forward(batch.images, pass);
   const Var losses = cross_entropy(logits, batch.labels, settings_.label_smoothing);
   const double loss = sum(losses.value());
   if (!std::isfinite(loss))
     fail(ExitCode::numeric,
-         "the loss is not finite at epoch {}, step {} (learning rate {:.3g}): {}. The last good checkpoint is {}; lower "
+         "the loss is not finite at epoch {}, step {} (learning rate {:.3g}): {}. The last good checkpoint "
+         "is {}; lower "
          "train.learning_rate.rate or add a warm-up",
-         at_.epoch + 1, at_.step, rate, first_non_finite(losses, store), context_.folder.checkpoint().string());
+         at_.epoch + 1, at_.step, rate, first_non_finite(losses, store),
+         context_.folder.checkpoint().string());
   at_.loss_sum += loss;
   at_.correct += count_correct(logits.value(), batch.labels);
   at_.seen += n;
@@ -152,8 +155,8 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
 void Trainer::train_epoch(bool decay) {
   const double started = seconds_now() - at_.seconds;
   const Index steps = loader_.batches_per_epoch();
-  Progress progress(fmt::format("epoch {}/{}", at_.epoch + 1, settings_.epochs), context_.data.source.train.size(),
-                    "images", context_.quiet);
+  Progress progress(fmt::format("epoch {}/{}", at_.epoch + 1, settings_.epochs),
+                    context_.data.source.train.size(), "images", context_.quiet);
   Batch batch;
   loader_.start_epoch(at_.epoch, at_.step);
   while (loader_.next(batch)) {
@@ -163,8 +166,8 @@ void Trainer::train_epoch(bool decay) {
     at_.seconds = seconds_now() - started;
     if (stop_requested.load()) {
       write_state();
-      fail(ExitCode::interrupted, "stopped at epoch {}, step {} of {}; continue with --resume", at_.epoch + 1, at_.step,
-           steps);
+      fail(ExitCode::interrupted, "stopped at epoch {}, step {} of {}; continue with --resume", at_.epoch + 1,
+           at_.step, steps);
     }
   }
   progress.done();

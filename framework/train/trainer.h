@@ -1,6 +1,6 @@
-// trainer.h: the training loop: batches, reverse pass, optimizer, evaluation, metrics, checkpoints. What happens between
-// epochs besides (pruning) is a hook. A run is a function of config and seed; it can be stopped anywhere and resumed to
-// the same bits.
+// trainer.h: the training loop: batches, reverse pass, optimizer, evaluation, metrics, checkpoints. What
+// happens between epochs besides (pruning) is a hook. A run is a function of config and seed; it can be
+// stopped anywhere and resumed to the same bits.
 #pragma once
 
 #include <atomic>
@@ -62,7 +62,8 @@ class Trainer {
   ~Trainer();
   /// Continues from the folder's state file. Throws Error(checkpoint) if it is of another configuration.
   void resume();
-  /// Trains to the last epoch. Throws Error(numeric) on a non-finite loss, Error(interrupted) after request_stop().
+  /// Trains to the last epoch. Throws Error(numeric) on a non-finite loss, Error(interrupted) after
+  /// request_stop().
   void run(Hook* hook = nullptr);
 
   RunContext& context() { return context_; }
@@ -77,7 +78,7 @@ class Trainer {
  private:
   struct Position {
     int epoch = 0;
-    Index step = 0;         // steps done in this epoch
+    Index step = 0;          // steps done in this epoch
     bool hook_done = false;  // the hook has run for this epoch
     double loss_sum = 0, seconds = 0;
     Index correct = 0, seen = 0;
@@ -94,11 +95,12 @@ class Trainer {
   Position at_;
 };
 
-Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size = 250);
+Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+               int batch_size = 250);
 
-/// Sets the batch-norm statistics to their averages over `examples` training images (0: all), un-augmented, drawn by seed.
-/// Does nothing for models without batch norm.
-void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing, Index examples,
-                            std::uint64_t seed, int batch_size = 250);
+/// Sets the batch-norm statistics to their averages over `examples` training images (0: all), un-augmented,
+/// drawn by seed. Does nothing for models without batch norm.
+void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing,
+                            Index examples, std::uint64_t seed, int batch_size = 250);
 
 }  // namespace espalier

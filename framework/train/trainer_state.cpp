@@ -1,5 +1,5 @@
-// trainer_state.cpp: the part of Trainer that is written to and read from state.safetensors: everything a run needs to
-// continue to the same bits. Random numbers need no state (core/random.h).
+// trainer_state.cpp: the part of Trainer that is written to and read from state.safetensors: everything a run
+// needs to continue to the same bits. Random numbers need no state (core/random.h).
 #include <cstring>
 
 #include "framework/io/safetensors.h"
@@ -21,12 +21,15 @@ double from_bits(const std::string& s) {
   return v;
 }
 
-void restore(const TensorFile& file, const std::filesystem::path& path, const std::string& name, std::span<Real> into) {
+void restore(const TensorFile& file, const std::filesystem::path& path, const std::string& name,
+             std::span<Real> into) {
   const StoredTensor* t = file.find(name);
-  if (!t) fail(ExitCode::checkpoint, "{}: has no array '{}'; it is not a state of this run", path.string(), name);
+  if (!t)
+    fail(ExitCode::checkpoint, "{}: has no array '{}'; it is not a state of this run", path.string(), name);
   const std::vector<float> values = to_floats(*t);
   if (values.size() != into.size())
-    fail(ExitCode::checkpoint, "{}: '{}' has {} values, this run needs {}", path.string(), name, values.size(), into.size());
+    fail(ExitCode::checkpoint, "{}: '{}' has {} values, this run needs {}", path.string(), name,
+         values.size(), into.size());
   std::copy(values.begin(), values.end(), into.begin());
 }
 
@@ -62,13 +65,16 @@ void Trainer::resume() {
   const auto text = [&](const char* key) {
     const auto found = file.metadata.find(key);
     if (found == file.metadata.end())
-      fail(ExitCode::checkpoint, "{}: has no '{}' in its metadata; it is not a state of this program", path.string(), key);
+      fail(ExitCode::checkpoint, "{}: has no '{}' in its metadata; it is not a state of this program",
+           path.string(), key);
     return found->second;
   };
   if (text("resolved_config") != context_.resolved_config)
     fail(ExitCode::config,
-         "{}: the run stopped there had another configuration, version or data (its own is in {}); resume with the same, or choose "
-         "another --output", path.string(), context_.folder.config().string());
+         "{}: the run stopped there had another configuration, version or data (its own is in {}); resume "
+         "with the same, or choose "
+         "another --output",
+         path.string(), context_.folder.config().string());
   ParameterStore& store = context_.model.store();
   restore(file, path, "values", store.values());
   restore(file, path, "mask", store.mask());

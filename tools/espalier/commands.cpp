@@ -31,10 +31,12 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
     for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
       weights += layer.weights;
       pruned += layer.pruned;
-      row.push_back({"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
+      row.push_back(
+          {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
     }
     row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
-    row.push_back({"sparsity_of_all_parameters", static_cast<double>(pruned) / static_cast<double>(model.store().size())});
+    row.push_back({"sparsity_of_all_parameters",
+                   static_cast<double>(pruned) / static_cast<double>(model.store().size())});
   }
   trainer.context().metrics.append(row);
 }
@@ -42,8 +44,10 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
 void run(const CommandOptions& options, bool with_pruning) {
   RunConfig config = read_run_config(options);
   if (with_pruning && !config.prune)
-    fail(ExitCode::config, "{}: has no \"prune\" section, which `espalier prune` needs; `espalier train` trains a dense network",
-         options.config);
+    fail(
+        ExitCode::config,
+        "{}: has no \"prune\" section, which `espalier prune` needs; `espalier train` trains a dense network",
+        options.config);
   if (!with_pruning && config.prune) {
     say(options, "note: the \"prune\" section is ignored by `espalier train`");
     config.prune.reset();
@@ -74,10 +78,12 @@ void run(const CommandOptions& options, bool with_pruning) {
   if (trainer.complete()) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
   } else {
-    say(options, fmt::format("{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
-                             config.model.type, format_count(bench.model->store().size()),
-                             format_count(bench.model->macs()), format_count(bench.data.source.train.size()),
-                             format_count(bench.data.source.test.size()), threads()));
+    say(options,
+        fmt::format(
+            "{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
+            config.model.type, format_count(bench.model->store().size()), format_count(bench.model->macs()),
+            format_count(bench.data.source.train.size()), format_count(bench.data.source.test.size()),
+            threads()));
     trainer.run(pruner ? &*pruner : nullptr);
     append_final_row(trainer, pruner ? &*pruner : nullptr);
     trainer.mark_complete();
@@ -94,7 +100,8 @@ void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
   const std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
   if (checkpoint.empty())
-    fail(ExitCode::usage, "no checkpoint to evaluate: give --checkpoint FILE, or set \"checkpoint\" in {}", options.config);
+    fail(ExitCode::usage, "no checkpoint to evaluate: give --checkpoint FILE, or set \"checkpoint\" in {}",
+         options.config);
   const Workbench bench = prepare(config, checkpoint);
   const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   Index pruned = 0, weights = 0;
@@ -102,13 +109,15 @@ void evaluate_command(const CommandOptions& options) {
   for (const ParameterInfo& p : store.infos()) {
     if (p.role != Role::weight) continue;
     weights += p.range.size();
-    for (Index i = p.range.begin; i < p.range.end; ++i) pruned += store.mask()[static_cast<std::size_t>(i)] == 0;
+    for (Index i = p.range.begin; i < p.range.end; ++i)
+      pruned += store.mask()[static_cast<std::size_t>(i)] == 0;
   }
   const auto n = static_cast<double>(bench.data.source.test.size());
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
              100 * score.accuracy, format_count(static_cast<Index>(score.accuracy * n + 0.5)),
-             format_count(static_cast<Index>(n)), score.loss, 100.0 * static_cast<double>(pruned) / static_cast<double>(weights),
-             format_count(pruned), format_count(weights));
+             format_count(static_cast<Index>(n)), score.loss,
+             100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
+             format_count(weights));
 }
 
 void schema_command() {

@@ -1,5 +1,5 @@
-// estimate.h: what a run will need before it starts: memory by part, and work. A job that will not fit is refused with the
-// settings that would.
+// estimate.h: what a run will need before it starts: memory by part, and work. A job that will not fit is
+// refused with the settings that would.
 #pragma once
 
 #include <string>

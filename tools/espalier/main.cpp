@@ -12,7 +12,8 @@
 namespace {
 
 constexpr const char* exit_codes =
-    "\nExit codes: 0 done, 2 usage, 3 config, 4 data, 5 checkpoint, 6 non-finite numbers, 7 memory, 8 writing failed, 9 a "
+    "\nExit codes: 0 done, 2 usage, 3 config, 4 data, 5 checkpoint, 6 non-finite numbers, 7 memory, 8 "
+    "writing failed, 9 a "
     "layer would lose all weights, 130 interrupted (continue with --resume), 1 a bug.\n";
 
 void on_interrupt(int) {
@@ -32,9 +33,11 @@ void add_run_options(CLI::App* verb, espalier::CommandOptions& o) {
 
 void add_output_options(CLI::App* verb, espalier::CommandOptions& o) {
   add_run_options(verb, o);
-  verb->add_option("--output", o.output, "folder of the run (default: the config's output, else runs/<name>)");
+  verb->add_option("--output", o.output,
+                   "folder of the run (default: the config's output, else runs/<name>)");
   verb->add_flag("--resume", o.resume, "continue where the run was stopped; does nothing if it is complete");
-  verb->add_flag("--dry-run", o.dry_run, "print the resolved config and an estimate of memory and work, then stop");
+  verb->add_flag("--dry-run", o.dry_run,
+                 "print the resolved config and an estimate of memory and work, then stop");
 }
 
 }  // namespace
@@ -57,11 +60,13 @@ int main(int argc, char** argv) {
     });
     return v;
   };
-  add_output_options(verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command), options);
+  add_output_options(
+      verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command), options);
   add_output_options(verb("prune", "train and prune as CONFIG says", prune_command), options);
   CLI::App* evaluate = verb("evaluate", "loss and accuracy on the test set", evaluate_command);
   add_run_options(evaluate, options);
-  evaluate->add_option("--checkpoint", options.checkpoint, "safetensors file (default: the config's checkpoint)");
+  evaluate->add_option("--checkpoint", options.checkpoint,
+                       "safetensors file (default: the config's checkpoint)");
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 
@@ -74,7 +79,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: %s\n", e.code() == ExitCode::interrupted ? "interrupted" : "error", e.what());
     return static_cast<int>(e.code());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory; use a smaller prune.num_grads, train.batch_size or data.train_limit\n");
+    std::fprintf(
+        stderr,
+        "error: out of memory; use a smaller prune.num_grads, train.batch_size or data.train_limit\n");
     return static_cast<int>(ExitCode::memory);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "internal error: %s\n", e.what());

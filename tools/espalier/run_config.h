@@ -11,8 +11,8 @@
 
 namespace espalier {
 
-/// What a recorded config adds so that its numbers can be repeated. Written into a run's config.json; when such a config is
-/// run again, the data must have the same hash.
+/// What a recorded config adds so that its numbers can be repeated. Written into a run's config.json; when
+/// such a config is run again, the data must have the same hash.
 struct Provenance {
   std::string version, data_hash;
   void fields(Fields& f) {

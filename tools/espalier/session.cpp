@@ -20,18 +20,21 @@ Workbench prepare(RunConfig& config, const std::string& checkpoint) {
   std::string& recorded = config.provenance.data_hash;
   if (!recorded.empty() && recorded != bench.data.source.hash)
     fail(ExitCode::data,
-         "the data are not those the config was recorded with: provenance.data_hash is {}, the data's SHA-256 is {}. Point data.source "
-         "at the same files, or remove provenance from the config", recorded, bench.data.source.hash);
+         "the data are not those the config was recorded with: provenance.data_hash is {}, the data's "
+         "SHA-256 is {}. Point data.source "
+         "at the same files, or remove provenance from the config",
+         recorded, bench.data.source.hash);
   recorded = bench.data.source.hash;
   const Preprocessing& p = bench.data.preprocessing;
-  bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels}, bench.data.source.classes(),
-                                    config.seed);
+  bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
+                                    bench.data.source.classes(), config.seed);
   if (!checkpoint.empty()) load_checkpoint(checkpoint, *bench.model);
   return bench;
 }
 
 std::filesystem::path run_directory(const RunConfig& config) {
-  return config.output.empty() ? std::filesystem::path("runs") / config.name : std::filesystem::path(config.output);
+  return config.output.empty() ? std::filesystem::path("runs") / config.name
+                               : std::filesystem::path(config.output);
 }
 
 }  // namespace espalier

@@ -19,7 +19,8 @@ struct Workbench {
   LoadedData data;
   std::unique_ptr<Model> model;
 };
-/// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its checkpoint.
+/// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its
+/// checkpoint.
 Workbench prepare(RunConfig& config, const std::string& checkpoint);
 
 std::filesystem::path run_directory(const RunConfig& config);

@@ -1,5 +1,5 @@
-// summary.h: what a user sees at the end of a run, made from the run's metrics alone, so that a finished run can be shown
-// again without being repeated.
+// summary.h: what a user sees at the end of a run, made from the run's metrics alone, so that a finished run
+// can be shown again without being repeated.
 #pragma once
 
 #include <string>

@@ -1,0 +1,358 @@
+#include "framework/config/reader.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "framework/config/suggest.h"
+
+namespace espalier {
+
+using Json = nlohmann::ordered_json;
+
+struct JsonDocument::Impl {
+  Json json;
+};
+
+namespace {
+
+std::string join_path(const std::string& parent, std::string_view key) {
+  return parent.empty() ? std::string(key) : fmt::format("{}.{}", parent, key);
+}
+
+/// A value as the user wrote it, cut to a readable length.
+std::string shown(const Json& v) {
+  std::string text = v.dump();
+  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+}
+
+/// "line 3, column 7" of a byte position, and the line itself.
+std::string place(const std::string& text, std::size_t byte) {
+  const std::size_t at = std::min(byte == 0 ? 0 : byte - 1, text.size());
+  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+  const std::size_t begin = at == 0                                         ? 0
+                            : text.rfind('\n', at - 1) == std::string::npos ? 0
+                                                                            : text.rfind('\n', at - 1) + 1;
+  const std::size_t end = std::min(text.find('\n', begin), text.size());
+  return fmt::format("line {}, column {}: {}", line, at - begin + 1, text.substr(begin, end - begin));
+}
+
+Json parse_strictly(const std::string& text, const std::string& name) {
+  // nlohmann keeps the last of two equal keys; here that is an error.
+  std::vector<std::set<std::string>> open;
+  std::string duplicate;
+  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) open.emplace_back();
+    if (event == Json::parse_event_t::object_end) open.pop_back();
+    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second &&
+        duplicate.empty())
+      duplicate = parsed.get<std::string>();
+    return true;
+  };
+  try {
+    Json json = Json::parse(text, watch, true, true);
+    if (!duplicate.empty())
+      fail(ExitCode::config, "{}: the key \"{}\" is given twice in one object; remove one", name, duplicate);
+    return json;
+  } catch (const Json::parse_error& e) {
+    std::string reason = e.what();
+    if (const auto colon = reason.find(": "); colon != std::string::npos) reason = reason.substr(colon + 2);
+    fail(ExitCode::config, "{}: not valid JSON at {}\n  {}", name, place(text, e.byte), reason);
+  }
+}
+
+std::string describe(const Limits& l) {
+  const bool low = std::isfinite(l.low), high = std::isfinite(l.high);
+  std::string text;
+  if (low) text = fmt::format("{} {:g}", l.low_open ? "greater than" : "at least", l.low);
+  if (high)
+    text += fmt::format("{}{} {:g}", low ? " and " : "", l.high_open ? "less than" : "at most", l.high);
+  return text;
+}
+
+bool within(double v, const Limits& l) {
+  return std::isfinite(v) && (l.low_open ? v > l.low : v >= l.low) &&
+         (l.high_open ? v < l.high : v <= l.high);
+}
+
+struct Problems {
+  std::string file;
+  std::vector<std::string> found;
+  void add(const std::string& path, const std::string& message) {
+    const std::string text =
+        path.empty() ? fmt::format("{}: {}", file, message) : fmt::format("{}: {} {}", file, path, message);
+    if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
+  }
+};
+
+class Reader final : public Fields {
+ public:
+  Reader(const Json& object, std::string path, Problems& problems)
+      : object_(object), path_(std::move(path)), problems_(problems) {}
+
+  /// To be called when all fields have been declared: what is left over is unknown.
+  void finish(std::initializer_list<std::string> also_known = {}) {
+    std::vector<std::string> known = declared_;
+    known.insert(known.end(), also_known.begin(), also_known.end());
+    for (const auto& [key, value] : object_.items()) {
+      if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+      if ((key == "$schema" && path_.empty()) || key == "comment") continue;
+      std::vector<std::string> sorted = known;
+      std::sort(sorted.begin(), sorted.end());
+      problems_.add(path_,
+                    fmt::format("has no setting \"{}\"{} (known here: {})", key, did_you_mean(key, known),
+                                sorted.empty() ? "none" : fmt::format("{}", fmt::join(sorted, ", "))));
+    }
+  }
+  void rule(bool holds, const std::string& message) override {
+    if (!holds) problems_.add(path_, (path_.empty() ? "" : "is contradictory: ") + message);
+  }
+
+ protected:
+  void on_bool(const Field& f, bool& v) override {
+    if (const Json* j = value(f)) j->is_boolean() ? void(v = j->get<bool>()) : wrong(f, *j, "true or false");
+  }
+  void on_integer(const Field& f, std::int64_t& v, const Limits& l) override {
+    const Json* j = value(f);
+    if (!j) return;
+    std::int64_t read = 0;
+    if (!integer(*j, read)) return wrong(f, *j, "an integer");
+    if (in_range(f, static_cast<double>(read), l, *j)) v = read;
+  }
+  void on_number(const Field& f, double& v, const Limits& l) override {
+    const Json* j = value(f);
+    if (!j) return;
+    if (!j->is_number()) return wrong(f, *j, "a number");
+    if (in_range(f, j->get<double>(), l, *j)) v = j->get<double>();
+  }
+  void on_string(const Field& f, std::string& v, const std::vector<std::string>& allowed) override {
+    const Json* j = value(f);
+    if (!j) return;
+    if (!j->is_string())
+      return wrong(f, *j, allowed.empty() ? "a string" : fmt::format("one of {}", fmt::join(allowed, ", ")));
+    const auto text = j->get<std::string>();
+    if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), text) == allowed.end())
+      return problems_.add(at(f), fmt::format("is \"{}\"{} (one of {})", text, did_you_mean(text, allowed),
+                                              fmt::join(allowed, ", ")));
+    v = text;
+  }
+  void on_integers(const Field& f, std::vector<int>& v, const Limits& l) override {
+    list(f, v, "a list of integers", [&](const Json& j, int& element) {
+      std::int64_t read = 0;
+      if (!integer(j, read)) return wrong(f, j, "a list of integers");
+      if (in_range(f, static_cast<double>(read), l, j)) element = static_cast<int>(read);
+    });
+  }
+  void on_numbers(const Field& f, std::vector<double>& v, const Limits& l) override {
+    list(f, v, "a list of numbers", [&](const Json& j, double& element) {
+      if (!j.is_number()) return wrong(f, j, "a list of numbers");
+      if (in_range(f, j.get<double>(), l, j)) element = j.get<double>();
+    });
+  }
+  void on_strings(const Field& f, std::vector<std::string>& v) override {
+    list(f, v, "a list of strings", [&](const Json& j, std::string& element) {
+      if (!j.is_string()) return wrong(f, j, "a list of strings");
+      element = j.get<std::string>();
+    });
+  }
+  void on_object(const Field& f, const Body& body) override {
+    static const Json empty = Json::object();
+    const Json* j = value(f);
+    nested(f, j ? *j : empty, body);
+  }
+  void on_optional_object(const Field& f, bool& present, const Body& body) override {
+    const Json* j = value(f);
+    if (!j) return;
+    present = !j->is_null();
+    if (present) nested(f, *j, body);
+  }
+  void on_objects(const Field& f, std::size_t, const std::function<void(std::size_t)>& resize,
+                  const std::function<void(std::size_t, Fields&)>& element) override {
+    const Json* j = value(f);
+    if (!j) return;
+    if (!j->is_array()) return wrong(f, *j, "a list of objects");
+    resize(j->size());
+    for (std::size_t i = 0; i < j->size(); ++i)
+      nested(
+          {std::to_string(i), "", false}, (*j)[i], [&](Fields& fields) { element(i, fields); }, at(f));
+  }
+  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+    const Json* j = value(f);
+    if (!j || (nullable && j->is_null())) {
+      // A default choice still declares its fields, so that its own required ones are noticed.
+      if (!j && !choice.type().empty())
+        nested(f, Json::object(), [&](Fields& fields) { choice.fields(fields); });
+      return;
+    }
+    variant(at(f), *j, choice);
+  }
+  void on_variants(const Field& f, ChoiceAccess&, std::size_t, const std::function<void(std::size_t)>& resize,
+                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) override {
+    const Json* j = value(f);
+    if (!j) return;
+    if (!j->is_array()) return wrong(f, *j, "a list");
+    resize(j->size());
+    for (std::size_t i = 0; i < j->size(); ++i)
+      variant(join_path(at(f), std::to_string(i)), (*j)[i], *element(i));
+  }
+
+ private:
+  std::string at(const Field& f) const { return join_path(path_, f.key); }
+
+  const Json* value(const Field& f) {
+    declared_.push_back(f.key);
+    const auto found = object_.find(f.key);
+    if (found != object_.end()) return &*found;
+    if (f.required) problems_.add(path_, fmt::format("needs the setting \"{}\": {}", f.key, f.help));
+    return nullptr;
+  }
+  void wrong(const Field& f, const Json& j, const std::string& expected) {
+    problems_.add(at(f), fmt::format("is {} ({}); it must be {}", shown(j), j.type_name(), expected));
+  }
+  bool in_range(const Field& f, double v, const Limits& l, const Json& j) {
+    if (within(v, l)) return true;
+    problems_.add(at(f), fmt::format("is {}; it must be {}", shown(j), describe(l)));
+    return false;
+  }
+  static bool integer(const Json& j, std::int64_t& out) {
+    if (j.is_number_unsigned() && j.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
+      return false;
+    if (j.is_number_integer()) return out = j.get<std::int64_t>(), true;
+    if (!j.is_number()) return false;
+    const double d = j.get<double>();  // 1e3 is an integer too
+    if (d != std::floor(d) || std::abs(d) > 9e15) return false;
+    return out = static_cast<std::int64_t>(d), true;
+  }
+  template <class T, class Convert>
+  void list(const Field& f, std::vector<T>& v, const char* expected, Convert convert) {
+    const Json* j = value(f);
+    if (!j) return;
+    if (!j->is_array()) return wrong(f, *j, expected);
+    v.assign(j->size(), T());
+    for (std::size_t i = 0; i < j->size(); ++i) convert((*j)[i], v[i]);
+  }
+  void nested(const Field& f, const Json& j, const Body& body, const std::string& parent = {}) {
+    const std::string path = parent.empty() ? at(f) : join_path(parent, f.key);
+    if (!j.is_object())
+      return problems_.add(path,
+                           fmt::format("is {} ({}); it must be an object {{...}}", shown(j), j.type_name()));
+    Reader inner(j, path, problems_);
+    body(inner);
+    inner.finish();
+  }
+  void variant(const std::string& path, const Json& j, ChoiceAccess& choice) {
+    static const Json empty = Json::object();
+    const auto options = choice.names();
+    std::vector<std::string> names;
+    std::string menu;
+    for (const auto& [name, help] : options) {
+      names.push_back(name);
+      menu += fmt::format("\n    {:<20} {}", name, help);
+    }
+    if (!j.is_string() && !j.is_object())
+      return problems_.add(
+          path, fmt::format("is {} ({}); it must be an object with a \"type\", or the type's name: {}",
+                            shown(j), j.type_name(), fmt::join(names, ", ")));
+    const Json& object = j.is_object() ? j : empty;
+    std::string type = choice.type();
+    if (j.is_string()) {
+      type = j.get<std::string>();
+    } else if (const auto given = j.find("type"); given != j.end()) {
+      if (!given->is_string())
+        return problems_.add(path + ".type", fmt::format("is {}; it must be a string", shown(*given)));
+      type = given->get<std::string>();
+    }
+    if (type.empty()) return problems_.add(path, fmt::format("needs a \"type\"; one of:{}", menu));
+    if (std::find(names.begin(), names.end(), type) == names.end())
+      return problems_.add(path + ".type", fmt::format("is \"{}\"{} It must be one of:{}", type,
+                                                       did_you_mean(type, names), menu));
+    if (type != choice.type()) choice.choose(type);
+    Reader inner(object, path, problems_);
+    choice.fields(inner);
+    inner.finish({"type"});
+  }
+
+  const Json& object_;
+  std::string path_;
+  Problems& problems_;
+  std::vector<std::string> declared_;
+};
+
+}  // namespace
+
+JsonDocument::JsonDocument(std::string name, std::unique_ptr<Impl> impl)
+    : name_(std::move(name)), impl_(std::move(impl)) {}
+JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
+JsonDocument::~JsonDocument() = default;
+
+JsonDocument JsonDocument::parse(const std::string& text, const std::string& name) {
+  auto impl = std::make_unique<Impl>(Impl{parse_strictly(text, name)});
+  if (!impl->json.is_object())
+    fail(ExitCode::config, "{}: holds {}; a config is a JSON object {{...}}", name, impl->json.type_name());
+  return {name, std::move(impl)};
+}
+
+JsonDocument JsonDocument::load(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf()).good())
+    fail(ExitCode::config, "{}: can't be read; give the path of a JSON config (see configs/)", path.string());
+  return parse(text.str(), path.string());
+}
+
+void JsonDocument::apply_override(const std::string& assignment) {
+  const auto equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0)
+    fail(ExitCode::usage, "--set {}: write it as json.path=value, for example --set train.epochs=3",
+         assignment);
+  const std::string text = assignment.substr(equals + 1);
+  Json value = Json::parse(text, nullptr, false);
+  if (value.is_discarded()) value = text;
+  Json* at = &impl_->json;
+  std::istringstream path(assignment.substr(0, equals));
+  for (std::string key; std::getline(path, key, '.');) {
+    if (key.empty()) fail(ExitCode::usage, "--set {}: the path has an empty part", assignment);
+    if (at->is_array()) {
+      const bool number = std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+      if (!number || key.size() > 9 || std::stoul(key) >= at->size())
+        fail(ExitCode::usage, "--set {}: \"{}\" is no index of a list of {} elements", assignment, key,
+             at->size());
+      at = &(*at)[std::stoul(key)];
+      continue;
+    }
+    if (at->is_string() || at->is_null()) {  // "model": "cifarnet" is short for {"type": "cifarnet"}
+      const Json before = *at;
+      *at = Json::object();
+      if (before.is_string()) (*at)["type"] = before;
+    }
+    if (!at->is_object())
+      fail(ExitCode::usage, "--set {}: there is no object to hold \"{}\" (found {})", assignment, key,
+           shown(*at));
+    at = &(*at)[key];
+  }
+  *at = std::move(value);
+}
+
+std::string JsonDocument::dump() const { return impl_->json.dump(2); }
+
+void read_fields(const JsonDocument& document, const std::function<void(Fields&)>& fn) {
+  Problems problems{document.name(), {}};
+  Reader reader(document.impl().json, "", problems);
+  fn(reader);
+  reader.finish();
+  if (problems.found.empty()) return;
+  constexpr std::size_t most = 10;
+  if (problems.found.size() > most) {
+    const std::size_t more = problems.found.size() - most;
+    problems.found.resize(most);
+    problems.found.push_back(fmt::format("... and {} more", more));
+  }
+  throw Error(ExitCode::config, fmt::format("{}", fmt::join(problems.found, "\n")));
+}
+
+}  // namespace espalier

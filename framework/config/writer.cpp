@@ -1,0 +1,70 @@
+#include "framework/config/writer.h"
+
+#include <nlohmann/json.hpp>
+
+namespace espalier {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class Writer final : public Fields {
+ public:
+  explicit Writer(Json& object) : object_(object) {
+    if (!object_.is_object()) object_ = Json::object();
+  }
+  void rule(bool, const std::string&) override {}
+
+ protected:
+  void on_bool(const Field& f, bool& v) override { object_[f.key] = v; }
+  void on_integer(const Field& f, std::int64_t& v, const Limits&) override { object_[f.key] = v; }
+  void on_number(const Field& f, double& v, const Limits&) override { object_[f.key] = v; }
+  void on_string(const Field& f, std::string& v, const std::vector<std::string>&) override {
+    object_[f.key] = v;
+  }
+  void on_integers(const Field& f, std::vector<int>& v, const Limits&) override { object_[f.key] = v; }
+  void on_numbers(const Field& f, std::vector<double>& v, const Limits&) override { object_[f.key] = v; }
+  void on_strings(const Field& f, std::vector<std::string>& v) override { object_[f.key] = v; }
+  void on_object(const Field& f, const Body& body) override { nested(object_[f.key], body); }
+  void on_optional_object(const Field& f, bool& present, const Body& body) override {
+    if (present)
+      nested(object_[f.key], body);
+    else
+      object_[f.key] = nullptr;
+  }
+  void on_objects(const Field& f, std::size_t count, const std::function<void(std::size_t)>&,
+                  const std::function<void(std::size_t, Fields&)>& element) override {
+    Json& list = object_[f.key] = Json::array();
+    for (std::size_t i = 0; i < count; ++i)
+      nested(list.emplace_back(), [&](Fields& fields) { element(i, fields); });
+  }
+  void on_variant(const Field& f, ChoiceAccess& choice, bool) override { variant(object_[f.key], choice); }
+  void on_variants(const Field& f, ChoiceAccess&, std::size_t count, const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) override {
+    Json& list = object_[f.key] = Json::array();
+    for (std::size_t i = 0; i < count; ++i) variant(list.emplace_back(), *element(i));
+  }
+
+ private:
+  static void nested(Json& into, const Body& body) {
+    Writer inner(into);
+    body(inner);
+  }
+  static void variant(Json& into, ChoiceAccess& choice) {
+    if (choice.type().empty()) return void(into = nullptr);
+    into = Json{{"type", choice.type()}};
+    Writer inner(into);
+    choice.fields(inner);
+  }
+  Json& object_;
+};
+
+}  // namespace
+
+std::string write_fields(const std::function<void(Fields&)>& fn) {
+  Json json = Json::object();
+  Writer writer(json);
+  fn(writer);
+  return json.dump(2);
+}
+
+}  // namespace espalier
