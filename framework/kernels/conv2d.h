@@ -1,5 +1,6 @@
-// conv2d.h: convolution of NHWC images with OHWI weights. The definition is conv2d_reference.cpp (six loops); the
-// fast kernels must agree with it. Kernels know nothing of the graph; all pointers are to contiguous memory.
+// conv2d.h: convolution of NHWC images with OHWI weights. The definition is conv2d_reference.cpp (six loops);
+// the fast kernels must agree with it. Kernels know nothing of the graph; all pointers are to contiguous
+// memory.
 //
 // Letters: n example, h w pixel of the input, p r pixel of the output, i channel in, o channel out, y x tap.
 #pragma once
@@ -25,18 +26,19 @@ namespace kernels {
 
 /// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride - pad + y*dilation, ..., i] w[o,y,x,i], then
 /// max(., 0) if `relu`. Parallel over examples.
-void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu, Real* y);
+void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
+            Real* y);
 
 /// dx = the transpose of conv2d applied to dy. Overwrites dx.
 void conv2d_input_grad(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
 
-/// dw[o,y,x,i] = sum over the n examples of x * dy. Overwrites dw. The sum runs over fixed groups of examples in
-/// fixed order: same bits on any number of threads.
+/// dw[o,y,x,i] = sum over the n examples of x * dy. Overwrites dw. The sum runs over fixed groups of examples
+/// in fixed order: same bits on any number of threads.
 void conv2d_weight_grad(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 
 // The definitions, for tests and for shapes the fast kernels do not cover.
-void conv2d_reference(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
-                      Real* y);
+void conv2d_reference(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+                      bool relu, Real* y);
 void conv2d_input_grad_reference(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
 void conv2d_weight_grad_reference(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 

@@ -18,8 +18,8 @@ struct PoolGeometry {
 namespace kernels {
 
 /// y = max over the window; `relu` takes the maximum with 0 as well. which[n,p,r,c] receives the tap
-/// (row * kernel + column, the first of equals) that won. `which` holds small integers stored as Real, so that it
-/// can be a tensor with examples on axis 0.
+/// (row * kernel + column, the first of equals) that won. `which` holds small integers stored as Real, so
+/// that it can be a tensor with examples on axis 0.
 void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which);
 /// dx = dy at the winners, 0 elsewhere (windows may overlap: contributions add up). Overwrites dx.
 void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* which, Real* dx);

@@ -11,8 +11,8 @@ namespace espalier::kernels {
 void softmax(Index n, Index classes, const Real* x, Real* p);
 /// loss[n] = -sum_k t_k log softmax(x)_k, where t = (1 - smoothing) one_hot(label) + smoothing / classes;
 /// also writes p = softmax(x).
-void cross_entropy(Index n, Index classes, const Real* x, const std::int32_t* labels, Real smoothing, Real* loss,
-                   Real* p);
+void cross_entropy(Index n, Index classes, const Real* x, const std::int32_t* labels, Real smoothing,
+                   Real* loss, Real* p);
 /// y[n] = sum_k x[n,k]
 void row_sums(Index n, Index classes, const Real* x, Real* y);
 /// y[n,k] = x[n]

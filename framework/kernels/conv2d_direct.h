@@ -1,0 +1,15 @@
+// conv2d_direct.h: convolution by the register tiles of simd/, any geometry without dilation and groups.
+#pragma once
+
+#include "framework/kernels/conv2d.h"
+
+namespace espalier::kernels {
+
+inline bool direct_applies(const ConvGeometry& g) { return g.dilation == 1 && g.groups == 1; }
+
+void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
+                   Real* y);
+void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
+void conv2d_weight_grad_direct(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
+
+}  // namespace espalier::kernels

@@ -1,0 +1,121 @@
+// conv_forward.h: the register tile of the forward convolution: P output pixels x O vectors of output
+// channels stay in registers while the loop runs over the window. Per step: O weight loads, P broadcasts, P*O
+// multiply-adds.
+#pragma once
+
+#include "framework/kernels/levels.h"
+#include "framework/kernels/simd/lanes.h"
+
+namespace espalier::kernels::ESPALIER_LEVEL {
+
+// 28 + 2 weights + 1 broadcast of 32 registers; 12 + 2 + 1 of 16.
+constexpr int max_pixels = ESPALIER_VECTOR_BYTES == 64 ? 14 : 6;
+constexpr int max_vectors = 2;
+
+static Index vectors_of(Index channels) { return (channels + lanes - 1) / lanes; }
+static Index packed_size(Index taps, Index channels) { return (taps + 1) * vectors_of(channels) * lanes; }
+
+/// Packed layout: bias of all channels; then per block of max_vectors vectors: [row][tap][channel of the
+/// block].
+static void pack(const WeightView& v, const Real* bias, Real* packed) {
+  const Index padded = vectors_of(v.channels) * lanes;
+  for (Index c = 0; c < padded; ++c) packed[c] = bias && c < v.channels ? bias[c] : Real(0);
+  Real* block = packed + padded;
+  for (Index c0 = 0; c0 < padded; c0 += max_vectors * lanes) {
+    const Index width = smaller(max_vectors * lanes, padded - c0), filled = smaller(width, v.channels - c0);
+    for (Index row = 0; row < v.rows; ++row)
+      for (Index outer = 0; outer * v.inner < v.window; ++outer) {
+        const Real* from = v.w + row * v.row_step + outer * v.outer_step + c0 * v.channel_step;
+        Real* to = block + (row * v.window + outer * v.inner) * width;
+        // Strips of 16 taps keep the lines written to in the first-level cache.
+        for (Index t0 = 0; t0 < v.inner; t0 += 16)
+          for (Index c = 0; c < filled; ++c)
+            for (Index t = t0; t < smaller(t0 + 16, v.inner); ++t)
+              to[t * width + c] = from[t * v.inner_step + c * v.channel_step];
+        for (Index t = 0; t < v.inner; ++t)
+          for (Index c = filled; c < width; ++c) to[t * width + c] = 0;
+      }
+    block += v.rows * v.window * width;
+  }
+}
+
+template <int P, int O>
+static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Real* bias, Index channels,
+                      bool relu, Real* y) {
+  Vector sum[P][O];
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+    for (int o = 0; o < O; ++o) sum[p][o] = load(bias + o * lanes);
+  const Index step = g.x_pixel;
+  for (Index row = 0; row < g.rows; ++row) {
+    // One pointer per three pixels: the other two are reached by an index register, as x86 addresses allow.
+    const Real* pixel[(P + 2) / 3];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p += 3) pixel[p / 3] = x + row * g.window_row + p * step;
+    for (Index k = 0; k < g.window; ++k) {
+      Vector weight[O];
+#pragma GCC unroll 4
+      for (int o = 0; o < O; ++o) weight[o] = load(w + o * lanes);
+      w += O * lanes;
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+        for (int o = 0; o < O; ++o) sum[p][o] += weight[o] * pixel[p / 3][p % 3 * step];
+#pragma GCC unroll 16
+      for (int p = 0; p < P; p += 3) ++pixel[p / 3];
+    }
+  }
+  if (relu) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+      for (int o = 0; o < O; ++o) sum[p][o] = rectified(sum[p][o]);
+  }
+  if (channels == O * lanes) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+      for (int o = 0; o < O; ++o) store(y + p * g.y_pixel + o * lanes, sum[p][o]);
+  } else {
+    Real row[O * lanes];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+      for (int o = 0; o < O; ++o) store(row + o * lanes, sum[p][o]);
+      for (Index c = 0; c < channels; ++c) y[p * g.y_pixel + c] = row[c];
+    }
+  }
+}
+
+using ConvTile = void (*)(const ConvImage&, const Real*, const Real*, const Real*, Index, bool, Real*);
+template <int... P>
+struct ConvTiles {
+  static constexpr ConvTile of[max_vectors][sizeof...(P)] = {{conv_tile<P + 1, 1>...},
+                                                             {conv_tile<P + 1, 2>...}};
+};
+template <int N, int... P>
+struct CountTo : CountTo<N - 1, N - 1, P...> {};
+template <int... P>
+struct CountTo<0, P...> {
+  using Tiles = ConvTiles<P...>;
+};
+
+static void conv_image(const ConvImage& g, const Real* x, const Real* packed, bool relu, Real* y) {
+  using Tiles = CountTo<max_pixels>::Tiles;
+  const Index padded = vectors_of(g.channels) * lanes;
+  // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
+  const Index tiles = (g.out_w + max_pixels - 1) / max_pixels;
+  for (Index c0 = 0; c0 < padded; c0 += max_vectors * lanes) {
+    const Index width = smaller(max_vectors * lanes, padded - c0), channels = smaller(width, g.channels - c0);
+    const Real* weight = packed + padded + c0 * g.taps();
+    for (Index p = 0; p < g.out_h; ++p)
+      for (Index t = 0; t < tiles; ++t) {
+        const Index first = t * g.out_w / tiles, pixels = (t + 1) * g.out_w / tiles - first;
+        Tiles::of[width / lanes - 1][pixels - 1](g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0,
+                                                 channels, relu, y + p * g.y_row + first * g.y_pixel + c0);
+      }
+  }
+}
+
+}  // namespace espalier::kernels::ESPALIER_LEVEL
