@@ -13,18 +13,6 @@
 
 namespace espalier {
 
-/// One pruning step (or sub-step), as it is written to the metrics.
-struct PruneReport {
-  int epoch = 0, step = 0, steps = 1;
-  double sparsity_before = 0, sparsity = 0;  ///< over the weights that may be pruned
-  double predicted = 0,
-         predicted_damped = 0;  ///< loss change by the quadratic model (mathematics.md section 6)
-  double loss_before = 0,
-         loss_after = 0;  ///< on the examples of the Fisher, before batch norm is re-estimated
-  double accuracy_before = 0, accuracy_after = 0;  ///< on the test set
-  double gradient_seconds = 0, solve_seconds = 0;
-};
-
 /// A layer as the pruner sees it.
 struct PrunedLayer {
   std::string name;
@@ -47,7 +35,11 @@ class Pruner final : public Hook {
   std::vector<PrunedLayer> layer_sparsity(const ParameterStore& store) const;
 
  private:
-  PruneReport prune_to(Trainer& trainer, double sparsity, int epoch, int step);
+  /// One step (or sub-step), reported as a row of the metrics.
+  void prune_to(Trainer& trainer, double sparsity, int epoch, int step);
+  /// h = F^-1 g with its own dampening, cut to step_limit.
+  std::vector<double> gradient_step(const GradientRows& rows, std::span<const double> g,
+                                    std::span<const double> w) const;
   std::vector<Index> draw_examples(const ImageSet& train, std::uint64_t seed, int epoch, int step) const;
 
   const PruneConfig& config_;

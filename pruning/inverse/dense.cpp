@@ -1,0 +1,96 @@
+// dense.cpp: the paper's recursion, example by example, in float64 and with c x c matrices. Slow; it is the
+// definition that the other inverses are compared with, and what `espalier explain` shows.
+//   F_0^-1 = I / damp,   F_n^-1 = F_{n-1}^-1 - (F_{n-1}^-1 g)(F_{n-1}^-1 g)' / (N + g' F_{n-1}^-1 g)
+#include <algorithm>
+
+#include "pruning/inverse.h"
+
+namespace espalier {
+namespace {
+
+constexpr Index largest_block = 4096;
+
+class DenseInverse final : public FisherInverse {
+ public:
+  DenseInverse(const GradientRows& rows, std::vector<Range> blocks, double damp)
+      : size_(rows.cols()), blocks_(std::move(blocks)), diagonal_(static_cast<std::size_t>(size_)) {
+    for (const Range block : blocks_) {
+      const Index c = block.size(), n = rows.rows();
+      std::vector<double> inverse(static_cast<std::size_t>(c * c), 0.0), g(static_cast<std::size_t>(n * c)),
+          x(static_cast<std::size_t>(c));
+      for (Index q = 0; q < c; ++q) inverse[static_cast<std::size_t>(q * c + q)] = 1 / damp;
+      rows.load(block, g.data());
+      for (Index m = 0; m < n; ++m) {
+        const double* row = g.data() + m * c;
+        double denominator = static_cast<double>(n);
+        for (Index p = 0; p < c; ++p) {
+          double sum = 0;
+          for (Index q = 0; q < c; ++q) sum += inverse[static_cast<std::size_t>(p * c + q)] * row[q];
+          x[static_cast<std::size_t>(p)] = sum;
+          denominator += row[p] * sum;
+        }
+        for (Index p = 0; p < c; ++p)
+          for (Index q = 0; q < c; ++q)
+            inverse[static_cast<std::size_t>(p * c + q)] -=
+                x[static_cast<std::size_t>(p)] * x[static_cast<std::size_t>(q)] / denominator;
+      }
+      for (Index q = 0; q < c; ++q)
+        diagonal_[static_cast<std::size_t>(block.begin + q)] = inverse[static_cast<std::size_t>(q * c + q)];
+      inverses_.push_back(std::move(inverse));
+    }
+  }
+  Index size() const override { return size_; }
+  std::span<const double> diagonal() const override { return diagonal_; }
+  void apply(std::span<const double> v, std::span<double> out) const override {
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const Index c = blocks_[b].size();
+      const double* from = v.data() + blocks_[b].begin;
+      for (Index p = 0; p < c; ++p) {
+        double sum = 0;
+        for (Index q = 0; q < c; ++q) sum += inverses_[b][static_cast<std::size_t>(p * c + q)] * from[q];
+        out[static_cast<std::size_t>(blocks_[b].begin + p)] = sum;
+      }
+    }
+  }
+
+ private:
+  Index size_;
+  std::vector<Range> blocks_;
+  std::vector<double> diagonal_;
+  std::vector<std::vector<double>> inverses_;
+};
+
+struct DenseSettings final : InverseSettings {
+  int fisher_block_size = 0;
+  void fields(Fields& f) override {
+    f("fisher_block_size", fisher_block_size, "weights per block; 0: one block per layer",
+      {.low = 0, .high = largest_block});
+  }
+  std::vector<Range> partition(std::span<const Range> layers) const override {
+    return fisher_block_size ? cut_into_blocks(layers, fisher_block_size)
+                             : std::vector<Range>(layers.begin(), layers.end());
+  }
+  std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range> layers,
+                                       double damp) const override {
+    if (!(damp > 0)) fail(ExitCode::config, "prune.damp is {:g}; it must be greater than 0", damp);
+    for (const Range b : partition(layers))
+      if (b.size() > largest_block)
+        fail(ExitCode::config,
+             "prune.inverse: \"dense\" stores c x c matrices and a block has {} weights (at most {}); set "
+             "fisher_block_size, or use \"block\", \"layer\" or \"full\", which give the same inverse",
+             b.size(), largest_block);
+    return std::make_unique<DenseInverse>(rows, partition(layers), damp);
+  }
+  double memory(Index rows, std::span<const Range> layers) const override {
+    double bytes = 0;
+    for (const Range b : partition(layers))
+      bytes += 8.0 * static_cast<double>(b.size()) * static_cast<double>(b.size() + rows);
+    return bytes;
+  }
+};
+
+const bool known = Registry<InverseSettings>::add<DenseSettings>(
+    "dense", "the paper's rank-one recursion in float64: the reference, for small blocks");
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,54 @@
+// diagonal.cpp: F taken as diagonal (OBD): F_qq = damp + mean_n g_nq^2.
+#include "framework/core/parallel.h"
+#include "pruning/inverse.h"
+
+namespace espalier {
+namespace {
+
+class DiagonalInverse final : public FisherInverse {
+ public:
+  DiagonalInverse(const GradientRows& rows, double damp) : diagonal_(static_cast<std::size_t>(rows.cols())) {
+    const Index n = rows.rows();
+    parallel_for(rows.cols(), 512, [&](Range r) {
+      std::vector<double> g(static_cast<std::size_t>(n * r.size()));
+      rows.load(r, g.data());
+      for (Index j = 0; j < r.size(); ++j) {
+        double sum = 0;
+        for (Index m = 0; m < n; ++m)
+          sum +=
+              g[static_cast<std::size_t>(m * r.size() + j)] * g[static_cast<std::size_t>(m * r.size() + j)];
+        diagonal_[static_cast<std::size_t>(r.begin + j)] =
+            1 / (damp + (n ? sum / static_cast<double>(n) : 0));
+      }
+    });
+  }
+  Index size() const override { return static_cast<Index>(diagonal_.size()); }
+  std::span<const double> diagonal() const override { return diagonal_; }
+  void apply(std::span<const double> v, std::span<double> out) const override {
+    for (std::size_t q = 0; q < diagonal_.size(); ++q) out[q] = diagonal_[q] * v[q];
+  }
+
+ private:
+  std::vector<double> diagonal_;
+};
+
+struct DiagonalSettings final : InverseSettings {
+  void fields(Fields&) override {}
+  std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range>,
+                                       double damp) const override {
+    if (!(damp > 0)) fail(ExitCode::config, "prune.damp is {:g}; it must be greater than 0", damp);
+    return std::make_unique<DiagonalInverse>(rows, damp);
+  }
+  std::vector<Range> partition(std::span<const Range> layers) const override {
+    return cut_into_blocks(layers, 1);
+  }
+  double memory(Index rows, std::span<const Range> layers) const override {
+    return layers.empty() ? 0 : 8.0 * static_cast<double>(layers.back().end + 1024 * rows);
+  }
+};
+
+const bool known =
+    Registry<InverseSettings>::add<DiagonalSettings>("diagonal", "the diagonal of the Fisher (OBD)");
+
+}  // namespace
+}  // namespace espalier
