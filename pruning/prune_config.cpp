@@ -27,7 +27,7 @@ void PruneConfig::fields(Fields& f) {
       "how survivors move: simultaneous: the paper's sum of single-weight updates; joint: exact for the "
       "whole set");
   f.variant("schedule", schedule, "sparsity over time");
-  f.choice("scope", selection.scope, {{"global", Scope::global}, {"layerwise", Scope::layerwise}},
+  f.choice("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
            "one ranking over all layers, or every layer to the target");
   f.choice("mask_rule", selection.rule, {{"exact", MaskRule::exact}, {"threshold", MaskRule::threshold}},
            "exact: round(sparsity n) weights, ties by index; threshold: the published code's rule, which "

@@ -20,7 +20,7 @@ double seconds_now() {
 
 /// Examples named in a file: [3, 1, ...] or {"indices": [3, 1, ...]}.
 std::vector<Index> read_indices(const std::string& path) {
-  const auto json = nlohmann::json::parse(read_file(path), nullptr, false);
+  const auto json = nlohmann::json::parse(read_whole_file(path, ExitCode::data), nullptr, false);
   const auto& list = json.is_object() && json.contains("indices") ? json["indices"] : json;
   if (!list.is_array() || list.empty())
     fail(ExitCode::data,

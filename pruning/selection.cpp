@@ -59,7 +59,7 @@ std::vector<bool> select(std::span<const double> scores, const std::vector<bool>
            "pruning: the score of weight {} is not finite ({}); raise prune.damp or check the gradients", q,
            scores[q]);
   std::vector<bool> removed = pruned;
-  if (settings.scope == Scope::global && !layers.empty())
+  if (settings.scope == Ranking::global && !layers.empty())
     select_in(scores, pruned, sparsity, {layers.front().begin, layers.back().end}, settings.rule, removed);
   else
     for (const Range layer : layers) select_in(scores, pruned, sparsity, layer, settings.rule, removed);

@@ -9,7 +9,7 @@
 
 namespace espalier {
 
-enum class Scope {
+enum class Ranking {
   layerwise,  ///< every layer to the target
   global      ///< one ranking over all layers; each ends where its weights rank
 };
@@ -20,7 +20,7 @@ enum class MaskRule {
 };
 
 struct SelectionSettings {
-  Scope scope = Scope::global;
+  Ranking scope = Ranking::global;
   MaskRule rule = MaskRule::exact;
   int min_kept_per_layer = 1;  ///< a layer with fewer weights left is Error(pruning)
 };

@@ -1,5 +1,6 @@
 #include "framework/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -7,6 +8,7 @@
 #include "framework/core/check.h"
 #include "framework/io/progress.h"
 #include "framework/kernels/elementwise.h"
+#include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/diagnose.h"
 

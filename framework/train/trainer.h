@@ -66,6 +66,10 @@ class Trainer {
   /// request_stop().
   void run(Hook* hook = nullptr);
 
+  /// Whether the run has come to its end, results written and all; a resumed run that is complete has nothing to do.
+  bool complete() const { return at_.complete; }
+  void mark_complete();
+
   RunContext& context() { return context_; }
   Optimizer& optimizer() { return *optimizer_; }
   Score evaluate_test() const;
@@ -82,6 +86,7 @@ class Trainer {
     bool hook_done = false;  // the hook has run for this epoch
     double loss_sum = 0, seconds = 0;
     Index correct = 0, seen = 0;
+    bool complete = false;
   };
   void train_epoch(bool decay);
   void train_step(const Batch& batch, double rate, bool decay);

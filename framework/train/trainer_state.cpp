@@ -42,6 +42,7 @@ void Trainer::write_state() const {
                    {"epoch", std::to_string(at_.epoch)},
                    {"step", std::to_string(at_.step)},
                    {"hook_done", at_.hook_done ? "1" : "0"},
+                   {"complete", at_.complete ? "1" : "0"},
                    {"loss_sum", bits(at_.loss_sum)},
                    {"seconds", bits(at_.seconds)},
                    {"correct", std::to_string(at_.correct)},
@@ -57,6 +58,11 @@ void Trainer::write_state() const {
   add("statistics", store.statistics());
   for (const auto& [name, values] : optimizer_->state()) add("optimizer." + name, values);
   write_safetensors(context_.folder.state(), file);
+}
+
+void Trainer::mark_complete() {
+  at_.complete = true;
+  write_state();
 }
 
 void Trainer::resume() {
@@ -87,7 +93,8 @@ void Trainer::resume() {
          .loss_sum = from_bits(text("loss_sum")),
          .seconds = from_bits(text("seconds")),
          .correct = std::stoll(text("correct")),
-         .seen = std::stoll(text("seen"))};
+         .seen = std::stoll(text("seen")),
+         .complete = text("complete") == "1"};
   context_.metrics.truncate(static_cast<std::size_t>(std::stoull(text("metrics_rows"))));
 }
 

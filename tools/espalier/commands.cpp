@@ -70,7 +70,10 @@ void run(const CommandOptions& options, bool with_pruning) {
   const bool resuming = options.resume && std::filesystem::exists(folder.state());
   if (!resuming && std::filesystem::exists(folder.state()))
     say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
-  if (!resuming) write_file_atomically(folder.config(), resolved);
+  if (!resuming) {
+    config.provenance.threads = threads();  // for the record only: results do not depend on it
+    write_file_atomically(folder.config(), resolved_json(config) + "\n");
+  }
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
   RunContext context{*bench.model, bench.data, folder, metrics, config.seed, resolved, options.quiet};
   Trainer trainer(context, config.train);

@@ -15,9 +15,11 @@ namespace espalier {
 /// such a config is run again, the data must have the same hash.
 struct Provenance {
   std::string version, data_hash;
+  int threads = 0;
   void fields(Fields& f) {
     f("version", version, "of the program that wrote this config");
     f("data_hash", data_hash, "SHA-256 over the decoded images and labels; checked when not empty");
+    f("threads", threads, "threads it ran on, for the record: results do not depend on it", {.low = 0});
   }
 };
 

@@ -25,6 +25,7 @@ Workbench prepare(RunConfig& config, const std::string& checkpoint) {
          "at the same files, or remove provenance from the config",
          recorded, bench.data.source.hash);
   recorded = bench.data.source.hash;
+  config.provenance.threads = 0;
   const Preprocessing& p = bench.data.preprocessing;
   bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
                                     bench.data.source.classes(), config.seed);
