@@ -1,0 +1,159 @@
+// safetensors_read.cpp: reading and checking. Nothing is believed before it is compared with the length of
+// the file.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "framework/core/check.h"
+#include "framework/io/atomic_file.h"
+#include "framework/io/safetensors.h"
+
+namespace espalier {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t largest_header = 100'000'000;  // as in the format's reference implementation
+
+template <class... Args>
+[[noreturn]] void corrupt(const std::filesystem::path& path, fmt::format_string<Args...> what,
+                          Args&&... args) {
+  fail(ExitCode::checkpoint, "{}: not a valid safetensors file: {}. Copy or write it again", path.string(),
+       fmt::format(what, std::forward<Args>(args)...));
+}
+
+/// The JSON library keeps the last of two equal keys without a word, so keys are counted while it parses.
+Json parse_header(const std::filesystem::path& path, const std::string& text) {
+  std::vector<std::set<std::string>> open;
+  std::string duplicate;
+  const auto count_keys = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) open.emplace_back();
+    if (event == Json::parse_event_t::object_end) open.pop_back();
+    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)
+      duplicate = parsed.get<std::string>();
+    return true;
+  };
+  Json header;
+  try {
+    header = Json::parse(text, count_keys);
+  } catch (const Json::exception& e) {
+    corrupt(path, "its header is no JSON ({})", e.what());
+  }
+  if (!duplicate.empty()) corrupt(path, "'{}' occurs twice in its header", duplicate);
+  if (!header.is_object()) corrupt(path, "its header is no JSON object");
+  return header;
+}
+
+struct Entry {
+  StoredTensor tensor;
+  std::uint64_t begin = 0, end = 0;
+};
+
+std::uint64_t natural(const std::filesystem::path& path, const std::string& name, const char* key,
+                      const Json& value) {
+  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
+    corrupt(path, "tensor '{}': {} holds {}, which is no whole number from 0 to 2^63 - 1", name, key,
+            value.dump(-1, ' ', true, Json::error_handler_t::replace));
+  return value.get<std::uint64_t>();
+}
+
+Entry parse_entry(const std::filesystem::path& path, const std::string& name, const Json& value) {
+  if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
+      !value.contains("data_offsets"))
+    corrupt(path, "tensor '{}' is not described by dtype, shape and data_offsets, and these alone", name);
+  const Json &dtype = value["dtype"], &shape = value["shape"], &offsets = value["data_offsets"];
+  if (!dtype.is_string() || !shape.is_array() || !offsets.is_array() || offsets.size() != 2)
+    corrupt(path, "tensor '{}': dtype must be a string, shape an array, data_offsets an array of two numbers",
+            name);
+  Entry entry;
+  entry.tensor.name = name;
+  const std::optional<DType> type = dtype_named(dtype.get_ref<const std::string&>());
+  if (!type) corrupt(path, "tensor '{}' has the unknown dtype '{}'", name, dtype.get<std::string>());
+  entry.tensor.dtype = *type;
+  bool overflow = false;
+  std::uint64_t bytes = size_of(*type);
+  for (const Json& extent : shape) {
+    const std::uint64_t e = natural(path, name, "shape", extent);
+    overflow |= __builtin_mul_overflow(bytes, e, &bytes);
+    entry.tensor.shape.push_back(static_cast<std::int64_t>(e));
+  }
+  if (overflow)
+    corrupt(path, "tensor '{}': the product of its shape {{{}}} overflows", name,
+            fmt::join(entry.tensor.shape, ","));
+  entry.begin = natural(path, name, "data_offsets", offsets[0]);
+  entry.end = natural(path, name, "data_offsets", offsets[1]);
+  if (entry.end < entry.begin || entry.end - entry.begin != bytes)
+    corrupt(path, "tensor '{}': data_offsets [{}, {}] do not hold the {} bytes of {} {{{}}}", name,
+            entry.begin, entry.end, bytes, name_of(*type), fmt::join(entry.tensor.shape, ","));
+  return entry;
+}
+
+/// The data must be covered once, without gaps.
+void check_cover(const std::filesystem::path& path, const std::vector<Entry>& entries,
+                 std::uint64_t data_size) {
+  std::uint64_t at = 0;
+  for (const Entry& e : entries) {
+    if (e.begin < at)
+      corrupt(path, "tensor '{}' overlaps another one: it begins at {}, before {}", e.tensor.name, e.begin,
+              at);
+    if (e.begin > at)
+      corrupt(path, "bytes {} to {} of the data, before tensor '{}', belong to no tensor", at, e.begin,
+              e.tensor.name);
+    if (e.end > data_size)
+      corrupt(path, "tensor '{}' ends at byte {} of the data, of which there are {}; the file is truncated",
+              e.tensor.name, e.end, data_size);
+    at = e.end;
+  }
+  if (at != data_size) corrupt(path, "{} bytes follow the last tensor", data_size - at);
+}
+
+std::map<std::string, std::string> parse_metadata(const std::filesystem::path& path, const Json& value) {
+  std::map<std::string, std::string> metadata;
+  if (!value.is_object()) corrupt(path, "__metadata__ is no object");
+  for (const auto& item : value.items()) {
+    if (!item.value().is_string()) corrupt(path, "__metadata__ '{}' is no string", item.key());
+    metadata[item.key()] = item.value().get<std::string>();
+  }
+  return metadata;
+}
+
+}  // namespace
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  const std::uint64_t size = in.size();
+  std::uint64_t header_size = 0;
+  if (size < sizeof header_size) corrupt(path, "it has {} bytes and needs at least 8", size);
+  in.read(0, &header_size, sizeof header_size);
+  if (header_size > size - sizeof header_size || header_size > largest_header)
+    corrupt(path, "its header length is {} bytes in a file of {} (at most {} are allowed)", header_size, size,
+            largest_header);
+  std::string text(header_size, '\0');
+  in.read(sizeof header_size, text.data(), text.size());
+
+  const Json header = parse_header(path, text);
+  TensorFile file;
+  std::vector<Entry> entries;
+  for (const auto& item : header.items()) {
+    if (item.key() == "__metadata__")
+      file.metadata = parse_metadata(path, item.value());
+    else
+      entries.push_back(parse_entry(path, item.key(), item.value()));
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  const std::uint64_t data_begin = sizeof header_size + header_size;
+  check_cover(path, entries, size - data_begin);  // before anything is allocated
+  for (Entry& e : entries) {
+    e.tensor.bytes.resize(e.end - e.begin);
+    in.read(data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
+    file.tensors.push_back(std::move(e.tensor));
+  }
+  return file;
+}
+
+}  // namespace espalier
