@@ -33,7 +33,9 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
       pruned += layer.pruned;
       row.push_back(
           {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
+      row.push_back({"weights." + layer.name, static_cast<std::int64_t>(layer.weights)});
     }
+    row.push_back({"weights", static_cast<std::int64_t>(weights)});
     row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
     row.push_back({"sparsity_of_all_parameters",
                    static_cast<double>(pruned) / static_cast<double>(model.store().size())});
