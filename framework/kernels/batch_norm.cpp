@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
+#include "framework/kernels/levels.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -19,18 +20,12 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
   // Per chunk: mean and sum of squared deviations. Deviations are taken from the chunk's first row, so a
   // large common mean does not cancel.
   Scratch<double> means(chunks * channels), squares(chunks * channels);
+  const Level& simd = level();
   parallel_for(rows, step, [&](Range r) {
     double* m = means.data() + r.begin / step * channels;
     double* s = squares.data() + r.begin / step * channels;
-    std::fill_n(m, channels, 0.0);
-    std::fill_n(s, channels, 0.0);
     const Real* origin = x + r.begin * channels;
-    for (Index k = r.begin; k < r.end; ++k)
-      for (Index c = 0; c < channels; ++c) {
-        const auto d = static_cast<double>(x[k * channels + c] - origin[c]);
-        m[c] += d;
-        s[c] += d * d;
-      }
+    simd.moments(r.size(), channels, origin, origin, m, s);
     const auto count = static_cast<double>(r.size());
     for (Index c = 0; c < channels; ++c) {
       s[c] -= m[c] * m[c] / count;
@@ -53,31 +48,21 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
 
 void channel_affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
                     const Real* add, bool relu, Real* y) {
+  const Level& simd = level();
   parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
-    for (Index k = r.begin; k < r.end; ++k)
-      for (Index c = 0; c < channels; ++c) {
-        const Index at = k * channels + c;
-        Real v = x[at] * scale[c] + shift[c];
-        if (add) v += add[at];
-        y[at] = relu && v < 0 ? Real(0) : v;
-      }
+    const Index at = r.begin * channels;
+    simd.affine(r.size(), channels, x + at, scale, shift, add ? add + at : nullptr, relu, y + at);
   });
 }
 
 void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real* sum, Real* sum_product) {
   const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
   Scratch<double> sums(chunks * channels), products(z ? chunks * channels : 0);
+  const Level& simd = level();
   parallel_for(rows, step, [&](Range r) {
-    double* s = sums.data() + r.begin / step * channels;
-    double* q = products.data() + (z ? r.begin / step * channels : 0);
-    std::fill_n(s, channels, 0.0);
-    if (z) std::fill_n(q, channels, 0.0);
-    for (Index k = r.begin; k < r.end; ++k)
-      for (Index c = 0; c < channels; ++c) {
-        const auto v = static_cast<double>(x[k * channels + c]);
-        s[c] += v;
-        if (z) q[c] += v * static_cast<double>(z[k * channels + c]);
-      }
+    const Index at = r.begin * channels, chunk = r.begin / step * channels;
+    simd.sums(r.size(), channels, x + at, z ? z + at : nullptr, sums.data() + chunk,
+              z ? products.data() + chunk : nullptr);
   });
   for (Index c = 0; c < channels; ++c) {
     double s = 0, q = 0;
@@ -93,13 +78,17 @@ void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real
 void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real* dy, const Real* gamma,
                            const Real* mean, const Real* inv_std, const Real* mean_dy,
                            const Real* mean_dy_xhat, Real* dx) {
+  // dx = a dy + b (x - mean) + d; x stays centred, since b x + constant would cancel for a large mean.
+  Scratch<Real> a(channels), b(channels), d(channels);
+  for (Index c = 0; c < channels; ++c) {
+    a[c] = gamma[c] * inv_std[c];
+    b[c] = -a[c] * inv_std[c] * mean_dy_xhat[c];
+    d[c] = -a[c] * mean_dy[c];
+  }
+  const Level& simd = level();
   parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
-    for (Index k = r.begin; k < r.end; ++k)
-      for (Index c = 0; c < channels; ++c) {
-        const Index at = k * channels + c;
-        const Real x_hat = (x[at] - mean[c]) * inv_std[c];
-        dx[at] = gamma[c] * inv_std[c] * (dy[at] - mean_dy[c] - x_hat * mean_dy_xhat[c]);
-      }
+    const Index at = r.begin * channels;
+    simd.affine_pair(r.size(), channels, dy + at, x + at, a.data(), b.data(), mean, d.data(), dx + at);
   });
 }
 

@@ -1,52 +1,58 @@
-// elementwise.cpp: one loop per function over fixed chunks.
+// elementwise.cpp: cuts flat arrays into fixed chunks; the loops are in simd/elementwise.h.
 #include "framework/kernels/elementwise.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "framework/core/parallel.h"
+#include "framework/kernels/levels.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
 namespace {
 constexpr Index chunk = 16384;
+/// Calls fn(first, count) for fixed chunks of [0, n).
 template <class Fn>
-void for_each(Index n, Fn fn) {
-  parallel_for(n, chunk, [&](Range r) {
-    for (Index k = r.begin; k < r.end; ++k) fn(k);
-  });
+void for_each_chunk(Index n, Fn fn) {
+  parallel_for(n, chunk, [&](Range r) { fn(r.begin, r.size()); });
 }
 }  // namespace
 
 void add(Index n, const Real* a, const Real* b, Real* y) {
-  for_each(n, [=](Index k) { y[k] = a[k] + b[k]; });
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.add(count, a + k, b + k, y + k); });
 }
 void axpby(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y) {
-  for_each(n, [=](Index k) { y[k] = alpha * a[k] + beta * b[k]; });
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.axpby(count, alpha, a + k, beta, b + k, y + k); });
 }
 void scale(Index n, Real alpha, const Real* x, Real* y) {
-  for_each(n, [=](Index k) { y[k] = alpha * x[k]; });
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.scale(count, alpha, x + k, y + k); });
 }
 void multiply(Index n, const Real* a, const Real* b, Real* y) {
-  for_each(n, [=](Index k) { y[k] = a[k] * b[k]; });
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.multiply(count, a + k, b + k, y + k); });
 }
 void relu(Index n, const Real* x, Real* y) {
-  for_each(n, [=](Index k) { y[k] = x[k] < 0 ? Real(0) : x[k]; });
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.relu(count, x + k, y + k); });
 }
 void keep_positive(Index n, const Real* x, const Real* sign, Real* y) {
-  for_each(n, [=](Index k) { y[k] = sign[k] > 0 ? x[k] : Real(0); });
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.keep_positive(count, x + k, sign + k, y + k); });
 }
 void reciprocal_sqrt(Index n, const Real* x, Real* y) {
-  for_each(n, [=](Index k) { y[k] = Real(1) / std::sqrt(x[k]); });
+  for_each_chunk(n, [&](Index k, Index count) {
+    for (Index i = k; i < k + count; ++i) y[i] = Real(1) / std::sqrt(x[i]);
+  });
 }
 
 double dot(Index n, const Real* a, const Real* b) {
+  const Level& simd = level();
+  if (n <= chunk) return simd.dot(n, a, b);
   Scratch<double> partial((n + chunk - 1) / chunk);
-  parallel_for(n, chunk, [&](Range r) {
-    double sum = 0;
-    for (Index k = r.begin; k < r.end; ++k) sum += static_cast<double>(a[k]) * static_cast<double>(b[k]);
-    partial[r.begin / chunk] = sum;
-  });
+  for_each_chunk(n, [&](Index k, Index count) { partial[k / chunk] = simd.dot(count, a + k, b + k); });
   double sum = 0;
   for (Index c = 0; c * chunk < n; ++c) sum += partial[c];
   return sum;
@@ -60,12 +66,10 @@ void spread_channels(Index rows, Index channels, const Real* x, Real* y) {
 
 void sgd_step(Index n, Real rate, Real momentum, bool nesterov, Real decay, const Real* gradient,
               const Real* mask, Real* velocity, Real* w) {
-  for_each(n, [=](Index k) {
-    const Real g = gradient[k] + decay * w[k];
-    const Real v = (momentum * velocity[k] + g) * mask[k];
-    velocity[k] = v;
-    w[k] = (w[k] - rate * (nesterov ? g + momentum * v : v)) * mask[k];
-  });
+  const SgdStep step{rate, momentum, decay, nesterov};
+  const Level& simd = level();
+  for_each_chunk(
+      n, [&](Index k, Index count) { simd.sgd(step, count, gradient + k, mask + k, velocity + k, w + k); });
 }
 
 }  // namespace espalier::kernels

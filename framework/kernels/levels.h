@@ -18,6 +18,18 @@ struct ConvImage {
   Index taps() const { return rows * window; }
 };
 
+/// Pooling of one image without padding.
+struct PoolImage {
+  Index in_h, in_w, channels, out_h, out_w, kernel, stride;
+};
+
+/// What one step of SGD needs besides its arrays; see sgd_step in elementwise.h.
+struct SgdStep {
+  Real rate, momentum, decay;
+  bool nesterov;
+};
+
+/// The loops of one level. All run on the calling thread; the public functions of this folder cut the work.
 struct Level {
   const char* name;
   Index lanes;
@@ -35,6 +47,34 @@ struct Level {
   /// sums[channel * step + row * (window rounded up to lanes) + k] (+)= sum over pixels of dy * x. Reads up
   /// to lanes - 1 values past the last window of x. `add` is false for the first image of a sum.
   void (*conv_weight_image)(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums);
+
+  // One image of pool2d.h.
+  void (*max_pool)(const PoolImage& g, const Real* x, bool relu, Real* y, Real* which);
+  void (*max_pool_grad)(const PoolImage& g, const Real* dy, const Real* which, Real* dx);
+  void (*max_pool_gather)(const PoolImage& g, const Real* x, const Real* which, Real* y);
+  void (*average_pool)(const PoolImage& g, const Real* x, Real* y);
+  void (*average_pool_grad)(const PoolImage& g, const Real* dy, Real* dx);
+
+  // [rows, channels] of batch_norm.h; sums are written, not added to.
+  /// sum[c] = sum_r (x[r,c] - origin[c]), square[c] = the sum of its squares.
+  void (*moments)(Index rows, Index channels, const Real* x, const Real* origin, double* sum, double* square);
+  /// sum[c] = sum_r x[r,c]; product[c] = sum_r x[r,c] z[r,c] unless z is null.
+  void (*sums)(Index rows, Index channels, const Real* x, const Real* z, double* sum, double* product);
+  void (*affine)(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
+                 const Real* add, bool relu, Real* y);
+  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c].
+  void (*affine_pair)(Index rows, Index channels, const Real* dy, const Real* x, const Real* a, const Real* b,
+                      const Real* mean, const Real* d, Real* dx);
+
+  // elementwise.h.
+  void (*add)(Index n, const Real* a, const Real* b, Real* y);
+  void (*axpby)(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y);
+  void (*scale)(Index n, Real alpha, const Real* x, Real* y);
+  void (*multiply)(Index n, const Real* a, const Real* b, Real* y);
+  void (*relu)(Index n, const Real* x, Real* y);
+  void (*keep_positive)(Index n, const Real* x, const Real* sign, Real* y);
+  double (*dot)(Index n, const Real* a, const Real* b);
+  void (*sgd)(const SgdStep& step, Index n, const Real* gradient, const Real* mask, Real* velocity, Real* w);
 };
 
 /// A weight as the packing sees it; see Level::pack.

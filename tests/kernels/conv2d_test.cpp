@@ -1,23 +1,25 @@
 // conv2d_test.cpp: every fast convolution against its six-loop definition, over the shapes of our networks
-// and the shapes that break tilings.
+// and the shapes that break tilings, at every CPU level of this machine.
 #include "framework/kernels/conv2d.h"
 
 #include <gtest/gtest.h>
 
 #include "framework/core/parallel.h"
 #include "tests/kernels/conv_cases.h"
+#include "tests/kernels/each_level.h"
 #include "tests/support/arrays.h"
 #include "tests/support/precision.h"
 
 namespace espalier::test {
 namespace {
 
-class Conv2d : public testing::TestWithParam<ConvCase> {
- protected:
-  const ConvGeometry g = GetParam().geometry();
-  const Index n = GetParam().n;
-  const std::vector<Real> x = normal_values(g.input(n).size(), 1), w = normal_values(g.weight().size(), 2);
-  const std::vector<Real> bias = normal_values(g.out_c, 3), dy = normal_values(g.output(n).size(), 4);
+/// Operands and results of one case. Results start as NaN, so a value left unwritten fails every comparison.
+struct Convolution {
+  explicit Convolution(const ConvCase& c) : g(c.geometry()), n(c.n) {}
+  ConvGeometry g;
+  Index n;
+  std::vector<Real> x = normal_values(g.input(n).size(), 1), w = normal_values(g.weight().size(), 2);
+  std::vector<Real> bias = normal_values(g.out_c, 3), dy = normal_values(g.output(n).size(), 4);
 
   std::vector<Real> forward(bool with_bias = false, bool relu = false) const {
     auto y = poisoned(g.output(n).size());
@@ -29,70 +31,122 @@ class Conv2d : public testing::TestWithParam<ConvCase> {
     kernels::conv2d_input_grad(g, n, dy.data(), w.data(), dx.data());
     return dx;
   }
-  std::vector<Real> weight_grad() const {
+  std::vector<Real> weight_grad() const { return weight_grad({0, n}); }
+  std::vector<Real> weight_grad(Range examples) const {
     auto dw = poisoned(g.weight().size());
-    kernels::conv2d_weight_grad(g, n, x.data(), dy.data(), dw.data());
+    kernels::conv2d_weight_grad(g, examples.size(), x.data() + examples.begin * g.input(1).size(),
+                                dy.data() + examples.begin * g.output(1).size(), dw.data());
     return dw;
   }
+  // Terms of the sums behind one value of each result.
+  double forward_bound() const { return bound(g.kernel_h * g.kernel_w * g.in_c / g.groups); }
+  double input_bound() const { return bound(g.kernel_h * g.kernel_w * g.out_c / g.groups); }
+  double weight_bound() const { return bound(n * g.out_h * g.out_w); }
   static double bound(Index terms) { return sum_tolerance(static_cast<double>(terms)); }
-  Index taps() const { return g.kernel_h * g.kernel_w; }
 };
 
-TEST_P(Conv2d, ForwardIsItsDefinition) {
-  for (const bool with_bias : {false, true})
-    for (const bool relu : {false, true}) {
-      std::vector<Real> expected(static_cast<std::size_t>(g.output(n).size()));
-      kernels::conv2d_reference(g, n, x.data(), w.data(), with_bias ? bias.data() : nullptr, relu,
-                                expected.data());
-      EXPECT_LT(largest_difference(forward(with_bias, relu), expected), bound(taps() * g.in_c / g.groups))
-          << "bias " << with_bias << " relu " << relu;
-    }
+template <class Check>
+void for_each_case(Check check) {
+  for (const ConvCase& c : conv_cases()) {
+    SCOPED_TRACE(c.name);
+    check(Convolution(c));
+  }
 }
 
-TEST_P(Conv2d, InputGradientIsItsDefinition) {
-  std::vector<Real> expected(x.size());
-  kernels::conv2d_input_grad_reference(g, n, dy.data(), w.data(), expected.data());
-  EXPECT_LT(largest_difference(input_grad(), expected), bound(taps() * g.out_c / g.groups));
+TEST(Conv2d, ForwardIsItsDefinition) {
+  for_each_case([](const Convolution& c) {
+    for (const bool with_bias : {false, true})
+      for (const bool relu : {false, true}) {
+        auto expected = poisoned(c.g.output(c.n).size());
+        kernels::conv2d_reference(c.g, c.n, c.x.data(), c.w.data(), with_bias ? c.bias.data() : nullptr, relu,
+                                  expected.data());
+        for_each_level([&] {
+          EXPECT_LT(largest_difference(c.forward(with_bias, relu), expected), c.forward_bound())
+              << "bias " << with_bias << " relu " << relu;
+        });
+      }
+  });
 }
 
-TEST_P(Conv2d, WeightGradientIsItsDefinition) {
-  std::vector<Real> expected(w.size());
-  kernels::conv2d_weight_grad_reference(g, n, x.data(), dy.data(), expected.data());
-  EXPECT_LT(largest_difference(weight_grad(), expected), bound(n * g.out_h * g.out_w));
+TEST(Conv2d, InputGradientIsItsDefinition) {
+  for_each_case([](const Convolution& c) {
+    auto expected = poisoned(c.g.input(c.n).size());
+    kernels::conv2d_input_grad_reference(c.g, c.n, c.dy.data(), c.w.data(), expected.data());
+    for_each_level([&] { EXPECT_LT(largest_difference(c.input_grad(), expected), c.input_bound()); });
+  });
+}
+
+TEST(Conv2d, WeightGradientIsItsDefinition) {
+  for_each_case([](const Convolution& c) {
+    auto expected = poisoned(c.g.weight().size());
+    kernels::conv2d_weight_grad_reference(c.g, c.n, c.x.data(), c.dy.data(), expected.data());
+    for_each_level([&] { EXPECT_LT(largest_difference(c.weight_grad(), expected), c.weight_bound()); });
+  });
 }
 
 // <conv(x, w), dy> = <x, input_grad(dy, w)> = <w, weight_grad(x, dy)>: exact up to rounding, no step size.
-TEST_P(Conv2d, GradientsAreAdjoints) {
-  const double forward_side = inner_product(forward(), dy);
-  const double size = std::sqrt(inner_product(forward(), forward()) * inner_product(dy, dy));
-  const double allowed = size * 64 * unit;
-  EXPECT_NEAR(inner_product(x, input_grad()), forward_side, allowed);
-  EXPECT_NEAR(inner_product(w, weight_grad()), forward_side, allowed);
+TEST(Conv2d, GradientsAreAdjoints) {
+  for_each_case([](const Convolution& c) {
+    const auto y = c.forward();
+    const double forward_side = inner_product(y, c.dy);
+    const double size = std::sqrt(inner_product(y, y) * inner_product(c.dy, c.dy));
+    EXPECT_NEAR(inner_product(c.x, c.input_grad()), forward_side, tolerance(size));
+    EXPECT_NEAR(inner_product(c.w, c.weight_grad()), forward_side, tolerance(size));
+  });
 }
 
-TEST_P(Conv2d, WeightGradientOfABatchIsTheSumOverItsExamples) {
-  std::vector<double> sum(w.size());
-  for (Index e = 0; e < n; ++e) {
-    auto dw = poisoned(g.weight().size());
-    kernels::conv2d_weight_grad(g, 1, x.data() + e * g.input(1).size(), dy.data() + e * g.output(1).size(),
-                                dw.data());
-    for (std::size_t k = 0; k < dw.size(); ++k) sum[k] += static_cast<double>(dw[k]);
-  }
-  const std::vector<Real> expected(sum.begin(), sum.end());
-  EXPECT_LT(largest_difference(weight_grad(), expected), bound(n * g.out_h * g.out_w));
+// How per-example gradients are collected: batches of one, inside the chunks of a parallel loop.
+TEST(Conv2d, WeightGradientOfABatchIsTheSumOverItsExamples) {
+  for_each_case([](const Convolution& c) {
+    std::vector<std::vector<Real>> rows(static_cast<std::size_t>(c.n));
+    parallel_for(c.n, 1, [&](Range r) { rows[static_cast<std::size_t>(r.begin)] = c.weight_grad(r); });
+    std::vector<double> sum(c.w.size());
+    for (const auto& row : rows)
+      for (std::size_t k = 0; k < row.size(); ++k) sum[k] += static_cast<double>(row[k]);
+    EXPECT_LT(largest_difference(c.weight_grad(), std::vector<Real>(sum.begin(), sum.end())),
+              c.weight_bound());
+  });
 }
 
-TEST_P(Conv2d, SameBitsOnOneAndTwoThreads) {
-  set_threads(1);
-  const auto y = forward(true, true), dx = input_grad(), dw = weight_grad();
-  set_threads(2);
-  EXPECT_TRUE(same_bits(forward(true, true), y));
-  EXPECT_TRUE(same_bits(input_grad(), dx));
-  EXPECT_TRUE(same_bits(weight_grad(), dw));
+TEST(Conv2d, SameBitsOnOneAndTwoThreads) {
+  for_each_case([](const Convolution& c) {
+    set_threads(1);
+    const auto y = c.forward(true, true), dx = c.input_grad(), dw = c.weight_grad();
+    set_threads(2);
+    EXPECT_TRUE(same_bits(c.forward(true, true), y));
+    EXPECT_TRUE(same_bits(c.input_grad(), dx));
+    EXPECT_TRUE(same_bits(c.weight_grad(), dw));
+  });
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Conv2d, testing::ValuesIn(conv_cases()),
-                         [](const auto& instance) { return instance.param.name; });
+// 37 examples: several groups of sums, the last one not full.
+TEST(Conv2d, LongBatches) {
+  ConvCase row{"long", 37, 7, 7, 16, 32, 3, 1, 1};
+  const Convolution c(row);
+  auto y = poisoned(c.g.output(c.n).size()), dx = poisoned(c.g.input(c.n).size()),
+       dw = poisoned(c.g.weight().size());
+  kernels::conv2d_reference(c.g, c.n, c.x.data(), c.w.data(), nullptr, false, y.data());
+  kernels::conv2d_input_grad_reference(c.g, c.n, c.dy.data(), c.w.data(), dx.data());
+  kernels::conv2d_weight_grad_reference(c.g, c.n, c.x.data(), c.dy.data(), dw.data());
+  EXPECT_LT(largest_difference(c.forward(), y), c.forward_bound());
+  EXPECT_LT(largest_difference(c.input_grad(), dx), c.input_bound());
+  EXPECT_LT(largest_difference(c.weight_grad(), dw), c.weight_bound());
+}
+
+TEST(Conv2d, AnEmptyBatchHasAZeroWeightGradient) {
+  for_each_case([](const Convolution& c) {
+    EXPECT_EQ(c.weight_grad({0, 0}), std::vector<Real>(c.w.size(), Real(0)));
+  });
+}
+
+// A diverging network must show as NaN in the loss, not as a zero behind a ReLU.
+TEST(Conv2d, ReluKeepsNan) {
+  for_each_level([] {
+    Convolution c(conv_cases().front());
+    std::fill(c.x.begin(), c.x.end(), std::numeric_limits<Real>::quiet_NaN());
+    for (const Real y : c.forward(true, true)) ASSERT_TRUE(std::isnan(y));
+  });
+}
 
 }  // namespace
 }  // namespace espalier::test

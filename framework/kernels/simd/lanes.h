@@ -14,17 +14,57 @@ namespace espalier::kernels::ESPALIER_LEVEL {
 
 constexpr int lanes = ESPALIER_VECTOR_BYTES / static_cast<int>(sizeof(Real));
 using Vector = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES)));
-/// The same at any address: a pointer to it may alias arrays of Real.
-using UnalignedVector =
-    Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES), aligned(sizeof(Real)), may_alias));
+/// The smallest vector, for the channels that do not fill a large one.
+using SmallVector = Real __attribute__((vector_size(16)));
+/// The same types at any address; they may alias arrays of Real.
+template <class V>
+struct Unaligned {
+  using type = Real;
+};
+template <>
+struct Unaligned<Vector> {
+  using type = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES), aligned(sizeof(Real)), may_alias));
+};
+#if ESPALIER_VECTOR_BYTES > 16
+template <>
+struct Unaligned<SmallVector> {
+  using type = Real __attribute__((vector_size(16), aligned(sizeof(Real)), may_alias));
+};
+#endif
 
-static inline Vector load(const Real* from) { return *reinterpret_cast<const UnalignedVector*>(from); }
-static inline void store(Real* to, Vector v) { *reinterpret_cast<UnalignedVector*>(to) = v; }
+/// Reads and writes a V (Vector, SmallVector or Real) at any address.
+template <class V>
+static inline V load_as(const Real* from) {
+  return *reinterpret_cast<const typename Unaligned<V>::type*>(from);
+}
+static inline Vector load(const Real* from) { return load_as<Vector>(from); }
+template <class V>
+static inline void store(Real* to, V v) {
+  *reinterpret_cast<typename Unaligned<V>::type*>(to) = v;
+}
+
 /// max(v, 0); a NaN stays.
-static inline Vector rectified(Vector v) {
-  const Vector zero{};
+template <class V>
+static inline V rectified(V v) {
+  const V zero{};
   return v < zero ? zero : v;
 }
+
+template <class V>
+struct Type {
+  using type = V;
+};
+/// Calls fn(Type<V>(), k) so that the calls cover [0, count): vectors first, single values last.
+template <class Fn>
+static inline void for_each_vector(Index count, Fn fn) {
+  constexpr int small = 16 / static_cast<int>(sizeof(Real));
+  Index k = 0;
+  for (; k + lanes <= count; k += lanes) fn(Type<Vector>(), k);
+  if constexpr (small < lanes)
+    for (; k + small <= count; k += small) fn(Type<SmallVector>(), k);
+  for (; k < count; ++k) fn(Type<Real>(), k);
+}
+
 static inline Index smaller(Index a, Index b) { return a < b ? a : b; }
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL

@@ -2,8 +2,11 @@
 #pragma once
 
 #include "framework/kernels/levels.h"
+#include "framework/kernels/simd/channels.h"
 #include "framework/kernels/simd/conv_forward.h"
 #include "framework/kernels/simd/conv_weight.h"
+#include "framework/kernels/simd/elementwise.h"
+#include "framework/kernels/simd/pool.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {
 
@@ -19,6 +22,23 @@ const Level table = {
     .conv_image = conv_image,
     .weight_sum_step = weight_sum_step,
     .conv_weight_image = conv_weight_image,
+    .max_pool = max_pool,
+    .max_pool_grad = max_pool_grad,
+    .max_pool_gather = max_pool_gather,
+    .average_pool = average_pool,
+    .average_pool_grad = average_pool_grad,
+    .moments = moments,
+    .sums = sums,
+    .affine = affine,
+    .affine_pair = affine_pair,
+    .add = add,
+    .axpby = axpby,
+    .scale = scale,
+    .multiply = multiply,
+    .relu = relu,
+    .keep_positive = keep_positive,
+    .dot = dot,
+    .sgd = sgd,
 };
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL
