@@ -36,9 +36,9 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
     double n = 0, m = 0, s = 0;  // Chan, Golub & LeVeque 1983
     for (Index k = 0; k < chunks; ++k) {
       const auto count = static_cast<double>(std::min(step, rows - k * step));
-      const double delta = means[k * channels + c] - m;
-      s += squares[k * channels + c] + delta * delta * n * count / (n + count);
-      m += delta * count / (n + count);
+      const double delta = means[k * channels + c] - m, weight = count / (n + count);
+      s += squares[k * channels + c] + delta * delta * n * weight;
+      m += delta * weight;
       n += count;
     }
     mean[c] = static_cast<Real>(m);
