@@ -22,6 +22,8 @@ void collect(const Var& y, std::vector<Var>& order) {
   y.node()->visit = visit;
   for (std::size_t next = 0; next < order.size(); ++next) {
     Node& node = *order[next].node();  // the node itself stays put when `order` grows
+    require(node.order == 0 || node.inputs.count() > 0,
+            "[{}] an earlier backward() has consumed this graph: run the forward pass again", node.op);
     node.gradient = Var();
     for (int i = 0; i < node.inputs.count(); ++i) {
       const Var& input = node.inputs[i];
@@ -81,7 +83,16 @@ Tensor Partial::operator()(Range range) const {
             i, in[i].shape(), examples());
     in[i] = Var(in[i].value().slice(range));
   }
-  return node_.rule(argument_, in, Var(node_.value.slice(range)), Var(dy_.value().slice(range))).value();
+  Tensor gradient =
+      node_.rule(argument_, in, Var(node_.value.slice(range)), Var(dy_.value().slice(range))).value();
+  // An op of weights alone (a scaled or reshaped weight) has no axis of examples, and its slice would be
+  // wrong.
+  require(
+      gradient.shape() == node_.inputs[argument_].shape(),
+      "[{}] its rule gives {} on examples {}..{} for a weight of shape {}: a weight must enter directly the "
+      "op that meets it with the batch",
+      node_.op, gradient.shape(), range.begin, range.end, node_.inputs[argument_].shape());
+  return gradient;
 }
 
 void backward(const Var& y, const Tensor& seed, GradientSink& sink) {

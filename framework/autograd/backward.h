@@ -16,7 +16,7 @@ struct GradOptions {
 };
 
 /// Gradients of sum(seed * y) with respect to each of `wrt`; `seed` has y's shape, or is empty for all ones.
-/// A Var that y does not depend on gets zeros.
+/// A Var that y does not depend on gets zeros. The graph stays as it is.
 std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions options = {}, const Var& seed = {});
 
 /// The gradient of one parameter at one node of the graph, for any range of the batch's examples.

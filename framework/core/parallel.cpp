@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "framework/core/check.h"
+
 namespace espalier {
 namespace {
 
@@ -117,6 +119,7 @@ int threads() { return pool().size() + 1; }
 
 void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn) {
   if (items <= 0) return;
+  require(chunk > 0, "[parallel_for] chunks of {} items would never end", chunk);
   if (inside_chunk || pool().size() == 0 || items <= chunk) {
     for (Index begin = 0; begin < items; begin += chunk) fn({begin, std::min(begin + chunk, items)});
     return;

@@ -117,7 +117,7 @@ using ScalarFunction = std::function<Var(const Vars&)>;
 ///
 /// The slope is the five-point difference [8 (s(h) - s(-h)) - (s(2h) - s(-2h))] / 12h. In float64 at h = 1e-3
 /// it truncates h^4 s^(5) / 30 ~ 3e-14 and rounds ~1e-13 |s|; the tolerance of 1e-8 is far above both and far
-/// below what a wrong term of a rule does. In float32 (h = 1e-2) rounding is ~1e-5 |s|: 2e-3, and first order
+/// below what a wrong term of a rule does. In float32 (h = 1e-2) rounding is ~2e-5 |s|: 3e-4, and first order
 /// only.
 inline void check_derivatives(const ScalarFunction& s, const Vars& x, int order, const std::string& what,
                               Complaints& wrong, std::uint64_t seed = 7) {
