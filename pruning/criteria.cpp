@@ -15,8 +15,8 @@ struct Magnitude final : Criterion {
   }
 };
 
-/// LeCun et al. 1990 with the empirical Fisher for the Hessian's diagonal, undamped. (The published baseline adds 1e-4 to
-/// every score, which changes no ranking.)
+/// LeCun et al. 1990 with the empirical Fisher for the Hessian's diagonal, undamped. (The published baseline
+/// adds 1e-4 to every score, which changes no ranking.)
 struct DiagonalFisher final : Criterion {
   void fields(Fields&) override {}
   void score(const PruneState& s, std::span<double> score) const override {

@@ -15,7 +15,7 @@ namespace espalier {
 /// What a criterion may look at. Spans have d values, one per weight that may be pruned.
 struct PruneState {
   std::span<const double> w{};
-  std::span<const double> g{};               ///< mean gradient; empty if needs_gradients() is false
+  std::span<const double> g{};             ///< mean gradient; empty if needs_gradients() is false
   const GradientRows* rows = nullptr;      ///< G, likewise
   const FisherInverse* inverse = nullptr;  ///< for the score; null unless needs_inverse()
   std::span<const double> step{};  ///< h, the gradient step to be subtracted; empty unless uses_step()

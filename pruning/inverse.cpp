@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
+#include "framework/kernels/gemm.h"
 
 namespace espalier {
 namespace {
@@ -52,12 +53,8 @@ void multiply_rows(const GradientRows& rows, Range columns, std::span<const doub
     for (Index p = chunk.begin; p < chunk.end; ++p) {
       const Index first = p * panel, width = std::min(panel, columns.size() - first);
       rows.load({columns.begin + first, columns.begin + first + width}, g.data());
-      for (Index m = 0; m < n; ++m) {
-        double sum = 0;
-        for (Index j = 0; j < width; ++j)
-          sum += g[static_cast<std::size_t>(m * width + j)] * v[static_cast<std::size_t>(first + j)];
-        partial[static_cast<std::size_t>(p * n + m)] = sum;
-      }
+      kernels::gemv(kernels::Transpose::no, n, width, 1, g.data(), width, v.data() + first, 0,
+                    partial.data() + p * n);
     }
   });
   std::fill(out.begin(), out.end(), 0.0);
@@ -74,11 +71,7 @@ void multiply_columns(const GradientRows& rows, Range columns, std::span<const d
     for (Index p = chunk.begin; p < chunk.end; ++p) {
       const Index first = p * panel, width = std::min(panel, columns.size() - first);
       rows.load({columns.begin + first, columns.begin + first + width}, g.data());
-      double* to = out.data() + first;
-      std::fill_n(to, width, 0.0);
-      for (Index m = 0; m < n; ++m)
-        for (Index j = 0; j < width; ++j)
-          to[j] += u[static_cast<std::size_t>(m)] * g[static_cast<std::size_t>(m * width + j)];
+      kernels::gemv(kernels::Transpose::yes, n, width, 1, g.data(), width, u.data(), 0, out.data() + first);
     }
   });
 }

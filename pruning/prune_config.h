@@ -15,7 +15,7 @@ struct PruneConfig {
   Choice<Criterion> criterion;
   Choice<InverseSettings> inverse;
   Choice<ScheduleSettings> schedule;
-  double damp = 1e-5, step_damp = 0.1, step_limit = 0;
+  double damp = 1e-5, step_damp = 1, step_limit = 0;
   UpdateMode update = UpdateMode::simultaneous;
   SelectionSettings selection;
   std::vector<std::string> include, exclude;

@@ -169,10 +169,14 @@ void Pruner::prune_to(Trainer& trainer, double sparsity, int epoch, int step) {
     inverse = config_.inverse->build(*gradients, columns_, config_.damp);
     state.inverse = inverse.get();
   }
-  if (config_.criterion->uses_step()) {
-    h = gradient_step(*gradients, g, w);
-    state.step = h;
-  }
+  double norm = 0;
+  for (const double v : w) norm += v * v;
+  const UpdateSettings update{.inverse = config_.inverse.settings.get(),
+                              .layers = columns_,
+                              .damp = config_.damp,
+                              .step_damp = config_.step_damp,
+                              .step_limit = config_.step_limit * std::sqrt(norm)};
+  if (config_.criterion->uses_step()) state.step = h = gradient_step(*gradients, g, update, {}, *gradients);
 
   // Score, select, compensate.
   std::vector<double> scores(w.size());
@@ -181,8 +185,7 @@ void Pruner::prune_to(Trainer& trainer, double sparsity, int epoch, int step) {
   std::vector<bool> pruned(w.size());
   for (std::size_t q = 0; q < w.size(); ++q) pruned[q] = mask[q] == 0;
   const std::vector<bool> removed = select(scores, pruned, sparsity, columns_, names_, config_.selection);
-  const std::vector<double> delta =
-      compensate(state, removed, config_.update, {config_.inverse.settings.get(), columns_, config_.damp});
+  const std::vector<double> delta = compensate(state, removed, config_.update, update);
   Prediction prediction;
   if (gradients) prediction = predict(*gradients, g, delta, config_.damp);
   const double solved = seconds_now();
@@ -203,6 +206,7 @@ void Pruner::prune_to(Trainer& trainer, double sparsity, int epoch, int step) {
   const double loss_after = mean_loss(run.model, train, preprocessing, examples);
   if (config_.recalibrate_batch_norm)
     recalibrate_batch_norm(run.model, train, preprocessing, config_.recalibration_examples, run.seed);
+  trainer.weights_changed();
   const Score after = trainer.evaluate_test();
 
   const auto total = static_cast<double>(w.size());
@@ -244,21 +248,6 @@ void Pruner::prune_to(Trainer& trainer, double sparsity, int epoch, int step) {
          "model; raise "
          "prune.damp or prune.step_damp, or use more prune.num_recomputations",
          100 * share(removed));
-}
-
-std::vector<double> Pruner::gradient_step(const GradientRows& rows, std::span<const double> g,
-                                          std::span<const double> w) const {
-  std::vector<double> h(g.size());
-  config_.inverse->build(rows, columns_, config_.step_damp)->apply(g, h);
-  const auto norm = [](std::span<const double> v) {
-    double sum = 0;
-    for (const double x : v) sum += x * x;
-    return std::sqrt(sum);
-  };
-  const double limit = config_.step_limit * norm(w), length = norm(h);
-  if (config_.step_limit > 0 && length > limit)
-    for (double& x : h) x *= limit / length;
-  return h;
 }
 
 }  // namespace espalier

@@ -37,9 +37,6 @@ class Pruner final : public Hook {
  private:
   /// One step (or sub-step), reported as a row of the metrics.
   void prune_to(Trainer& trainer, double sparsity, int epoch, int step);
-  /// h = F^-1 g with its own dampening, cut to step_limit.
-  std::vector<double> gradient_step(const GradientRows& rows, std::span<const double> g,
-                                    std::span<const double> w) const;
   std::vector<Index> draw_examples(const ImageSet& train, std::uint64_t seed, int epoch, int step) const;
 
   const PruneConfig& config_;

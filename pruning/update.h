@@ -15,16 +15,27 @@ enum class UpdateMode {
   joint          ///< exact for the set: the constrained minimum of the quadratic model
 };
 
-/// delta such that w + delta is the network after pruning; removed weights end at exactly w_q + delta_q = 0.
-/// `removed` are the weights of Q; weights pruned before count as removed if they are 0 already, which costs
-/// nothing. For `joint`, `settings`, `layers` and `damp` build the inverse on the kept weights.
-struct JointContext {
-  const InverseSettings* settings = nullptr;
-  std::span<const Range> layers;
-  double damp = 0;
+struct UpdateSettings {
+  const InverseSettings* inverse = nullptr;
+  std::span<const Range> layers{};
+  double damp = 0;        ///< of the compensation
+  double step_damp = 0;   ///< of the gradient step
+  double step_limit = 0;  ///< largest norm of the gradient step; 0: none
 };
+
+/// WoodTaylor's h = F^-1 g, to be subtracted from the weights: with its own dampening, and shortened to the
+/// length that the quadratic model over all weights (rows, no blocks) finds best after the move `after`
+/// (empty: none). `kept` is G with the columns of removed weights zeroed, or G itself.
+std::vector<double> gradient_step(const GradientRows& kept, std::span<const double> g,
+                                  const UpdateSettings& settings, std::span<const double> after,
+                                  const GradientRows& rows);
+
+/// delta such that w + delta is the network after pruning; removed weights end at exactly w_q + delta_q = 0.
+/// Weights that were pruned before count as removed: they are 0 already, so they cost and move nothing.
+/// `joint` takes the gradient step on the kept weights if state.step is given (its values are for the score
+/// only).
 std::vector<double> compensate(const PruneState& state, const std::vector<bool>& removed, UpdateMode mode,
-                               const JointContext& joint);
+                               const UpdateSettings& settings);
 
 /// Predicted loss change of a move delta: g'delta + 1/2 delta' F delta with the undamped, unblocked F = G'G /
 /// N, and the same with damp/2 |delta|^2 added.

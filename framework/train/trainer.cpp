@@ -122,8 +122,9 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
               settings.batch_size, context.seed) {}
 Trainer::~Trainer() = default;
 
-Score Trainer::evaluate_test() const {
-  return evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+Score Trainer::evaluate_test() {
+  if (!score_) score_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  return *score_;
 }
 
 void Trainer::train_step(const Batch& batch, double rate, bool decay) {
@@ -151,6 +152,7 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   SumInto sink(store);
   backward(losses, Tensor::full({n}, Real(1) / static_cast<Real>(n)), sink);
   optimizer_->step(store, rate, decay);
+  score_.reset();
   ++at_.step;
 }
 

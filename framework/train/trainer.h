@@ -66,13 +66,17 @@ class Trainer {
   /// request_stop().
   void run(Hook* hook = nullptr);
 
-  /// Whether the run has come to its end, results written and all; a resumed run that is complete has nothing to do.
+  /// Whether the run has come to its end, results written and all; a resumed run that is complete has nothing
+  /// to do.
   bool complete() const { return at_.complete; }
   void mark_complete();
 
   RunContext& context() { return context_; }
   Optimizer& optimizer() { return *optimizer_; }
-  Score evaluate_test() const;
+  /// Score on the test set; kept until the weights change.
+  Score evaluate_test();
+  /// To be called by whoever changes weights or statistics other than through train steps.
+  void weights_changed() { score_.reset(); }
   /// Writes checkpoint and state; both atomically.
   void save();
 
@@ -98,6 +102,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   TrainLoader loader_;
   Position at_;
+  std::optional<Score> score_;
 };
 
 Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,

@@ -9,8 +9,9 @@
 
 namespace espalier {
 
-/// Draws accuracy and loss over epochs with the pruning steps marked, sparsity per layer, and predicted against measured
-/// loss change, as far as the run has them. Returns the lines that tell the user where they lie, or why there are none.
+/// Draws accuracy and loss over epochs with the pruning steps marked, sparsity per layer, and predicted
+/// against measured loss change, as far as the run has them. Returns the lines that tell the user where they
+/// lie, or why there are none.
 std::string draw_plots(const RunFolder& folder, const std::vector<MetricsRow>& rows);
 
 }  // namespace espalier

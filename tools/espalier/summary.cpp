@@ -9,7 +9,9 @@
 namespace espalier {
 namespace {
 
-std::string percent(double share) { return std::isfinite(share) ? fmt::format("{:.2f} %", 100 * share) : "-"; }
+std::string percent(double share) {
+  return std::isfinite(share) ? fmt::format("{:.2f} %", 100 * share) : "-";
+}
 std::string signed_change(double v) { return std::isfinite(v) ? fmt::format("{:+.5f}", v) : "-"; }
 
 std::string history(const std::vector<MetricsRow>& rows) {
@@ -22,18 +24,20 @@ std::string history(const std::vector<MetricsRow>& rows) {
     if (event == "prune") {
       const std::string at = fmt::format("{:g}", number(row, "epoch"));
       if (!pruning) {
-        table.add({"dense, before the first step", at, percent(number(row, "sparsity_before")), percent(number(row, "test_accuracy_before"))});
+        table.add({"dense, before the first step", at, percent(number(row, "sparsity_before")),
+                   percent(number(row, "test_accuracy_before"))});
         table.rule();
       }
       pruning = true;
       sparsity = number(row, "sparsity");
       table.add({"after pruning", at, percent(sparsity), percent(number(row, "test_accuracy")),
-                 signed_change(number(row, "predicted_loss_change")), signed_change(number(row, "measured_loss_change"))});
+                 signed_change(number(row, "predicted_loss_change")),
+                 signed_change(number(row, "measured_loss_change"))});
     }
     if (event == "done") {
       if (pruning) table.rule();
-      table.add({pruning ? "after fine-tuning" : "trained", fmt::format("{:g}", epochs), percent(pruning ? number(row, "sparsity") : 0),
-                 percent(number(row, "test_accuracy"))});
+      table.add({pruning ? "after fine-tuning" : "trained", fmt::format("{:g}", epochs),
+                 percent(pruning ? number(row, "sparsity") : 0), percent(number(row, "test_accuracy"))});
     }
   }
   return table.str("  ");
@@ -48,11 +52,13 @@ std::string layers(const std::vector<MetricsRow>& rows) {
     if (!name.starts_with(prefix)) continue;
     const std::string layer = name.substr(prefix.size());
     const double weights = number(done, "weights." + layer), share = number(done, name);
-    table.add({layer, format_count(std::llround(weights)), format_count(std::llround(weights * (1 - share))), percent(share)});
+    table.add({layer, format_count(std::llround(weights)), format_count(std::llround(weights * (1 - share))),
+               percent(share)});
   }
   table.rule();
   const double weights = number(done, "weights");
-  table.add({"all prunable", format_count(std::llround(weights)), format_count(std::llround(weights * (1 - number(done, "sparsity")))),
+  table.add({"all prunable", format_count(std::llround(weights)),
+             format_count(std::llround(weights * (1 - number(done, "sparsity")))),
              percent(number(done, "sparsity"))});
   return table.str("  ");
 }
