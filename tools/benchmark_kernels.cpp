@@ -114,7 +114,9 @@ void convolutions() {
 }
 
 void memory_bound() {
-  for (const auto& [size, channels] : {std::pair<Index, Index>{32, 32}, {15, 32}, {7, 64}}) {
+  using Map = std::pair<Index, Index>;  // extent, channels
+  for (const Map& map : {Map{32, 32}, Map{15, 32}, Map{7, 64}}) {
+    const Index size = map.first, channels = map.second;
     const Index out = (size - 3) / 2 + 1;
     const PoolGeometry g{size, size, channels, out, out, 3, 2};
     const double in_bytes = static_cast<double>(g.input(batch).size()) * sizeof(Real);
@@ -142,7 +144,8 @@ void memory_bound() {
       };
     });
   }
-  for (const auto& [size, channels] : {std::pair<Index, Index>{32, 16}, {16, 32}, {8, 64}}) {
+  for (const Map& map : {Map{32, 16}, Map{16, 32}, Map{8, 64}}) {
+    const Index size = map.first, channels = map.second;
     const Index rows = batch * size * size;
     const double bytes = static_cast<double>(rows * channels) * sizeof(Real);
     const std::string name = fmt::format("/{}x{}", size, channels);

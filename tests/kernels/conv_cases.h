@@ -34,12 +34,12 @@ inline const std::vector<ConvCase>& conv_cases() {
   // name, n, h, w, in, out, kernel, stride, pad, dilation, groups
   static const std::vector<ConvCase> cases = {
       {"cifarnet_conv1", 2, 32, 32, 3, 32, 5, 1, 2},
-      {"cifarnet_conv2", 9, 15, 15, 32, 32, 5, 1, 2},
+      {"cifarnet_conv2", 3, 15, 15, 32, 32, 5, 1, 2},
       {"cifarnet_conv3", 5, 7, 7, 32, 64, 5, 1, 2},
       {"resnet_first", 2, 32, 32, 3, 16, 3, 1, 1},
       {"resnet_16", 2, 32, 32, 16, 16, 3, 1, 1},
       {"resnet_32", 3, 16, 16, 32, 32, 3, 1, 1},
-      {"resnet_64", 9, 8, 8, 64, 64, 3, 1, 1},
+      {"resnet_64", 5, 8, 8, 64, 64, 3, 1, 1},
       {"resnet_16_32_stride2", 2, 32, 32, 16, 32, 3, 2, 1},
       {"resnet_32_64_stride2", 3, 16, 16, 32, 64, 3, 2, 1},
       {"projection_16_32", 2, 32, 32, 16, 32, 1, 2, 0},

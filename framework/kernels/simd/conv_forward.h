@@ -12,17 +12,25 @@ namespace espalier::kernels::ESPALIER_LEVEL {
 constexpr int max_pixels = ESPALIER_VECTOR_BYTES == 64 ? 14 : 6;
 constexpr int max_vectors = 2;
 
-static Index vectors_of(Index channels) { return (channels + lanes - 1) / lanes; }
-static Index packed_size(Index taps, Index channels) { return (taps + 1) * vectors_of(channels) * lanes; }
+/// Channels of the next block when `left` remain: two vectors, or for the last ones the smallest vector that
+/// holds them (3 channels in 16 lanes would waste four fifths of the arithmetic).
+static Index block_width(Index left) {
+  if (left > lanes) return max_vectors * lanes;
+  return left > half_lanes ? lanes : left > small_lanes ? half_lanes : small_lanes;
+}
+static Index padded_channels(Index channels) {
+  const Index full = channels / (max_vectors * lanes) * (max_vectors * lanes);
+  return full + (channels > full ? block_width(channels - full) : 0);
+}
+static Index packed_size(Index taps, Index channels) { return (taps + 1) * padded_channels(channels); }
 
-/// Packed layout: bias of all channels; then per block of max_vectors vectors: [row][tap][channel of the
-/// block].
+/// Packed layout: bias of all channels; then per block: [row][tap][channel of the block].
 static void pack(const WeightView& v, const Real* bias, Real* packed) {
-  const Index padded = vectors_of(v.channels) * lanes;
+  const Index padded = padded_channels(v.channels);
   for (Index c = 0; c < padded; ++c) packed[c] = bias && c < v.channels ? bias[c] : Real(0);
   Real* block = packed + padded;
   for (Index c0 = 0; c0 < padded; c0 += max_vectors * lanes) {
-    const Index width = smaller(max_vectors * lanes, padded - c0), filled = smaller(width, v.channels - c0);
+    const Index width = block_width(v.channels - c0), filled = smaller(width, v.channels - c0);
     for (Index row = 0; row < v.rows; ++row)
       for (Index outer = 0; outer * v.inner < v.window; ++outer) {
         const Real* from = v.w + row * v.row_step + outer * v.outer_step + c0 * v.channel_step;
@@ -39,14 +47,15 @@ static void pack(const WeightView& v, const Real* bias, Real* packed) {
   }
 }
 
-template <int P, int O>
+template <class V, int P, int O>
 static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Real* bias, Index channels,
                       bool relu, Real* y) {
-  Vector sum[P][O];
+  constexpr int width = static_cast<int>(sizeof(V) / sizeof(Real));
+  V sum[P][O];
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-    for (int o = 0; o < O; ++o) sum[p][o] = load(bias + o * lanes);
+    for (int o = 0; o < O; ++o) sum[p][o] = load_as<V>(bias + o * width);
   const Index step = g.x_pixel;
   for (Index row = 0; row < g.rows; ++row) {
     // One pointer per three pixels: the other two are reached by an index register, as x86 addresses allow.
@@ -54,10 +63,10 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
 #pragma GCC unroll 16
     for (int p = 0; p < P; p += 3) pixel[p / 3] = x + row * g.window_row + p * step;
     for (Index k = 0; k < g.window; ++k) {
-      Vector weight[O];
+      V weight[O];
 #pragma GCC unroll 4
-      for (int o = 0; o < O; ++o) weight[o] = load(w + o * lanes);
-      w += O * lanes;
+      for (int o = 0; o < O; ++o) weight[o] = load_as<V>(w + o * width);
+      w += O * width;
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
@@ -72,17 +81,17 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) sum[p][o] = rectified(sum[p][o]);
   }
-  if (channels == O * lanes) {
+  if (channels == O * width) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-      for (int o = 0; o < O; ++o) store(y + p * g.y_pixel + o * lanes, sum[p][o]);
+      for (int o = 0; o < O; ++o) store(y + p * g.y_pixel + o * width, sum[p][o]);
   } else {
-    Real row[O * lanes];
+    Real row[O * width];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 4
-      for (int o = 0; o < O; ++o) store(row + o * lanes, sum[p][o]);
+      for (int o = 0; o < O; ++o) store(row + o * width, sum[p][o]);
       for (Index c = 0; c < channels; ++c) y[p * g.y_pixel + c] = row[c];
     }
   }
@@ -91,8 +100,17 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
 using ConvTile = void (*)(const ConvImage&, const Real*, const Real*, const Real*, Index, bool, Real*);
 template <int... P>
 struct ConvTiles {
-  static constexpr ConvTile of[max_vectors][sizeof...(P)] = {{conv_tile<P + 1, 1>...},
-                                                             {conv_tile<P + 1, 2>...}};
+  static constexpr ConvTile two[] = {conv_tile<Vector, P + 1, 2>...},
+                            one[] = {conv_tile<Vector, P + 1, 1>...},
+                            half[] = {conv_tile<HalfVector, P + 1, 1>...},
+                            small[] = {conv_tile<SmallVector, P + 1, 1>...};
+  static ConvTile of(Index width, Index pixels) {
+    const ConvTile* tiles = width > lanes         ? two
+                            : width > half_lanes  ? one
+                            : width > small_lanes ? half
+                                                  : small;
+    return tiles[pixels - 1];
+  }
 };
 template <int N, int... P>
 struct CountTo : CountTo<N - 1, N - 1, P...> {};
@@ -103,17 +121,17 @@ struct CountTo<0, P...> {
 
 static void conv_image(const ConvImage& g, const Real* x, const Real* packed, bool relu, Real* y) {
   using Tiles = CountTo<max_pixels>::Tiles;
-  const Index padded = vectors_of(g.channels) * lanes;
+  const Index padded = padded_channels(g.channels);
   // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
   const Index tiles = (g.out_w + max_pixels - 1) / max_pixels;
   for (Index c0 = 0; c0 < padded; c0 += max_vectors * lanes) {
-    const Index width = smaller(max_vectors * lanes, padded - c0), channels = smaller(width, g.channels - c0);
+    const Index width = block_width(g.channels - c0), channels = smaller(width, g.channels - c0);
     const Real* weight = packed + padded + c0 * g.taps();
     for (Index p = 0; p < g.out_h; ++p)
       for (Index t = 0; t < tiles; ++t) {
         const Index first = t * g.out_w / tiles, pixels = (t + 1) * g.out_w / tiles - first;
-        Tiles::of[width / lanes - 1][pixels - 1](g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0,
-                                                 channels, relu, y + p * g.y_row + first * g.y_pixel + c0);
+        Tiles::of(width, pixels)(g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0, channels, relu,
+                                 y + p * g.y_row + first * g.y_pixel + c0);
       }
   }
 }

@@ -14,8 +14,11 @@ namespace espalier::kernels::ESPALIER_LEVEL {
 
 constexpr int lanes = ESPALIER_VECTOR_BYTES / static_cast<int>(sizeof(Real));
 using Vector = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES)));
-/// The smallest vector, for the channels that do not fill a large one.
+/// Smaller vectors, for the channels that do not fill a large one.
 using SmallVector = Real __attribute__((vector_size(16)));
+using HalfVector = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES == 64 ? 32 : 16)));
+constexpr int half_lanes = static_cast<int>(sizeof(HalfVector) / sizeof(Real));
+constexpr int small_lanes = static_cast<int>(sizeof(SmallVector) / sizeof(Real));
 /// The same types at any address; they may alias arrays of Real.
 template <class V>
 struct Unaligned {
@@ -25,6 +28,12 @@ template <>
 struct Unaligned<Vector> {
   using type = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES), aligned(sizeof(Real)), may_alias));
 };
+#if ESPALIER_VECTOR_BYTES == 64
+template <>
+struct Unaligned<HalfVector> {
+  using type = Real __attribute__((vector_size(32), aligned(sizeof(Real)), may_alias));
+};
+#endif
 #if ESPALIER_VECTOR_BYTES > 16
 template <>
 struct Unaligned<SmallVector> {
@@ -57,11 +66,10 @@ struct Type {
 /// Calls fn(Type<V>(), k) so that the calls cover [0, count): vectors first, single values last.
 template <class Fn>
 static inline void for_each_vector(Index count, Fn fn) {
-  constexpr int small = 16 / static_cast<int>(sizeof(Real));
   Index k = 0;
   for (; k + lanes <= count; k += lanes) fn(Type<Vector>(), k);
-  if constexpr (small < lanes)
-    for (; k + small <= count; k += small) fn(Type<SmallVector>(), k);
+  if constexpr (small_lanes < lanes)
+    for (; k + small_lanes <= count; k += small_lanes) fn(Type<SmallVector>(), k);
   for (; k < count; ++k) fn(Type<Real>(), k);
 }
 
