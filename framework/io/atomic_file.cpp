@@ -17,7 +17,7 @@ std::string reason(int error) { return std::generic_category().message(error); }
 /// Where `path` leads: renaming onto a link would replace the link instead of the file it stands for.
 fs::path target_of(const fs::path& path) {
   std::error_code ignored, error;
-  const fs::path target = fs::is_symlink(path, ignored) ? fs::canonical(path, error) : path;
+  fs::path target = fs::is_symlink(path, ignored) ? fs::canonical(path, error) : path;
   if (error)
     fail(ExitCode::io, "{}: the symbolic link leads nowhere ({}); remove it", path.string(), error.message());
   const fs::file_status status = fs::status(target, ignored);

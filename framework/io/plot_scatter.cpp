@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "framework/io/plot.h"
 #include "framework/io/plot_script.h"
@@ -11,6 +12,7 @@
 namespace espalier {
 namespace {
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr int width = 900, height = 540;
 constexpr double side = 410, left = 160, bottom = 85;  // pixels of the square
 
@@ -22,7 +24,7 @@ struct Scale {
 };
 
 Scale scale_for(const std::vector<Series>& series) {
-  double smallest = INFINITY, largest = 0;
+  double smallest = infinity, largest = 0;
   bool negative = false, zero = false;
   for (const Series& s : series)
     for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) {
@@ -40,7 +42,7 @@ Scale scale_for(const std::vector<Series>& series) {
   // With positive values alone the linear part lies far below them, so the axes are logarithmic for practical
   // purposes.
   Scale scale{std::pow(10, std::floor(std::log10(floor))) * (negative || zero ? 1 : 1e-3), 0, 0};
-  double low = INFINITY, high = -INFINITY;
+  double low = infinity, high = -infinity;
   for (const Series& s : series)
     for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i)
       for (const double v : {s.x[i], s.y[i]}) {
