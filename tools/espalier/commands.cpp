@@ -68,6 +68,7 @@ void run(const CommandOptions& options, bool with_pruning) {
   require_fit(estimate);
 
   RunFolder folder(run_directory(config));
+  config.output.clear();  // where a run lies is no part of what it is: folders may be moved
   const std::string resolved = resolved_json(config);
   const bool resuming = options.resume && std::filesystem::exists(folder.state());
   if (!resuming && std::filesystem::exists(folder.state()))

@@ -1,9 +1,11 @@
 // main.cpp: the command line of espalier, and the one place where errors end.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <new>
 
+#include "framework/config/suggest.h"
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
 #include "framework/train/trainer.h"
@@ -71,6 +73,14 @@ int main(int argc, char** argv) {
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 
   try {
+    if (argc > 1 && argv[1][0] != '-') {
+      std::vector<std::string> verbs;
+      for (const CLI::App* v : app.get_subcommands([](const CLI::App*) { return true; }))
+        verbs.push_back(v->get_name());
+      if (std::find(verbs.begin(), verbs.end(), argv[1]) == verbs.end())
+        fail(ExitCode::usage, "espalier has no verb \"{}\"{} (it has {})", argv[1],
+             did_you_mean(argv[1], verbs), fmt::join(verbs, ", "));
+    }
     app.parse(argc, argv);
     return static_cast<int>(ExitCode::ok);
   } catch (const CLI::ParseError& e) {

@@ -1,0 +1,85 @@
+// What is saved comes back, in PyTorch's names and order; what does not fit is refused with a list.
+#include "framework/train/checkpoint.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <limits>
+
+namespace espalier {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<Model> build(const std::string& type, std::uint64_t seed = 1) {
+  Choice<ModelSettings> choice;
+  choice.choose(type);
+  return choice->build({32, 32, 3}, 10, seed);
+}
+
+struct CheckpointTest : testing::Test {
+  fs::path path =
+      fs::temp_directory_path() / ("espalier_checkpoint_" + std::to_string(::getpid()) + ".safetensors");
+  ~CheckpointTest() override { fs::remove(path); }
+  std::string refusal(Model& model) {
+    try {
+      load_checkpoint(path, model);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ExitCode::checkpoint);
+      return e.what();
+    }
+    return "loaded";
+  }
+};
+
+TEST_F(CheckpointTest, RoundTripKeepsWeightsMasksAndStatistics) {
+  const auto model = build("resnet20", 1);
+  ParameterStore& store = model->store();
+  store.mask()[7] = 0;
+  store.apply_mask();
+  store.statistics()[3] = Real(0.25);
+  save_checkpoint(path, *model, {{"note", "x"}});
+  const auto other = build("resnet20", 2);
+  EXPECT_EQ(load_checkpoint(path, *other).at("note"), "x");
+  EXPECT_TRUE(std::equal(store.values().begin(), store.values().end(), other->store().values().begin()));
+  EXPECT_TRUE(std::equal(store.mask().begin(), store.mask().end(), other->store().mask().begin()));
+  EXPECT_TRUE(
+      std::equal(store.statistics().begin(), store.statistics().end(), other->store().statistics().begin()));
+}
+
+TEST_F(CheckpointTest, ConvolutionsAreOihwOnDisk) {
+  const auto model = build("cifarnet");
+  save_checkpoint(path, *model);
+  const TensorFile file = read_safetensors(path);
+  const StoredTensor* w = file.find("conv1.weight");
+  ASSERT_NE(w, nullptr);
+  EXPECT_EQ(w->shape, (std::vector<std::int64_t>{32, 3, 5, 5}));
+  const std::vector<float> disk = to_floats(*w);
+  // Output 2, input channel 1, row 3, column 4: OIHW on disk, OHWI in memory.
+  EXPECT_EQ(disk[((2 * 3 + 1) * 5 + 3) * 5 + 4],
+            static_cast<float>(model->store().values()[((2 * 5 + 3) * 5 + 4) * 3 + 1]));
+}
+
+TEST_F(CheckpointTest, AnotherModelIsRefusedWithAllDifferences) {
+  save_checkpoint(path, *build("lenet"));
+  const auto model = build("cifarnet");
+  const std::vector<Real> before(model->store().values().begin(), model->store().values().end());
+  const std::string message = refusal(*model);
+  EXPECT_NE(message.find("missing:\n    conv3.weight"), std::string::npos) << message;
+  EXPECT_NE(message.find("conv1.weight: {6,3,5,5} in the file, the model has {32,3,5,5}"), std::string::npos)
+      << message;
+  EXPECT_NE(message.find("not in the model:"), std::string::npos) << message;
+  EXPECT_NE(message.find("fc3.weight"), std::string::npos) << message;
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), model->store().values().begin()))
+      << "a refused checkpoint changed the model";
+}
+
+TEST_F(CheckpointTest, ValuesThatAreNotFiniteAreRefused) {
+  const auto model = build("cifarnet");
+  model->store().values()[5] = std::numeric_limits<Real>::quiet_NaN();
+  save_checkpoint(path, *model);
+  EXPECT_NE(refusal(*build("cifarnet")).find("conv1.weight"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace espalier
