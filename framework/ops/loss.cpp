@@ -27,18 +27,29 @@ Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, doubl
   const auto [low, high] = std::minmax_element(labels.begin(), labels.end());
   require(labels.empty() || (*low >= 0 && *high < classes), "[cross_entropy] labels {}..{} with {} classes",
           labels.empty() ? 0 : *low, labels.empty() ? 0 : *high, classes);
-  Tensor loss = Tensor::uninitialized({n}), p = Tensor::uninitialized(s), target = Tensor::uninitialized(s);
+  Tensor loss = Tensor::uninitialized({n}), residual = Tensor::uninitialized(s);
   kernels::cross_entropy(n, classes, logits.value().data(), labels.data(), static_cast<Real>(smoothing),
-                         loss.data(), p.data());
-  std::fill_n(target.data(), target.size(), static_cast<Real>(smoothing / static_cast<double>(classes)));
-  for (Index i = 0; i < n; ++i)
-    target.data()[i * classes + labels[static_cast<std::size_t>(i)]] += static_cast<Real>(1 - smoothing);
-  // The probabilities of the forward pass serve the first derivative; for a second one they must depend on
-  // the logits.
+                         loss.data(), residual.data());
+  // residual = p - t. Its label entry would cancel for confident predictions (p near 1); both p and t sum to
+  // 1, so it is minus the sum of the others, which keeps its digits.
+  const auto elsewhere = static_cast<Real>(smoothing / static_cast<double>(classes));
+  for (Index i = 0; i < n; ++i) {
+    Real* row = residual.data() + i * classes;
+    const Index label = labels[static_cast<std::size_t>(i)];
+    Real others = 0;
+    for (Index k = 0; k < classes; ++k)
+      if (k != label) others += row[k] -= elsewhere;
+    row[label] = -others;
+  }
+  // For a second derivative the probabilities must depend on the logits: p = t + residual is taken from them
+  // anew, less the constant t = p - residual.
   return record("cross_entropy", {logits}, std::move(loss),
-                [p, target](const Inputs& in, const Var&, const Var& dy) {
-                  const Var probability = recording() ? softmax(in[0]) : Var(p);
-                  return multiply(spread_rows(dy, target.shape()[1]), subtract(probability, Var(target)));
+                [residual](const Inputs& in, const Var&, const Var& dy) {
+                  const Index k = residual.shape()[1];
+                  if (!recording()) return multiply(spread_rows(dy, k), Var(residual));
+                  const Var p = softmax(in[0]);
+                  const Var target = subtract(Var(p.value()), Var(residual));
+                  return multiply(spread_rows(dy, k), subtract(p, target));
                 });
 }
 
