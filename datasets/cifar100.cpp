@@ -26,6 +26,7 @@ struct Cifar100Settings final : DataSettings {
     const CifarFormat format{.label_bytes = 2, .label_at = fine ? 1 : 0, .classes = fine ? 100 : 20};
     const Cifar100Settings standard;
     std::vector<std::string> numbered;  // the names come with the data set; without them, numbers do
+    numbered.reserve(100);
     for (int i = 0; i < format.classes; ++i) numbered.push_back(fmt::format("class {}", i));
     const auto names = fine ? "fine_label_names.txt" : "coarse_label_names.txt";
     return {read_cifar(path, train_files, format, train_files == standard.train_files ? 50000 : 0),

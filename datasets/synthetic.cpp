@@ -37,7 +37,7 @@ struct SyntheticSettings final : DataSettings {
                    down = random.uniform(-1.5, 1.5), phase = random.uniform(0, 2 * pi);
       for (int y = 0; y < height; ++y)
         for (int x = 0; x < width; ++x)
-          values[static_cast<std::size_t>((y * width + x) * channels + c)] =
+          values[static_cast<std::size_t>((Index{y} * width + x) * channels + c)] =
               0.5 + 0.25 * std::cos(2 * pi * (across * x / width + down * y / height) + phase);
     }
     return values;
@@ -45,6 +45,7 @@ struct SyntheticSettings final : DataSettings {
 
   ImageSet make(int count, std::uint64_t split) const {
     std::vector<std::vector<double>> patterns;
+    patterns.reserve(static_cast<std::size_t>(classes));
     for (int k = 0; k < std::min(classes, count); ++k) patterns.push_back(pattern(k));
     ImageSet set{height, width, channels, {}, {}};
     set.pixels.reserve(static_cast<std::size_t>(count * set.image_bytes()));
@@ -60,6 +61,7 @@ struct SyntheticSettings final : DataSettings {
 
   DataSource open() const override {
     std::vector<std::string> names;
+    names.reserve(static_cast<std::size_t>(classes));
     for (int k = 0; k < classes; ++k) names.push_back(fmt::format("pattern {}", k));
     return {make(train, 1), make(test, 2), std::move(names), ""};
   }

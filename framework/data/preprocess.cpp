@@ -33,7 +33,8 @@ Normalization measure_normalization(const ImageSet& train) {
     for (std::size_t c = 0; c < channels; ++c) ++counts[c][train.pixels[i + c]];
 
   Normalization result;
-  const auto n = static_cast<double>(train.pixels.size() / channels);
+  const std::size_t count = train.pixels.size() / channels;
+  const auto n = static_cast<double>(count);
   for (const auto& histogram : counts) {
     std::uint64_t sum = 0;
     for (std::uint64_t byte = 0; byte < 256; ++byte) sum += byte * histogram[byte];
@@ -43,8 +44,7 @@ Normalization measure_normalization(const ImageSet& train) {
       const double distance = static_cast<double>(byte) - mean;
       squares += static_cast<double>(histogram[byte]) * distance * distance;
     }
-    const bool constant =
-        *std::max_element(histogram.begin(), histogram.end()) == static_cast<std::uint64_t>(n);
+    const bool constant = *std::max_element(histogram.begin(), histogram.end()) == count;
     result.mean.push_back(mean / 255);
     result.std.push_back(constant ? 1 : std::sqrt(squares / n) / 255);
   }

@@ -71,7 +71,7 @@ TEST(ImageFolder, GreyIsOneChannel) {
   EXPECT_EQ(source.train.image(2)[0], 0);
   // ITU-R BT.601 luma of (11, 20, 30) is 18.4.
   EXPECT_NEAR(source.train.image(2)[7], 18.4, 1);
-  expect_error(ExitCode::config, {"channels is 2", "1 or 3"}, [] { ImageFolder().open(2); });
+  expect_error(ExitCode::config, {"test.json", "channels is 2", "1 or 3"}, [] { ImageFolder().open(2); });
 }
 
 TEST(ImageFolder, ReadsJpeg) {
@@ -107,6 +107,22 @@ TEST(ImageFolder, UnreadableImagesAreNamedWithTheReason) {
   const auto jpeg = images.folder / "train/cat/9.jpg";
   std::filesystem::resize_file(jpeg, std::filesystem::file_size(jpeg) - 8);
   images.expect({jpeg.string(), "expected marker"});
+}
+
+// stb_image 2.27 itself would write out of bounds here, so such a file must never reach it.
+TEST(ImageFolder, AJpegWithAnImpossibleHuffmanTableIsRefused) {
+  const ImageFolder images;
+  images.add("train/cat/9.jpg");
+  const auto path = images.folder / "train/cat/9.jpg";
+  std::ifstream file(path, std::ios::binary);
+  Bytes bytes((std::istreambuf_iterator<char>(file)), {});
+  const Bytes marker{0xff, 0xc4};
+  const auto table = std::search(bytes.begin(), bytes.end(), marker.begin(), marker.end());
+  ASSERT_LT(table + 20, bytes.end());
+  *(table + 12) = 255;  // 255 codes of 8 bits
+  *(table + 13) = 255;  // and of 9
+  images.folder.write("train/cat/9.jpg", bytes);
+  images.expect({path.string(), "Huffman table", "256"});
 }
 
 TEST(ImageFolder, ATruncatedPngIsRefused) {

@@ -157,7 +157,7 @@ TEST(RealFashionMnist, CountsAndFirstLabel) {
   EXPECT_EQ(source.class_names[static_cast<std::size_t>(source.train.labels[0])], "ankle boot");
   const char* packed = "/usr/share/datasets/fashion-mnist";
   if (std::filesystem::exists(packed)) {
-    const DataSource same = open_source("fashion_mnist", {});
+    const DataSource same = open_source("fashion_mnist", nlohmann::json::object());
     EXPECT_EQ(hash_images(same.train, same.test), hash_images(source.train, source.test));
   }
 }

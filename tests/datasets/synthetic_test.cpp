@@ -9,10 +9,9 @@ namespace espalier {
 namespace {
 
 using testing::open_source;
-using testing::Setting;
 
 TEST(Synthetic, SameSettingsSameBytes) {
-  const std::map<std::string, Setting> settings{{"train", 40}, {"test", 20}, {"seed", 5}};
+  const nlohmann::json settings{{"train", 40}, {"test", 20}, {"seed", 5}};
   const DataSource a = open_source("synthetic", settings), b = open_source("synthetic", settings);
   EXPECT_EQ(a.train.pixels, b.train.pixels);
   EXPECT_EQ(a.test.pixels, b.test.pixels);
@@ -35,7 +34,7 @@ TEST(Synthetic, HasTheExtentsAskedForAndTakesClassesInTurn) {
 }
 
 TEST(Synthetic, NearestClassMeanClassifiesTheTestImages) {
-  const DataSource s = open_source("synthetic", {});
+  const DataSource s = open_source("synthetic", nlohmann::json::object());
   const auto n = static_cast<std::size_t>(s.train.image_bytes());
   std::vector<std::vector<double>> mean(10, std::vector<double>(n));
   for (Index i = 0; i < s.train.size(); ++i)
