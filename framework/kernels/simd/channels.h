@@ -8,13 +8,12 @@ namespace espalier::kernels::ESPALIER_LEVEL {
 
 constexpr int wide_lanes = ESPALIER_VECTOR_BYTES / 8;
 using WideVector = double __attribute__((vector_size(ESPALIER_VECTOR_BYTES)));
-using NarrowVector =
-    Real __attribute__((vector_size(wide_lanes * sizeof(Real)), aligned(sizeof(Real)), may_alias));
+using NarrowVector = Real __attribute__((vector_size(wide_lanes * sizeof(Real))));
 
 /// wide_lanes values of Real, or one, in float64.
 template <class W>
 static inline W widen(const Real* from) {
-  return __builtin_convertvector(*reinterpret_cast<const NarrowVector*>(from), W);
+  return __builtin_convertvector(load_as<NarrowVector>(from), W);
 }
 template <>
 inline double widen<double>(const Real* from) {

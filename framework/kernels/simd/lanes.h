@@ -19,37 +19,18 @@ using SmallVector = Real __attribute__((vector_size(16)));
 using HalfVector = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES == 64 ? 32 : 16)));
 constexpr int half_lanes = static_cast<int>(sizeof(HalfVector) / sizeof(Real));
 constexpr int small_lanes = static_cast<int>(sizeof(SmallVector) / sizeof(Real));
-/// The same types at any address; they may alias arrays of Real.
-template <class V>
-struct Unaligned {
-  using type = Real;
-};
-template <>
-struct Unaligned<Vector> {
-  using type = Real __attribute__((vector_size(ESPALIER_VECTOR_BYTES), aligned(sizeof(Real)), may_alias));
-};
-#if ESPALIER_VECTOR_BYTES == 64
-template <>
-struct Unaligned<HalfVector> {
-  using type = Real __attribute__((vector_size(32), aligned(sizeof(Real)), may_alias));
-};
-#endif
-#if ESPALIER_VECTOR_BYTES > 16
-template <>
-struct Unaligned<SmallVector> {
-  using type = Real __attribute__((vector_size(16), aligned(sizeof(Real)), may_alias));
-};
-#endif
-
-/// Reads and writes a V (Vector, SmallVector or Real) at any address.
+/// Reads and writes a V (a vector or a single Real) at any address. By memcpy, which compiles to one
+/// unaligned move: clang drops the alignment of a vector type that passes through a template.
 template <class V>
 static inline V load_as(const Real* from) {
-  return *reinterpret_cast<const typename Unaligned<V>::type*>(from);
+  V v;
+  __builtin_memcpy(&v, from, sizeof(V));
+  return v;
 }
 static inline Vector load(const Real* from) { return load_as<Vector>(from); }
 template <class V>
 static inline void store(Real* to, V v) {
-  *reinterpret_cast<typename Unaligned<V>::type*>(to) = v;
+  __builtin_memcpy(to, &v, sizeof(V));
 }
 
 /// max(v, 0); a NaN stays.
