@@ -19,6 +19,10 @@ void PruneConfig::fields(Fields& f) {
     "dampening of WoodTaylor's gradient step -F^-1 g, where lambda is an inverse step length: small values "
     "ruin a converged network",
     {.low = 0, .high = 1e6, .low_open = true});
+  f("step_search", step_search,
+    "shorten the gradient step to the best length under the quadratic model over all weights: blocks each "
+    "answer for the whole "
+    "gradient, so their sum goes too far");
   f("step_limit", step_limit,
     "largest norm of the gradient step, as a share of the norm of the weights; 0: no limit", {.low = 0});
   f.choice(

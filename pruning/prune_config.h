@@ -16,6 +16,7 @@ struct PruneConfig {
   Choice<InverseSettings> inverse;
   Choice<ScheduleSettings> schedule;
   double damp = 1e-5, step_damp = 1, step_limit = 0;
+  bool step_search = true;
   UpdateMode update = UpdateMode::simultaneous;
   SelectionSettings selection;
   std::vector<std::string> include, exclude;

@@ -175,7 +175,8 @@ void Pruner::prune_to(Trainer& trainer, double sparsity, int epoch, int step) {
                               .layers = columns_,
                               .damp = config_.damp,
                               .step_damp = config_.step_damp,
-                              .step_limit = config_.step_limit * std::sqrt(norm)};
+                              .step_limit = config_.step_limit * std::sqrt(norm),
+                              .step_search = config_.step_search};
   if (config_.criterion->uses_step()) state.step = h = gradient_step(*gradients, g, update, {}, *gradients);
 
   // Score, select, compensate.

@@ -12,6 +12,13 @@ double dot(std::span<const double> a, std::span<const double> b) {
   return sum;
 }
 
+std::vector<double> limited(std::vector<double> h, double limit) {
+  const double length = std::sqrt(dot(h, h));
+  if (limit > 0 && length > limit)
+    for (double& x : h) x *= limit / length;
+  return h;
+}
+
 /// delta_S = -(H_SS)^-1 H_SQ delta_Q, delta_Q = -w_Q (mathematics.md section 5), and where the gradient
 /// counts the step
 /// -(H_SS)^-1 g_S with its own dampening. With the columns of Q zeroed in G, the inverse restricted to S is
@@ -51,16 +58,14 @@ std::vector<double> gradient_step(const GradientRows& kept, std::span<const doub
   // / N.
   const auto n = static_cast<std::size_t>(rows.rows());
   std::vector<double> gh(n), gd(n, 0.0);
+  if (!settings.step_search) return limited(std::move(h), settings.step_limit);
   multiply_rows(kept, {0, kept.cols()}, h, gh);
   if (!after.empty()) multiply_rows(rows, {0, rows.cols()}, after, gd);
   const double curvature = dot(gh, gh) / static_cast<double>(n);
   const double slope = dot(g, h) + dot(gd, gh) / static_cast<double>(n);
   const double t = curvature > 0 ? std::clamp(slope / curvature, 0.0, 1.0) : 1;
   for (double& x : h) x *= t;
-  const double length = std::sqrt(dot(h, h)), limit = settings.step_limit;
-  if (limit > 0 && length > limit)
-    for (double& x : h) x *= limit / length;
-  return h;
+  return limited(std::move(h), settings.step_limit);
 }
 
 std::vector<double> compensate(const PruneState& s, const std::vector<bool>& removed, UpdateMode mode,

@@ -18,9 +18,10 @@ enum class UpdateMode {
 struct UpdateSettings {
   const InverseSettings* inverse = nullptr;
   std::span<const Range> layers{};
-  double damp = 0;        ///< of the compensation
-  double step_damp = 0;   ///< of the gradient step
-  double step_limit = 0;  ///< largest norm of the gradient step; 0: none
+  double damp = 0;          ///< of the compensation
+  double step_damp = 0;     ///< of the gradient step
+  double step_limit = 0;    ///< largest norm of the gradient step; 0: none
+  bool step_search = true;  ///< shorten the step to the best length under the quadratic model
 };
 
 /// WoodTaylor's h = F^-1 g, to be subtracted from the weights: with its own dampening, and shortened to the

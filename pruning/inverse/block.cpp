@@ -102,12 +102,14 @@ class Block {
     for (std::size_t j = 0; j < out.size(); ++j) out[j] = (v[j] - out[j]) / damp_;
   }
   void solve_factor(std::span<double> x) const {
+    if (order() == 0) return;  // no examples: F = damp I
     kernels::triangular_solve(Transpose::no, order(), 1, factor_.data(), order(), x.data(), 1);
     kernels::triangular_solve(Transpose::yes, order(), 1, factor_.data(), order(), x.data(), 1);
   }
 
   void gram_diagonal(double* out) const {
     const Index n = rows_.rows();
+    if (n == 0) return void(std::fill_n(out, columns_.size(), 1 / damp_));
     // The error of 1 - |V_q|^2 is about eps * cond(K); where the difference itself is within 1e10 times that,
     // it is taken in a form that does not cancel. Since sum_q |V_q|^2 <= N, at most about N weights need it.
     const double cancels = std::clamp(2e-16 * 1e10 * trace_ / scale(), 1e-12, 1e-2);
