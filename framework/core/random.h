@@ -27,9 +27,10 @@ class Random {
     test
   };
 
-  Random(std::uint64_t seed, Use use, std::initializer_list<std::uint64_t> key = {}) : state_(mix(seed)) {
-    state_ = mix(state_ ^ static_cast<std::uint64_t>(use));
-    for (std::uint64_t k : key) state_ = mix(state_ ^ mix(k));
+  Random(std::uint64_t seed, Use use, std::initializer_list<std::uint64_t> key = {})
+      : state_(mix(seed + golden)) {
+    absorb(static_cast<std::uint64_t>(use));
+    for (std::uint64_t k : key) absorb(k);
   }
   /// 64 random bits (SplitMix64; Steele, Lea & Flood 2014).
   std::uint64_t next() {
@@ -62,6 +63,9 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
     return z ^ (z >> 31);
   }
+  /// Not symmetric in state and key, and no fixed point at 0: {1, 2} and {2, 1}, use 1 with key 2 and use 2
+  /// with key 1, must be different streams for every seed, 0 included.
+  void absorb(std::uint64_t k) { state_ = mix((state_ ^ k) + golden); }
   std::uint64_t state_;
 };
 

@@ -26,10 +26,18 @@ inline std::vector<std::int32_t> labels_from(const Var& values, Index classes) {
 }
 
 inline OpCase conv_case(const char* name, const Shape& x, const Shape& w, const Conv2dSpec& spec, bool bias) {
-  const auto call = [spec](const Vars& v) { return conv2d(v[0], v[1], v.size() > 2 ? v[2] : Var(), spec); };
-  OpCase c{name, "conv2d", {batched(x), parameter(w)}, call};
+  const auto with = [](const Conv2dSpec& s) {
+    return [s](const Vars& v) { return conv2d(v[0], v[1], v.size() > 2 ? v[2] : Var(), s); };
+  };
+  OpCase c{name, "conv2d", {batched(x), parameter(w)}, with(spec)};
   if (bias) c.inputs.push_back(parameter({w[0]}));
-  if (!spec.relu) c.linear = bias ? std::vector<int>{0, 1, 2} : std::vector<int>{0, 1};
+  if (spec.relu) {
+    Conv2dSpec plain = spec;
+    plain.relu = false;
+    c.before_relu = with(plain);
+  } else {
+    c.linear = bias ? std::vector<int>{0, 1, 2} : std::vector<int>{0, 1};
+  }
   return c;
 }
 
@@ -156,7 +164,7 @@ inline std::vector<OpCase> activation_cases() {
 }
 
 inline std::vector<OpCase> linear_cases() {
-  const auto with_bias = [](const Vars& v) { return linear(v[0], v[1], v[2]); };
+  const auto plain = [](const Vars& v) { return linear(v[0], v[1], v.size() > 2 ? v[2] : Var()); };
   const auto rectified = [](const Vars& v) { return linear(v[0], v[1], v.size() > 2 ? v[2] : Var(), true); };
   const Input x = batched({3, 4}), w = parameter({5, 4}), b = parameter({5});
   return {
@@ -164,10 +172,10 @@ inline std::vector<OpCase> linear_cases() {
       matmul_case("matmul_b_transposed", false, true),
       matmul_case("matmul_a_transposed", true, false),
       matmul_case("matmul_both_transposed", true, true),
-      {"linear", "linear", {x, w}, [](const Vars& v) { return linear(v[0], v[1], Var()); }, {0, 1}},
-      {"linear_bias", "linear", {x, w, b}, with_bias, {0, 1, 2}},
-      {"linear_relu", "linear", {x, w}, rectified},
-      {"linear_bias_relu", "linear", {x, w, b}, rectified},
+      {"linear", "linear", {x, w}, plain, {0, 1}},
+      {"linear_bias", "linear", {x, w, b}, plain, {0, 1, 2}},
+      {"linear_relu", "linear", {x, w}, rectified, {}, true, plain},
+      {"linear_bias_relu", "linear", {x, w, b}, rectified, {}, true, plain},
   };
 }
 
@@ -244,10 +252,10 @@ inline std::vector<OpCase> pool_and_norm_cases() {
        [](const Vars& v) { return global_average_pool(v[0]); },
        {0}},
       {"batch_norm_eval", "batch_norm_eval", {x, gamma, beta}, eval(false), {0, 1, 2}},
-      {"batch_norm_eval_relu", "batch_norm_eval", {x, gamma, beta}, eval(true)},
+      {"batch_norm_eval_relu", "batch_norm_eval", {x, gamma, beta}, eval(true), {}, true, eval(false)},
       {"batch_norm_eval_rows", "batch_norm_eval", {batched({3, 2}), gamma, beta}, eval(false), {0, 1, 2}},
       {"batch_norm_train", "batch_norm_train", {x, gamma, beta}, train(false), {1, 2}, false},
-      {"batch_norm_train_relu", "batch_norm_train", {x, gamma, beta}, train(true), {}, false},
+      {"batch_norm_train_relu", "batch_norm_train", {x, gamma, beta}, train(true), {}, false, train(false)},
       {"batch_norm_train_rows",
        "batch_norm_train",
        {batched({5, 2}), gamma, beta},

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -43,6 +44,8 @@ struct OpCase {
   std::function<Var(const Vars&)> call;
   std::vector<int> linear = {};  ///< inputs in which the op is linear or affine, the others held fixed
   bool independent = true;       ///< row n of the output depends on row n of the batched inputs only
+  /// For a fused ReLU: the same op without it. Inputs are then drawn until no value of it is close to zero.
+  std::function<Var(const Vars&)> before_relu = nullptr;
 };
 
 inline Tensor fill_tensor(const Shape& shape, Fill fill, std::uint64_t seed) {
@@ -58,7 +61,7 @@ inline Tensor fill_tensor(const Shape& shape, Fill fill, std::uint64_t seed) {
   return Tensor::from(shape, v);
 }
 
-inline Vars make_inputs(const OpCase& c, std::uint64_t seed = 1) {
+inline Vars draw_inputs(const OpCase& c, std::uint64_t seed) {
   Vars vars;
   for (const Input& in : c.inputs) {
     const Tensor t = fill_tensor(in.shape, in.fill, seed * 100 + vars.size());
@@ -69,6 +72,19 @@ inline Vars make_inputs(const OpCase& c, std::uint64_t seed = 1) {
       vars.push_back(Var(t, in.kind != Kind::constant));
   }
   return vars;
+}
+
+inline Vars make_inputs(const OpCase& c) {
+  if (!c.before_relu) return draw_inputs(c, 1);
+  const double margin =
+      sizeof(Real) == 8 ? 0.05 : 0.2;  // what a step of check_derivatives() may move a value by
+  for (std::uint64_t seed = 1; seed < 1000; ++seed) {
+    Vars x = draw_inputs(c, seed);
+    const Tensor z = c.before_relu(x).value();
+    if (std::all_of(z.values().begin(), z.values().end(), [&](Real v) { return std::abs(v) > margin; }))
+      return x;
+  }
+  fail(ExitCode::internal, "{}: no inputs found that stay clear of the kink of ReLU", c.name);
 }
 
 inline double inner(const Tensor& a, const Tensor& b) {
