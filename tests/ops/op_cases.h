@@ -179,7 +179,7 @@ inline std::vector<OpCase> linear_cases() {
   };
 }
 
-inline std::vector<OpCase> conv_cases() {
+inline std::vector<OpCase> conv2d_cases() {
   const ConvGeometry g =
       conv_geometry("test", {3, 5, 6, 4}, {6, 3, 2, 2}, {.stride = 2, .pad = 1, .dilation = 1, .groups = 2});
   return {
@@ -268,7 +268,7 @@ inline std::vector<OpCase> pool_and_norm_cases() {
 inline std::vector<OpCase> op_cases() {
   std::vector<OpCase> all;
   for (auto family :
-       {arithmetic_cases(), activation_cases(), linear_cases(), conv_cases(), pool_and_norm_cases()})
+       {arithmetic_cases(), activation_cases(), linear_cases(), conv2d_cases(), pool_and_norm_cases()})
     for (OpCase& c : family) all.push_back(std::move(c));
   return all;
 }
