@@ -101,7 +101,7 @@ class Reader final : public Fields {
     known.insert(known.end(), also_known.begin(), also_known.end());
     for (const auto& [key, value] : object_.items()) {
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-      if ((key == "$schema" && path_.empty()) || key == "comment") continue;
+      if (value.is_string() && ((key == "$schema" && path_.empty()) || key == "comment")) continue;
       std::vector<std::string> sorted = known;
       std::sort(sorted.begin(), sorted.end());
       problems_.add(path_,
