@@ -108,6 +108,9 @@ struct BatchNormTrain {
 Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean,
                     const Tensor& variance, double epsilon, bool with_relu) {
   check("batch_norm_eval", x, gamma, beta);
+  require(mean.shape() == gamma.shape() && variance.shape() == gamma.shape(),
+          "[batch_norm_eval] input {} needs statistics of shape {}, got {} and {}", x.shape(), gamma.shape(),
+          mean.shape(), variance.shape());
   const Tensor inv = inverse_deviation(variance, epsilon);
   const Tensor mean_now = mean.clone();  // running statistics may be updated before the reverse pass
   Tensor y = normalise(x, gamma.value(), beta.value(), mean_now, inv, with_relu);

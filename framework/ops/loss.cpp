@@ -27,6 +27,7 @@ Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, doubl
   const auto [low, high] = std::minmax_element(labels.begin(), labels.end());
   require(labels.empty() || (*low >= 0 && *high < classes), "[cross_entropy] labels {}..{} with {} classes",
           labels.empty() ? 0 : *low, labels.empty() ? 0 : *high, classes);
+  require(smoothing >= 0 && smoothing <= 1, "[cross_entropy] label smoothing {} is not in [0, 1]", smoothing);
   Tensor loss = Tensor::uninitialized({n}), residual = Tensor::uninitialized(s);
   kernels::cross_entropy(n, classes, logits.value().data(), labels.data(), static_cast<Real>(smoothing),
                          loss.data(), residual.data());

@@ -231,6 +231,19 @@ TEST(Partial, OfABatchNormInTrainingModeIsRefused) {
                [&] { backward(y, Tensor::full(y.shape(), 1), sink); });
 }
 
+TEST(Partial, BesideAnInputWithoutExamplesIsRefused) {
+  // beta is neither a parameter nor has it the 4 examples on axis 0: slicing the batch would have to guess.
+  const Var x(random_direction({4, 3}, 1)), gamma = Var::parameter(random_direction({3}, 2), 0);
+  const Var beta(Tensor::zeros({3}));
+  struct OneExample final : GradientSink {
+    void accept(ParameterId, const Partial& p) override { p({1, 2}); }
+  } sink;
+  const Var y = channel_affine(x, gamma, beta);
+  expect_error(ExitCode::internal, {"[channel_affine]", "{3}", "4 examples"}, [&] {
+    backward(y, Tensor::full({4, 3}, 1), sink);
+  });
+}
+
 TEST(Partial, OfAWeightThatDoesNotEnterDirectlyIsRefused) {
   const Var x(random_direction({3, 4}, 1)), w = Var::parameter(random_direction({5, 4}, 2), 0);
   struct OneExample final : GradientSink {

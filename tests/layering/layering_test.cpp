@@ -1,0 +1,128 @@
+// layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
+// the direction of dependencies cannot rot:
+//
+//     core <- kernels <- autograd <- ops <- nn <- train;  config, io beside;  framework knows nothing above
+//     it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace espalier::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Layer {
+  std::string folder;
+  std::vector<std::string> may_include;  ///< besides itself
+};
+const std::vector<Layer> table = {
+    {"framework/core", {}},
+    {"framework/config", {"framework/core"}},
+    {"framework/io", {"framework/core", "framework/config"}},
+    {"framework/kernels", {"framework/core"}},
+    {"framework/autograd", {"framework/core", "framework/kernels"}},
+    {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
+    {"framework/nn", {"framework/core", "framework/config", "framework/autograd", "framework/ops"}},
+    {"framework/data", {"framework/core", "framework/config", "framework/io"}},
+    {"framework/train",
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
+      "framework/ops", "framework/nn", "framework/data"}},
+    {"models", {"framework/core", "framework/config", "framework/ops", "framework/nn"}},
+    {"datasets", {"framework/core", "framework/config", "framework/io", "framework/data"}},
+    {"pruning",
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
+      "framework/ops", "framework/nn", "framework/data", "framework/train"}},
+    {"tools",
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
+      "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning", "models", "datasets"}},
+};
+
+/// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning".
+std::string folder_of(const std::string& path) {
+  const std::size_t first = path.find('/');
+  if (path.substr(0, first) != "framework") return path.substr(0, first);
+  return path.substr(0, path.find('/', first + 1));
+}
+
+struct Include {
+  std::string from, what;
+  int line;
+};
+
+bool is_source(const fs::path& p) { return p.extension() == ".h" || p.extension() == ".cpp"; }
+
+/// Every #include "..." below the folders of the sources.
+std::vector<Include> includes() {
+  const fs::path root = ESPALIER_SOURCE_DIR;
+  std::vector<Include> found;
+  for (const char* top : {"framework", "pruning", "models", "datasets", "tools"})
+    for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
+      if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+      std::ifstream in(entry.path());
+      int number = 0;
+      for (std::string line; std::getline(in, line);) {
+        ++number;
+        const std::string start = "#include \"";
+        if (line.starts_with(start))
+          found.push_back({fs::relative(entry.path(), root).generic_string(),
+                           line.substr(start.size(), line.find('"', start.size()) - start.size()), number});
+      }
+    }
+  return found;
+}
+
+TEST(Layering, EveryIncludePointsDownwards) {
+  std::map<std::string, std::set<std::string>> allowed;
+  for (const Layer& l : table) {
+    allowed[l.folder] = {l.may_include.begin(), l.may_include.end()};
+    allowed[l.folder].insert(l.folder);
+  }
+  const auto all = includes();
+  EXPECT_GT(all.size(), 100U) << "the sources were not found";
+  for (const Include& i : all) {
+    const std::string from = folder_of(i.from), to = folder_of(i.what);
+    ASSERT_TRUE(allowed.contains(from))
+        << i.from << ": the folder " << from << " is not in the table of this test";
+    EXPECT_TRUE(allowed[from].contains(to)) << i.from << ":" << i.line << " includes \"" << i.what
+                                            << "\", but " << from << " may not know " << to;
+  }
+}
+
+TEST(Layering, IncludesAreWrittenFromTheRootAndExist) {
+  const fs::path root = ESPALIER_SOURCE_DIR;
+  for (const Include& i : includes())
+    EXPECT_TRUE(fs::exists(root / i.what)) << i.from << ":" << i.line << " includes \"" << i.what
+                                           << "\", which is no path from the root of the repository";
+}
+
+TEST(Layering, TheTableHasNoCycle) {
+  // Every folder may only include folders of earlier lines.
+  std::set<std::string> before;
+  for (const Layer& l : table) {
+    for (const std::string& to : l.may_include)
+      EXPECT_TRUE(before.contains(to)) << l.folder << " before " << to;
+    before.insert(l.folder);
+  }
+}
+
+TEST(Layering, HeadersDoNotPullInTheJsonLibrary) {
+  // It costs seconds of compile time per file; only .cpp files may include it.
+  const fs::path root = ESPALIER_SOURCE_DIR;
+  for (const char* top : {"framework", "pruning", "models", "datasets"})
+    for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
+      if (entry.path().extension() != ".h") continue;
+      std::ifstream in(entry.path());
+      for (std::string line; std::getline(in, line);)
+        EXPECT_FALSE(line.starts_with("#include <nlohmann/json.hpp>")) << entry.path();
+    }
+}
+
+}  // namespace
+}  // namespace espalier::test
