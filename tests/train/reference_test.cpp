@@ -26,6 +26,10 @@ struct Reference {
   double mean, std;
 };
 
+void PrintTo(const Reference& r, std::ostream* out) {
+  *out << r.name;
+}  // else test names would hold addresses
+
 class PublishedCheckpoint : public testing::TestWithParam<Reference> {
  protected:
   void SetUp() override {
