@@ -54,6 +54,12 @@ TEST(Schema, CommittedSchemaIsWhatTheProgramPrints) {
       << "run: build/release/espalier schema > configs/schema.json";
 }
 
+TEST(Schema, CommittedTableOfSettingsIsWhatTheProgramPrints) {
+  RunConfig config;
+  EXPECT_TRUE(slurp(fs::path(ESPALIER_SOURCE_DIR) / "configs/README.md").ends_with("\n\n" + fields_markdown(config)))
+      << "put the output of build/release/espalier settings below the head of configs/README.md";
+}
+
 TEST(Schema, EveryConfigInTheRepositoryIsAccepted) {
   ASSERT_FALSE(config_files().empty());
   for (const fs::path& file : config_files()) {
