@@ -73,7 +73,7 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
   const auto check = [&](const std::string& name, const Shape& shape, bool optional) {
     expected.insert(name);
     const StoredTensor* t = file.find(name);
-    if (!t && !optional) missing.push_back(fmt::format("{} {}", name, Shape(shape)));
+    if (!t && !optional) missing.push_back(fmt::format("{} {{{}}}", name, fmt::join(disk_shape(shape), ",")));
     if (t && t->shape != disk_shape(shape))
       misshaped.push_back(fmt::format("{}: {{{}}} in the file, the model has {{{}}}", name,
                                       fmt::join(t->shape, ","), fmt::join(disk_shape(shape), ",")));
@@ -87,8 +87,8 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
     if (!expected.contains(t.name) && !t.name.ends_with("num_batches_tracked")) extra.push_back(t.name);
   if (!missing.empty() || !misshaped.empty() || !extra.empty()) {
     std::string text;
-    if (!missing.empty()) text += "\n  missing:" + list(missing);
-    if (!misshaped.empty()) text += "\n  of another shape (on disk, OIHW):" + list(misshaped);
+    if (!missing.empty()) text += "\n  missing (shapes on disk, OIHW):" + list(missing);
+    if (!misshaped.empty()) text += "\n  of another shape:" + list(misshaped);
     if (!extra.empty()) text += "\n  not in the model:" + list(extra);
     fail(ExitCode::checkpoint,
          "{}: not a checkpoint of this model; its tensors must match one by one. Set \"model\" to the "

@@ -27,15 +27,12 @@ class Block {
       build_primal();
     trace_ = 0;
     for (Index i = 0; i < order(); ++i) trace_ += factor_[at(i, i)];
-    std::vector<double> matrix;
-    if (gram_) matrix = factor_;
     if (const int minor = kernels::cholesky(order(), factor_.data(), order()); minor != 0)
       fail(ExitCode::numeric,
            "pruning: the Fisher of weights {}..{} with damp {:g} is not positive definite in float64 (minor "
            "{} of {}); raise "
            "prune.damp",
            columns.begin, columns.end, damp, minor, order());
-    if (gram_) gram_matrix_ = std::move(matrix);
   }
 
   /// [F^-1]_qq of the block's weights.
@@ -132,7 +129,8 @@ class Block {
   /// (Sherman-Morrison): only positive terms.
   double without_column(Index q) const {
     const Index n = rows_.rows();
-    std::vector<double> g(static_cast<std::size_t>(n)), k = gram_matrix_;
+    std::vector<double> g(static_cast<std::size_t>(n)), k(static_cast<std::size_t>(n * n));
+    kernels::syrk(n, n, 1, factor_.data(), n, 0, k.data(), n);  // K = C C' again: few weights come here
     rows_.load({q, q + 1}, g.data());
     for (Index i = 0; i < n; ++i)
       for (Index j = 0; j < n; ++j)
@@ -164,7 +162,7 @@ class Block {
   Range columns_;
   double damp_, trace_ = 0;
   bool gram_ = false;
-  std::vector<double> factor_, gram_matrix_;
+  std::vector<double> factor_;
 };
 
 class BlockInverse final : public FisherInverse {
@@ -218,7 +216,7 @@ struct BlockwiseSettings : InverseSettings {
     double bytes = 0, largest = 0;
     for (const Range b : partition(layers)) {
       const auto order = static_cast<double>(std::min(rows, b.size()));
-      bytes += 2 * 8 * order * order;
+      bytes += 8 * order * order;
       largest = std::max(largest, 8 * static_cast<double>(rows * std::min(b.size(), panel)));
       if (b.size() <= rows)
         largest =

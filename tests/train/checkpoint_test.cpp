@@ -65,7 +65,7 @@ TEST_F(CheckpointTest, AnotherModelIsRefusedWithAllDifferences) {
   const auto model = build("cifarnet");
   const std::vector<Real> before(model->store().values().begin(), model->store().values().end());
   const std::string message = refusal(*model);
-  EXPECT_NE(message.find("missing:\n    conv3.weight"), std::string::npos) << message;
+  EXPECT_NE(message.find("missing (shapes on disk, OIHW):\n    conv3.weight"), std::string::npos) << message;
   EXPECT_NE(message.find("conv1.weight: {6,3,5,5} in the file, the model has {32,3,5,5}"), std::string::npos)
       << message;
   EXPECT_NE(message.find("not in the model:"), std::string::npos) << message;
