@@ -14,8 +14,7 @@
 
 namespace espalier {
 
-// activation.cpp
-// -----------------------------------------------------------------------------------------------
+// --- activation.cpp ---
 Var relu(const Var& x);
 /// x where sign > 0, else 0; no gradient flows to `sign`. ReLU's gradient rule.
 Var keep_positive(const Var& x, const Var& sign);
@@ -23,15 +22,13 @@ Var keep_positive(const Var& x, const Var& sign);
 /// of `key`.
 Var dropout(const Var& x, double rate, std::uint64_t key);
 
-// linear.cpp
-// ---------------------------------------------------------------------------------------------------
+// --- linear.cpp ---
 /// op(a) op(b) of matrices; transposed where the flag says so.
 Var matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);
 /// y[n, o] = sum_i x[n, i] w[o, i] + bias[o], then ReLU if asked (one pass over memory). `bias` may be empty.
 Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu = false);
 
-// conv2d.cpp
-// ---------------------------------------------------------------------------------------------------
+// --- conv2d.cpp ---
 struct Conv2dSpec {
   Index stride = 1, pad = 0, dilation = 1, groups = 1;
   bool relu = false;  ///< apply ReLU in the same pass
@@ -43,16 +40,14 @@ Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec);
 Var conv2d_input_grad(const Var& dy, const Var& w, const ConvGeometry& g);
 Var conv2d_weight_grad(const Var& x, const Var& dy, const ConvGeometry& g);
 
-// pool2d.cpp
-// ---------------------------------------------------------------------------------------------------
+// --- pool2d.cpp ---
 PoolGeometry pool_geometry(const char* name, const Shape& x, Index kernel, Index stride);
 Var max_pool(const Var& x, Index kernel, Index stride, bool with_relu = false);
 Var average_pool(const Var& x, Index kernel, Index stride);
 /// [n, h, w, c] -> [n, c]
 Var global_average_pool(const Var& x);
 
-// batch_norm.cpp
-// -----------------------------------------------------------------------------------------------
+// --- batch_norm.cpp ---
 /// With given statistics: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, per channel (last axis).
 Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean,
                     const Tensor& variance, double epsilon, bool with_relu = false);
@@ -63,15 +58,13 @@ struct BatchMoments {
 Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double epsilon, BatchMoments& moments,
                      bool with_relu = false);
 
-// reshape.cpp
-// --------------------------------------------------------------------------------------------------
+// --- reshape.cpp ---
 /// [n, h, w, c] -> [n, c*h*w] in PyTorch's order (channel, row, column), so that the columns of the linear
 /// layer that follows mean the same as there. unflatten is its adjoint.
 Var flatten(const Var& x);
 Var unflatten(const Var& x, const Shape& image);
 
-// loss.cpp
-// -----------------------------------------------------------------------------------------------------
+// --- loss.cpp ---
 /// Per-example losses [n] of logits [n, k]: -sum_k t_k log softmax_k, t = (1 - smoothing) one-hot + smoothing
 /// / k.
 Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, double smoothing = 0);

@@ -104,10 +104,15 @@ void prune_command(const CommandOptions& options) { run(options, true); }
 
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
-  const std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
+  // The checkpoint asked for, else the config's, else that of the config's run.
+  std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
+  const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
+  if (options.checkpoint.empty() && std::filesystem::exists(of_run)) checkpoint = of_run.string();
   if (checkpoint.empty())
-    fail(ExitCode::usage, "no checkpoint to evaluate: give --checkpoint FILE, or set \"checkpoint\" in {}",
-         options.config);
+    fail(ExitCode::usage,
+         "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
+         "of a run",
+         of_run.string());
   const Workbench bench = prepare(config, checkpoint);
   const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   Index pruned = 0, weights = 0;
@@ -119,6 +124,7 @@ void evaluate_command(const CommandOptions& options) {
       pruned += store.mask()[static_cast<std::size_t>(i)] == 0;
   }
   const auto n = static_cast<double>(bench.data.source.test.size());
+  say(options, checkpoint);
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
              100 * score.accuracy, format_count(static_cast<Index>(score.accuracy * n + 0.5)),
              format_count(static_cast<Index>(n)), score.loss,

@@ -66,9 +66,9 @@ int main(int argc, char** argv) {
       verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command), options);
   add_output_options(verb("prune", "train and prune as CONFIG says", prune_command), options);
   CLI::App* evaluate = verb("evaluate", "loss and accuracy on the test set", evaluate_command);
-  add_run_options(evaluate, options);
+  add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
-                       "safetensors file (default: the config's checkpoint)");
+                       "safetensors file (default: that of the run's folder, else the config's)");
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 
