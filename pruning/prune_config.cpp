@@ -8,7 +8,9 @@ PruneConfig::PruneConfig() {
   schedule.choose("one_shot");
 }
 
-bool PruneConfig::needs_gradients() const { return criterion->needs_gradients(); }
+bool PruneConfig::needs_gradients() const {
+  return criterion->needs_gradients() || update == UpdateMode::joint;
+}
 
 void PruneConfig::fields(Fields& f) {
   f.variant("criterion", criterion, "what the removal of a weight costs");
@@ -28,8 +30,9 @@ void PruneConfig::fields(Fields& f) {
   f.choice(
       "update", update,
       {{"none", UpdateMode::none}, {"simultaneous", UpdateMode::simultaneous}, {"joint", UpdateMode::joint}},
-      "how survivors move: simultaneous: the paper's sum of single-weight updates; joint: exact for the "
-      "whole set");
+      "how survivors move: simultaneous: the paper's sum of single-weight updates (criteria without an "
+      "inverse move nothing); "
+      "joint: exact for the whole set, with any criterion");
   f.variant("schedule", schedule, "sparsity over time");
   f.choice("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
            "one ranking over all layers, or every layer to the target");
@@ -54,9 +57,8 @@ void PruneConfig::fields(Fields& f) {
   f("fresh_examples", fresh_examples, "draw other examples for every step and sub-step");
   f("recalibrate_batch_norm", recalibrate_batch_norm, "re-estimate batch-norm statistics after each step");
   f("recalibration_examples", recalibration_examples, "training images for that; 0: all", {.low = 0});
-  f.rule(
-      !(criterion && criterion->needs_inverse()) || update != UpdateMode::joint || inverse.type != "diagonal",
-      "update \"joint\" needs an inverse with off-diagonal entries; inverse is \"diagonal\"");
+  f.rule(update != UpdateMode::joint || inverse.type != "diagonal",
+         "update \"joint\" needs an inverse with off-diagonal entries; inverse is \"diagonal\"");
 }
 
 }  // namespace espalier

@@ -30,7 +30,7 @@ struct PruneConfig {
   void fields(Fields& f);
   bool needs_gradients() const;
   double inverse_memory(int rows, std::span<const Range> layers) const {
-    return criterion->needs_inverse() ? inverse->memory(rows, layers) : 0;
+    return criterion->needs_inverse() || update == UpdateMode::joint ? inverse->memory(rows, layers) : 0;
   }
 };
 
