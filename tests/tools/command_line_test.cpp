@@ -195,6 +195,32 @@ TEST_F(CommandLine, AJobThatDoesNotFitIsRefusedWithWhatWould) {
                7, {"num_grads", "would fit", "gradient matrix"});
 }
 
+TEST_F(CommandLine, CriteriaInversesUpdatesAndOptimizersCompose) {
+  const std::vector<std::string> once{
+      "--output", "a",
+      "--set",    "train.epochs=1",
+      "--set",    "prune.schedule={\"type\": \"one_shot\", \"final_sparsity\": 0.6, \"epoch\": 1}"};
+  const auto with = [&](std::initializer_list<const char*> settings) {
+    std::vector<std::string> arguments = once;
+    for (const char* setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    const Result r = prune(arguments);
+    EXPECT_EQ(r.code, 0) << r.output;
+    EXPECT_NE(r.output.find("60.00 %"), std::string::npos) << r.output;
+    return r.output;
+  };
+  for (const char* criterion : {"prune.criterion=magnitude", "prune.criterion=diagonal_fisher",
+                                "prune.criterion=woodfisher", "prune.criterion=woodtaylor"})
+    for (const char* update : {"prune.update=none", "prune.update=simultaneous", "prune.update=joint"})
+      with({criterion, update});
+  for (const char* inverse : {"prune.inverse=full", "prune.inverse=layer", "prune.inverse=dense"})
+    with({inverse});
+  with({"prune.inverse=diagonal", "prune.scope=layerwise"});
+  with({"prune.grad_batch_size=7", "prune.num_recomputations=3", "prune.recomputation_levels=geometric"});
+  with({"prune.num_grads=1", "train.optimizer=adam", "train.batch_size=512",
+        "prune.recalibrate_batch_norm=false"});
+  EXPECT_NE(prune({"--set", "prune.update=joint", "--set", "prune.inverse=diagonal"}).code, 0);
+}
+
 TEST_F(CommandLine, DryRunPrintsTheResolvedConfigAndTheEstimate) {
   const Result r = prune({"--dry-run", "--output", "a"});
   EXPECT_EQ(r.code, 0);
