@@ -59,7 +59,7 @@ struct ConvLayer final : LayerSettings {
   ModulePtr build(const Scope& scope, Shape& shape) const override {
     const Shape in = image("conv", scope, shape);
     const auto extent = [&](Index e) {
-      return pooled("conv", scope, e + 2 * pad, Index{dilation} * (kernel - 1) + 1, stride);
+      return pooled("conv", scope, e + Index{2} * pad, Index{dilation} * (kernel - 1) + 1, stride);
     };
     shape = {extent(in[0]), extent(in[1]), out};
     return std::make_unique<Conv2d>(scope,

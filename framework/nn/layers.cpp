@@ -29,7 +29,7 @@ Conv2d::Conv2d(const Scope& scope, const Conv2dOptions& o)
 
 Var Conv2d::forward(const Var& x, Pass& pass) const {
   const Var& w = store_.var(weight_);
-  const Var y = conv2d(x, w, bias_ < 0 ? Var() : store_.var(bias_), spec_);
+  Var y = conv2d(x, w, bias_ < 0 ? Var() : store_.var(bias_), spec_);
   if (pass.costs)
     pass.costs->push_back(
         {weight_, conv_geometry("conv2d", x.shape(), w.shape(), spec_).macs(), y.shape().with_examples(1)});
@@ -44,7 +44,7 @@ Linear::Linear(const Scope& scope, const LinearOptions& o) : store_(scope.store)
 
 Var Linear::forward(const Var& x, Pass& pass) const {
   const Var& w = store_.var(weight_);
-  const Var y = linear(x, w, bias_ < 0 ? Var() : store_.var(bias_), relu_);
+  Var y = linear(x, w, bias_ < 0 ? Var() : store_.var(bias_), relu_);
   if (pass.costs) pass.costs->push_back({weight_, w.shape().size(), y.shape().with_examples(1)});
   return y;
 }
@@ -63,7 +63,8 @@ Var BatchNorm::forward(const Var& x, Pass& pass) const {
     return batch_norm_eval(x, store_.var(gamma_), store_.var(beta_), mean, variance, epsilon_, relu_);
   BatchMoments batch;
   Var y = batch_norm_train(x, store_.var(gamma_), store_.var(beta_), epsilon_, batch, relu_);
-  const double rows = static_cast<double>(x.shape().size() / x.shape()[-1]);
+  const Index pixels = x.shape().size() / x.shape()[-1];
+  const auto rows = static_cast<double>(pixels);
   const auto share = static_cast<Real>(pass.statistics_momentum);
   const auto unbiased = static_cast<Real>(rows / (rows - 1));
   for (Index c = 0; c < mean.size(); ++c) {

@@ -9,6 +9,7 @@ namespace {
 std::vector<std::int64_t> disk_shape(const Shape& s) {
   if (s.rank() == 4) return {s[0], s[3], s[1], s[2]};  // OHWI -> OIHW
   std::vector<std::int64_t> shape;
+  shape.reserve(static_cast<std::size_t>(s.rank()));
   for (int a = 0; a < s.rank(); ++a) shape.push_back(s[a]);
   return shape;
 }

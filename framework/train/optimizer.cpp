@@ -36,7 +36,7 @@ struct SgdSettings final : OptimizerSettings {
 
 class Sgd final : public Optimizer {
  public:
-  Sgd(SgdSettings s, const ParameterStore& store)
+  Sgd(const SgdSettings& s, const ParameterStore& store)
       : s_(s), velocity_(static_cast<std::size_t>(store.size())) {}
   void step(ParameterStore& store, double rate, bool decay) override {
     ++steps;
@@ -70,7 +70,7 @@ struct AdamSettings final : OptimizerSettings {
 /// Kingma & Ba 2015, algorithm 1, with L2 penalty in the gradient.
 class Adam final : public Optimizer {
  public:
-  Adam(AdamSettings s, const ParameterStore& store)
+  Adam(const AdamSettings& s, const ParameterStore& store)
       : s_(s), mean_(static_cast<std::size_t>(store.size())), square_(mean_.size()) {}
   void step(ParameterStore& store, double rate, bool decay) override {
     ++steps;

@@ -1,6 +1,7 @@
 // commands.cpp: the verbs. Each reads the config, prepares data and network, runs, and reports.
 #include "tools/espalier/commands.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include "framework/config/schema.h"
@@ -126,7 +127,7 @@ void evaluate_command(const CommandOptions& options) {
   const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
-             100 * score.accuracy, format_count(static_cast<Index>(score.accuracy * n + 0.5)),
+             100 * score.accuracy, format_count(std::llround(score.accuracy * n)),
              format_count(static_cast<Index>(n)), score.loss,
              100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
              format_count(weights));
