@@ -32,8 +32,8 @@ class FunctionRef<R(Args...)> {
 void set_threads(int count);
 int threads();
 
-/// Calls `fn` on [0, items) cut into chunks of `chunk` > 0, on all threads; returns when all are done. The first
-/// exception is rethrown in the caller. A call from inside a chunk runs on the calling thread alone.
+/// Calls `fn` on [0, items) cut into chunks of `chunk` > 0, on all threads; returns when all are done. The
+/// first exception is rethrown in the caller. A call from inside a chunk runs on the calling thread alone.
 void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn);
 
 }  // namespace espalier

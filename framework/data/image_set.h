@@ -1,5 +1,5 @@
-// image_set.h: a data set in memory: bytes 0..255, HWC (pixels interleaved, rows from the top), one label each.
-// CIFAR-10 is 184 MB this way; nothing in this field is too large for it.
+// image_set.h: a data set in memory: bytes 0..255, HWC (pixels interleaved, rows from the top), one label
+// each. CIFAR-10 is 184 MB this way; nothing in this field is too large for it.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +27,13 @@ struct ImageSet {
 struct DataSource {
   ImageSet train, test;
   std::vector<std::string> class_names;
-  std::string hash;  ///< SHA-256, hexadecimal, over the pixels and labels of train, then test; open_data() sets it
+  std::string
+      hash;  ///< SHA-256, hexadecimal, over the pixels and labels of train, then test; open_data() sets it
   int classes() const { return static_cast<int>(class_names.size()); }
 };
 
-/// Settings of one kind of data set; `open` reads it or throws Error(data). Registered under its config name with
-/// `const bool known = Registry<DataSettings>::add<MySettings>("my_type", "one line of help");`
+/// Settings of one kind of data set; `open` reads it or throws Error(data). Registered under its config name
+/// with `const bool known = Registry<DataSettings>::add<MySettings>("my_type", "one line of help");`
 struct DataSettings {
   virtual ~DataSettings() = default;
   virtual void fields(Fields& f) = 0;

@@ -56,7 +56,8 @@ TEST(Schema, CommittedSchemaIsWhatTheProgramPrints) {
 
 TEST(Schema, CommittedTableOfSettingsIsWhatTheProgramPrints) {
   RunConfig config;
-  EXPECT_TRUE(slurp(fs::path(ESPALIER_SOURCE_DIR) / "configs/README.md").ends_with("\n\n" + fields_markdown(config)))
+  EXPECT_TRUE(
+      slurp(fs::path(ESPALIER_SOURCE_DIR) / "configs/README.md").ends_with("\n\n" + fields_markdown(config)))
       << "put the output of build/release/espalier settings below the head of configs/README.md";
 }
 
