@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "framework/core/parallel.h"
+#include "framework/kernels/conv2d_direct.h"
+#include "framework/kernels/conv2d_general.h"
+#include "framework/kernels/conv2d_winograd.h"
 #include "tests/kernels/conv_cases.h"
 #include "tests/kernels/each_level.h"
 #include "tests/support/arrays.h"
@@ -13,9 +16,28 @@
 namespace espalier::test {
 namespace {
 
+/// One way to compute the three convolutions.
+struct Path {
+  const char* name;
+  bool (*applies)(const ConvGeometry&);
+  decltype(&kernels::conv2d) forward;
+  decltype(&kernels::conv2d_input_grad) input_grad;
+  decltype(&kernels::conv2d_weight_grad) weight_grad;
+};
+const Path chosen{"chosen", [](const ConvGeometry&) { return true; }, kernels::conv2d,
+                  kernels::conv2d_input_grad, kernels::conv2d_weight_grad};
+const Path paths[] = {chosen,
+                      {"winograd", kernels::winograd_covers, kernels::conv2d_winograd,
+                       kernels::conv2d_input_grad_winograd, kernels::conv2d_weight_grad_winograd},
+                      {"direct", kernels::direct_applies, kernels::conv2d_direct,
+                       kernels::conv2d_input_grad_direct, kernels::conv2d_weight_grad_direct},
+                      {"general", [](const ConvGeometry&) { return true; }, kernels::conv2d_general,
+                       kernels::conv2d_input_grad_general, kernels::conv2d_weight_grad_general}};
+
 /// Operands and results of one case. Results start as NaN, so a value left unwritten fails every comparison.
 struct Convolution {
-  explicit Convolution(const ConvCase& c) : g(c.geometry()), n(c.n) {}
+  explicit Convolution(const ConvCase& c, const Path& p = chosen) : path(p), g(c.geometry()), n(c.n) {}
+  Path path;
   ConvGeometry g;
   Index n;
   std::vector<Real> x = normal_values(g.input(n).size(), 1), w = normal_values(g.weight().size(), 2);
@@ -23,26 +45,30 @@ struct Convolution {
 
   std::vector<Real> forward(bool with_bias = false, bool relu = false) const {
     auto y = poisoned(g.output(n).size());
-    kernels::conv2d(g, n, x.data(), w.data(), with_bias ? bias.data() : nullptr, relu, y.data());
+    path.forward(g, n, x.data(), w.data(), with_bias ? bias.data() : nullptr, relu, y.data());
     return y;
   }
   std::vector<Real> input_grad() const {
     auto dx = poisoned(g.input(n).size());
-    kernels::conv2d_input_grad(g, n, dy.data(), w.data(), dx.data());
+    path.input_grad(g, n, dy.data(), w.data(), dx.data());
     return dx;
   }
   std::vector<Real> weight_grad() const { return weight_grad({0, n}); }
   std::vector<Real> weight_grad(Range examples) const {
     auto dw = poisoned(g.weight().size());
-    kernels::conv2d_weight_grad(g, examples.size(), x.data() + examples.begin * g.input(1).size(),
-                                dy.data() + examples.begin * g.output(1).size(), dw.data());
+    path.weight_grad(g, examples.size(), x.data() + examples.begin * g.input(1).size(),
+                     dy.data() + examples.begin * g.output(1).size(), dw.data());
     return dw;
   }
   // Terms of the sums behind one value of each result.
   double forward_bound() const { return bound(g.kernel_h * g.kernel_w * g.in_c / g.groups); }
   double input_bound() const { return bound(g.kernel_h * g.kernel_w * g.out_c / g.groups); }
   double weight_bound() const { return bound(n * g.out_h * g.out_w); }
-  static double bound(Index terms) { return sum_tolerance(static_cast<double>(terms)); }
+  // Winograd's values pass through the 36 points of a tile besides, whose maps have coefficients up to 4.
+  double bound(Index terms) const {
+    const auto count = static_cast<double>(terms);
+    return kernels::winograd_covers(g) ? 2 * sum_tolerance(count + 36) : sum_tolerance(count);
+  }
 };
 
 template <class Check>
@@ -52,9 +78,20 @@ void for_each_case(Check check) {
     check(Convolution(c));
   }
 }
+template <class Check>
+void for_each_case_and_path(Check check) {
+  for (const Path& path : paths) {
+    SCOPED_TRACE(path.name);
+    for (const ConvCase& c : conv_cases())
+      if (path.applies(c.geometry())) {
+        SCOPED_TRACE(c.name);
+        check(Convolution(c, path));
+      }
+  }
+}
 
 TEST(Conv2d, ForwardIsItsDefinition) {
-  for_each_case([](const Convolution& c) {
+  for_each_case_and_path([](const Convolution& c) {
     auto plain = poisoned(c.g.output(c.n).size());
     kernels::conv2d_reference(c.g, c.n, c.x.data(), c.w.data(), nullptr, false, plain.data());
     for (const bool with_bias : {false, true})
@@ -73,7 +110,7 @@ TEST(Conv2d, ForwardIsItsDefinition) {
 }
 
 TEST(Conv2d, InputGradientIsItsDefinition) {
-  for_each_case([](const Convolution& c) {
+  for_each_case_and_path([](const Convolution& c) {
     auto expected = poisoned(c.g.input(c.n).size());
     kernels::conv2d_input_grad_reference(c.g, c.n, c.dy.data(), c.w.data(), expected.data());
     for_each_level([&] { EXPECT_LT(largest_difference(c.input_grad(), expected), c.input_bound()); });
@@ -81,7 +118,7 @@ TEST(Conv2d, InputGradientIsItsDefinition) {
 }
 
 TEST(Conv2d, WeightGradientIsItsDefinition) {
-  for_each_case([](const Convolution& c) {
+  for_each_case_and_path([](const Convolution& c) {
     auto expected = poisoned(c.g.weight().size());
     kernels::conv2d_weight_grad_reference(c.g, c.n, c.x.data(), c.dy.data(), expected.data());
     for_each_level([&] { EXPECT_LT(largest_difference(c.weight_grad(), expected), c.weight_bound()); });

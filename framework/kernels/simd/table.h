@@ -7,6 +7,7 @@
 #include "framework/kernels/simd/conv_weight.h"
 #include "framework/kernels/simd/elementwise.h"
 #include "framework/kernels/simd/pool.h"
+#include "framework/kernels/simd/winograd.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {
 
@@ -22,6 +23,9 @@ const Level table = {
     .conv_image = conv_image,
     .weight_sum_step = weight_sum_step,
     .conv_weight_image = conv_weight_image,
+    .winograd_points = winograd_points,
+    .winograd_images = winograd_images,
+    .winograd_pack = winograd_pack,
     .max_pool = max_pool,
     .max_pool_grad = max_pool_grad,
     .max_pool_gather = max_pool_gather,

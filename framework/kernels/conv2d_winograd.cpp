@@ -1,0 +1,174 @@
+// conv2d_winograd.cpp: the three convolutions through values at 36 points. With D the map of data, E_k the
+// one of k x k filters and C_k = E_k' (simd/winograd.h), r the kernel and m = 7 - r the tile of outputs:
+//   forward          y  = C_m [ E_r w . D x ]
+//   input gradient   dx = C_m [ E_r w . D dy ], w mirrored, channels exchanged
+//   weight gradient  dw = C_r [ E_m dy . D x ], summed over tiles before C_r
+// At each point the products of all channels are one matrix product, done by the register tiles of the direct
+// convolution.
+#include "framework/kernels/conv2d_winograd.h"
+
+#include <algorithm>
+
+#include "framework/core/parallel.h"
+#include "framework/kernels/levels.h"
+#include "framework/kernels/scratch.h"
+
+namespace espalier::kernels {
+namespace {
+
+constexpr Index points = 36;
+
+/// Values of both sides of a block that stay in the second-level cache while all points are visited.
+Index tiles_per_block(Index channels_in, Index channels_out) {
+  constexpr Index values = 84 * 1024;
+  return std::max<Index>(14, values / (points * (channels_in + channels_out)) / 14 * 14);
+}
+
+/// Images of g.in (or g.out) cut into the tiles of m x m outputs, `size` values wide each.
+struct Tiling {
+  Index m, down, across;
+  Tiling(const ConvGeometry& g, Index out_h, Index out_w)
+      : m(7 - g.kernel_h), down((out_h + m - 1) / m), across((out_w + m - 1) / m) {}
+  Index per_image() const { return down * across; }
+  WinogradImages view(Index height, Index width, Index channels, Index size, Index before) const {
+    return {.height = height,
+            .width = width,
+            .channels = channels,
+            .image = height * width * channels,
+            .pixel = channels,
+            .down = down,
+            .across = across,
+            .first = 0,
+            .count = 0,
+            .size = size,
+            .step = m,
+            .before = before,
+            .mirrored = false,
+            .plane = 0,
+            .tile = channels};
+  }
+};
+
+/// A matrix product [rows, inner] x packed [inner, channels], or the sums of its transpose: what is left of a
+/// convolution at one point.
+ConvImage product(Index rows, Index inner, Index channels) {
+  return {.out_h = 1,
+          .out_w = rows,
+          .channels = channels,
+          .x_row = 0,
+          .x_pixel = inner,
+          .rows = 1,
+          .window = inner,
+          .window_row = 0,
+          .y_row = 0,
+          .y_pixel = channels};
+}
+
+/// y = combination of the products of x (`from`) and a weight already at the points (`packed`).
+void convolve(const Tiling& tiling, Index n, const WinogradImages& from, const Real* x, const Real* packed,
+              const WinogradImages& to, const Real* bias, bool relu, Real* y) {
+  const Level& simd = level();
+  const Index block = tiles_per_block(from.channels, to.channels);
+  const Index plane = simd.packed_size(from.channels, to.channels);
+  parallel_for(n * tiling.per_image(), block, [&](Range tiles) {
+    const Index count = tiles.size(), size_in = count * from.channels, size_out = count * to.channels;
+    Scratch<Real> in(points * size_in), out(points * size_out), outside(std::max(from.channels, to.channels));
+    WinogradImages read = from, write = to;
+    read.first = write.first = tiles.begin;
+    read.count = write.count = count;
+    read.plane = size_in;
+    write.plane = size_out;
+    std::fill_n(outside.data(), from.channels, Real(0));
+    simd.winograd_points(read, x, outside.data(), in.data());
+    const ConvImage form = product(count, from.channels, to.channels);
+    for (Index f = 0; f < points; ++f)
+      simd.conv_image(form, in.data() + f * size_in, packed + f * plane, false, out.data() + f * size_out);
+    simd.winograd_images(write, out.data(), bias, relu, outside.data(), y);
+  });
+}
+
+}  // namespace
+
+void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+                     bool relu, Real* y) {
+  const Level& simd = level();
+  // [o][tap][i] -> [i][tap][o], so that the products have output channels innermost.
+  const Index taps = g.kernel_h * g.kernel_w;
+  Scratch<Real> turned(g.in_c * taps * g.out_c), packed(points * simd.packed_size(g.in_c, g.out_c));
+  for (Index i0 = 0; i0 < g.in_c; i0 += 16)
+    for (Index k = 0; k < taps; ++k)
+      for (Index o = 0; o < g.out_c; ++o)
+        for (Index i = i0; i < std::min(i0 + 16, g.in_c); ++i)
+          turned[(i * taps + k) * g.out_c + o] = w[(o * taps + k) * g.in_c + i];
+  simd.winograd_pack(g.in_c, g.out_c, g.kernel_h, false, turned.data(), packed.data());
+  const Tiling tiling(g, g.out_h, g.out_w);
+  convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, 6, g.pad), x, packed.data(),
+           tiling.view(g.out_h, g.out_w, g.out_c, tiling.m, 0), bias, relu, y);
+}
+
+void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
+  const Level& simd = level();
+  Scratch<Real> packed(points * simd.packed_size(g.out_c, g.in_c));
+  simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
+  const Tiling tiling(g, g.in_h, g.in_w);
+  convolve(tiling, n, tiling.view(g.out_h, g.out_w, g.out_c, 6, g.kernel_h - 1 - g.pad), dy, packed.data(),
+           tiling.view(g.in_h, g.in_w, g.in_c, tiling.m, 0), nullptr, false, dx);
+}
+
+void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
+  const Level& simd = level();
+  const Index size = g.weight().size();
+  if (n == 0) std::fill_n(dw, size, Real(0));
+  const Tiling tiling(g, g.out_h, g.out_w);
+  const Index group = std::max<Index>(4, (n + 15) / 16), groups = (n + group - 1) / group;
+  const Index block = tiles_per_block(g.in_c, g.out_c);
+  const Index step = simd.weight_sum_step(1, g.in_c), plane = g.out_c * step;
+  const WinogradImages weight{.height = g.kernel_h,
+                              .width = g.kernel_w,
+                              .channels = g.in_c,
+                              .image = g.kernel_h * g.kernel_w * g.in_c,
+                              .pixel = g.in_c,
+                              .down = 1,
+                              .across = 1,
+                              .first = 0,
+                              .count = g.out_c,
+                              .size = g.kernel_h,
+                              .step = 0,
+                              .before = 0,
+                              .mirrored = false,
+                              .plane = plane,
+                              .tile = step};
+  Scratch<Real> parts(groups > 1 ? groups * size : 0);
+  parallel_for(n, group, [&](Range examples) {
+    Scratch<Real> in(points * block * g.in_c + simd.lanes), out(points * block * g.out_c),
+        sums(points * plane), zeros(std::max(g.in_c, g.out_c));
+    std::fill_n(zeros.data(), std::max(g.in_c, g.out_c), Real(0));
+    std::fill_n(in.data() + points * block * g.in_c, simd.lanes, Real(0));  // read, but not used
+    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, 6, g.pad);
+    WinogradImages filter = tiling.view(g.out_h, g.out_w, g.out_c, tiling.m, 0);
+    const Index last = examples.end * tiling.per_image();
+    for (Index t = examples.begin * tiling.per_image(); t < last; t += block) {
+      const Index count = std::min(block, last - t);
+      data.first = filter.first = t;
+      data.count = filter.count = count;
+      data.plane = count * g.in_c;
+      filter.plane = count * g.out_c;
+      simd.winograd_points(data, x, zeros.data(), in.data());
+      simd.winograd_points(filter, dy, zeros.data(), out.data());
+      const ConvImage form = product(count, g.in_c, g.out_c);
+      for (Index f = 0; f < points; ++f)
+        simd.conv_weight_image(form, in.data() + f * data.plane, out.data() + f * filter.plane,
+                               t > examples.begin * tiling.per_image(), sums.data() + f * plane);
+    }
+    simd.winograd_images(weight, sums.data(), nullptr, false, nullptr,
+                         groups > 1 ? parts.data() + examples.begin / group * size : dw);
+  });
+  if (groups <= 1) return;
+  parallel_for(size, 4096, [&](Range r) {
+    std::copy(parts.data() + r.begin, parts.data() + r.end, dw + r.begin);
+    for (Index k = 1; k < groups; ++k)
+      simd.add(r.size(), dw + r.begin, parts.data() + k * size + r.begin, dw + r.begin);
+  });
+}
+
+}  // namespace espalier::kernels

@@ -1,0 +1,25 @@
+// conv2d_winograd.h: 3x3 and 5x5 convolutions of stride 1 in a quarter or a third of the multiplications, by
+// Winograd's products on 6 x 6 tiles: F(4x4, 3x3) and F(2x2, 5x5). Rounding errors are about twice those of
+// the direct sum (float32: 5e-7 to 8e-7 of the root mean square of the result, direct 2e-7 to 4e-7).
+#pragma once
+
+#include "framework/kernels/conv2d.h"
+
+namespace espalier::kernels {
+
+/// Whether the functions below can compute this geometry.
+inline bool winograd_covers(const ConvGeometry& g) {
+  return g.stride == 1 && g.dilation == 1 && g.groups == 1 && g.kernel_h == g.kernel_w &&
+         g.pad < g.kernel_h && (g.kernel_h == 3 || g.kernel_h == 5);
+}
+/// Whether that is also faster: transforms cost the same whatever the number of channels on the other side.
+inline bool winograd_pays(const ConvGeometry& g) {
+  return winograd_covers(g) && g.in_c >= 16 && g.out_c >= 16;
+}
+
+void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+                     bool relu, Real* y);
+void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
+void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
+
+}  // namespace espalier::kernels
