@@ -4,13 +4,12 @@
 #include <chrono>
 #include <cmath>
 
-#include "framework/autograd/backward.h"
 #include "framework/core/check.h"
 #include "framework/io/progress.h"
-#include "framework/kernels/elementwise.h"
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/diagnose.h"
+#include "framework/train/mean_gradients.h"
 
 namespace espalier {
 
@@ -33,20 +32,6 @@ void TrainSettings::fields(Fields& f) {
 }
 
 namespace {
-
-/// The sum of all partial gradients, into the store's flat array.
-class SumInto final : public GradientSink {
- public:
-  explicit SumInto(ParameterStore& store) : store_(store) {}
-  void accept(ParameterId parameter, const Partial& partial) override {
-    const Range r = store_.infos()[static_cast<std::size_t>(parameter)].range;
-    Real* sum = store_.gradients().data() + r.begin;
-    kernels::add(r.size(), sum, partial.all().data(), sum);
-  }
-
- private:
-  ParameterStore& store_;
-};
 
 Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) {
   const Index classes = logits.shape()[1];
@@ -148,9 +133,7 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   at_.loss_sum += loss;
   at_.correct += count_correct(logits.value(), batch.labels);
   at_.seen += n;
-  std::fill(store.gradients().begin(), store.gradients().end(), Real(0));
-  SumInto sink(store);
-  backward(losses, Tensor::full({n}, Real(1) / static_cast<Real>(n)), sink);
+  mean_gradients(losses, store);
   optimizer_->step(store, rate, decay);
   score_.reset();
   ++at_.step;

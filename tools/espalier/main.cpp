@@ -9,6 +9,7 @@
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
 #include "framework/train/trainer.h"
+#include "tools/espalier/benchmark.h"
 #include "tools/espalier/commands.h"
 
 namespace {
@@ -42,6 +43,23 @@ void add_output_options(CLI::App* verb, espalier::CommandOptions& o) {
                  "print the resolved config and an estimate of memory and work, then stop");
 }
 
+void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
+  CLI::App* verb = app.add_subcommand("benchmark", "time this program on random inputs; tab-separated rows");
+  const auto list = [&](const char* name, auto& values, const char* help) {
+    verb->add_option(name, values, help)->delimiter(',')->capture_default_str();
+    return verb->get_option(name);
+  };
+  list("--job", o.jobs, "what to time");
+  list("--model", o.models, "networks; also mlpnet_cifar");
+  list("--threads", o.threads, "numbers of threads")->check(CLI::Range(1, 1024));
+  list("--batches", o.batches, "examples per step")->check(CLI::Range(1, 65536));
+  list("--gradients", o.gradients, "numbers of gradients of the fisher job")->check(CLI::Range(1, 100000));
+  list("--block-sizes", o.block_sizes, "weights per block of the fisher job")->check(CLI::Range(1, 100000));
+  verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
+  verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
+  verb->callback([&o] { espalier::benchmark_command(o); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -69,6 +87,8 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  BenchmarkOptions benchmark;
+  add_benchmark(app, benchmark);
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 

@@ -1,0 +1,13 @@
+// mean_gradients.h: the reverse pass of a training step. It is a function of its own so that the benchmark
+// times what the trainer runs.
+#pragma once
+
+#include "framework/nn/parameters.h"
+
+namespace espalier {
+
+/// store.gradients() = gradient of the mean of `losses` [n], which must depend on the store's parameters.
+/// Consumes the graph, as backward() does.
+void mean_gradients(const Var& losses, ParameterStore& store);
+
+}  // namespace espalier
