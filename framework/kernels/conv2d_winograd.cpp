@@ -1,8 +1,9 @@
-// conv2d_winograd.cpp: the three convolutions through values at 36 points. With D the map of data, E_k the
-// one of k x k filters and C_k = E_k' (simd/winograd.h), r the kernel and m = 7 - r the tile of outputs:
-//   forward          y  = C_m [ E_r w . D x ]
-//   input gradient   dx = C_m [ E_r w . D dy ], w mirrored, channels exchanged
-//   weight gradient  dw = C_r [ E_m dy . D x ], summed over tiles before C_r
+// conv2d_winograd.cpp: the three convolutions through values at edge x edge points, edge = kernel + 3, in
+// tiles of 4 x 4 outputs. With D the map of data, E_k the one of k x k filters and C_k = E_k'
+// (simd/winograd.h), r the kernel:
+//   forward          y  = C_4 [ E_r w . D x ]
+//   input gradient   dx = C_4 [ E_r w . D dy ], w mirrored, channels exchanged
+//   weight gradient  dw = C_r [ E_4 dy . D x ], summed over tiles before C_r
 // At each point the products of all channels are one matrix product, done by the register tiles of the direct
 // convolution.
 #include "framework/kernels/conv2d_winograd.h"
@@ -16,20 +17,22 @@
 namespace espalier::kernels {
 namespace {
 
-constexpr Index points = 36;
+constexpr Index tile = 4;
 
-/// Values of both sides of a block that stay in the second-level cache while all points are visited.
-Index tiles_per_block(Index channels_in, Index channels_out) {
-  constexpr Index values = 84 * 1024;
-  return std::max<Index>(14, values / (points * (channels_in + channels_out)) / 14 * 14);
-}
-
-/// Images of g.in (or g.out) cut into the tiles of m x m outputs, `size` values wide each.
+/// Images cut into tiles, and the points of each.
 struct Tiling {
-  Index m, down, across;
+  Index kernel, down, across;
   Tiling(const ConvGeometry& g, Index out_h, Index out_w)
-      : m(7 - g.kernel_h), down((out_h + m - 1) / m), across((out_w + m - 1) / m) {}
+      : kernel(g.kernel_h), down((out_h + tile - 1) / tile), across((out_w + tile - 1) / tile) {}
+  Index edge() const { return kernel + tile - 1; }
+  Index points() const { return edge() * edge(); }
   Index per_image() const { return down * across; }
+  /// Tiles in a block whose values of both sides stay in the second-level cache while all points are visited.
+  Index block(Index channels_in, Index channels_out) const {
+    constexpr Index values = 120 * 1024;
+    return std::max<Index>(14, values / (points() * (channels_in + channels_out)) / 14 * 14);
+  }
+  /// Tiles of `size` x `size` values, beginning `before` values outside the images.
   WinogradImages view(Index height, Index width, Index channels, Index size, Index before) const {
     return {.height = height,
             .width = width,
@@ -40,8 +43,9 @@ struct Tiling {
             .across = across,
             .first = 0,
             .count = 0,
+            .edge = edge(),
             .size = size,
-            .step = m,
+            .step = tile,
             .before = before,
             .mirrored = false,
             .plane = 0,
@@ -68,7 +72,7 @@ ConvImage product(Index rows, Index inner, Index channels) {
 void convolve(const Tiling& tiling, Index n, const WinogradImages& from, const Real* x, const Real* packed,
               const WinogradImages& to, const Real* bias, bool relu, Real* y) {
   const Level& simd = level();
-  const Index block = tiles_per_block(from.channels, to.channels);
+  const Index points = tiling.points(), block = tiling.block(from.channels, to.channels);
   const Index plane = simd.packed_size(from.channels, to.channels);
   parallel_for(n * tiling.per_image(), block, [&](Range tiles) {
     const Index count = tiles.size(), size_in = count * from.channels, size_out = count * to.channels;
@@ -94,25 +98,25 @@ void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* 
   const Level& simd = level();
   // [o][tap][i] -> [i][tap][o], so that the products have output channels innermost.
   const Index taps = g.kernel_h * g.kernel_w;
-  Scratch<Real> turned(g.in_c * taps * g.out_c), packed(points * simd.packed_size(g.in_c, g.out_c));
+  const Tiling tiling(g, g.out_h, g.out_w);
+  Scratch<Real> turned(g.in_c * taps * g.out_c), packed(tiling.points() * simd.packed_size(g.in_c, g.out_c));
   for (Index i0 = 0; i0 < g.in_c; i0 += 16)
     for (Index k = 0; k < taps; ++k)
       for (Index o = 0; o < g.out_c; ++o)
         for (Index i = i0; i < std::min(i0 + 16, g.in_c); ++i)
           turned[(i * taps + k) * g.out_c + o] = w[(o * taps + k) * g.in_c + i];
   simd.winograd_pack(g.in_c, g.out_c, g.kernel_h, false, turned.data(), packed.data());
-  const Tiling tiling(g, g.out_h, g.out_w);
-  convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, 6, g.pad), x, packed.data(),
-           tiling.view(g.out_h, g.out_w, g.out_c, tiling.m, 0), bias, relu, y);
+  convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad), x, packed.data(),
+           tiling.view(g.out_h, g.out_w, g.out_c, tile, 0), bias, relu, y);
 }
 
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
   const Level& simd = level();
-  Scratch<Real> packed(points * simd.packed_size(g.out_c, g.in_c));
-  simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
   const Tiling tiling(g, g.in_h, g.in_w);
-  convolve(tiling, n, tiling.view(g.out_h, g.out_w, g.out_c, 6, g.kernel_h - 1 - g.pad), dy, packed.data(),
-           tiling.view(g.in_h, g.in_w, g.in_c, tiling.m, 0), nullptr, false, dx);
+  Scratch<Real> packed(tiling.points() * simd.packed_size(g.out_c, g.in_c));
+  simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
+  convolve(tiling, n, tiling.view(g.out_h, g.out_w, g.out_c, tiling.edge(), g.kernel_h - 1 - g.pad), dy,
+           packed.data(), tiling.view(g.in_h, g.in_w, g.in_c, tile, 0), nullptr, false, dx);
 }
 
 void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
@@ -121,7 +125,7 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
   if (n == 0) std::fill_n(dw, size, Real(0));
   const Tiling tiling(g, g.out_h, g.out_w);
   const Index group = std::max<Index>(4, (n + 15) / 16), groups = (n + group - 1) / group;
-  const Index block = tiles_per_block(g.in_c, g.out_c);
+  const Index points = tiling.points(), block = tiling.block(g.in_c, g.out_c);
   const Index step = simd.weight_sum_step(1, g.in_c), plane = g.out_c * step;
   const WinogradImages weight{.height = g.kernel_h,
                               .width = g.kernel_w,
@@ -132,6 +136,7 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
                               .across = 1,
                               .first = 0,
                               .count = g.out_c,
+                              .edge = tiling.edge(),
                               .size = g.kernel_h,
                               .step = 0,
                               .before = 0,
@@ -144,8 +149,8 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
         sums(points * plane), zeros(std::max(g.in_c, g.out_c));
     std::fill_n(zeros.data(), std::max(g.in_c, g.out_c), Real(0));
     std::fill_n(in.data() + points * block * g.in_c, simd.lanes, Real(0));  // read, but not used
-    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, 6, g.pad);
-    WinogradImages filter = tiling.view(g.out_h, g.out_w, g.out_c, tiling.m, 0);
+    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad);
+    WinogradImages filter = tiling.view(g.out_h, g.out_w, g.out_c, tile, 0);
     const Index last = examples.end * tiling.per_image();
     for (Index t = examples.begin * tiling.per_image(); t < last; t += block) {
       const Index count = std::min(block, last - t);

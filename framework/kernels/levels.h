@@ -23,7 +23,7 @@ struct PoolImage {
   Index in_h, in_w, channels, out_h, out_w, kernel, stride;
 };
 
-/// Square tiles of images, for the maps of simd/winograd.h, and the block of values at the 36 points that
+/// Square tiles of images, for the maps of simd/winograd.h, and the block of values at the points that
 /// belongs to them: value (point, t, channel) lies at point * plane + t * tile + channel. Strides count
 /// values.
 struct WinogradImages {
@@ -31,6 +31,7 @@ struct WinogradImages {
   Index image, pixel;        ///< step between images, between pixels
   Index down, across;        ///< tiles of an image along each axis; numbered on through all images
   Index first, count;        ///< the tiles meant
+  Index edge;                ///< points along one axis: 6 with tiles of 3, 4, 6 or 8 with tiles of 4, 5, 8
   Index size, step, before;  ///< edge of a tile; steps between tiles; where the first begins before the image
   bool mirrored;             ///< tiles are read back to front on both axes
   Index plane, tile;         ///< step between points, between tiles at one point
@@ -61,14 +62,14 @@ struct Level {
   /// to lanes - 1 values past the last window of x. `add` is false for the first image of a sum.
   void (*conv_weight_image)(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums);
 
-  /// Tiles to their values at the points: of size 6 as data, of size 2..5 as filters. `zeros` has `channels`
-  /// zeros, read outside the image.
+  /// Tiles to their values at the points: of size `edge` as data, smaller ones as filters. `zeros` has
+  /// `channels` zeros, read outside the image.
   void (*winograd_points)(const WinogradImages& g, const Real* images, const Real* zeros, Real* points);
-  /// Products at the points to tiles of size 2..5, plus bias (may be null), then max(., 0) if relu. Values
-  /// outside the image go to `nowhere`, which has room for `channels`.
+  /// Products at the points to tiles smaller than `edge`, plus bias (may be null), then max(., 0) if relu.
+  /// Values outside the image go to `nowhere`, which has room for `channels`.
   void (*winograd_images)(const WinogradImages& g, const Real* points, const Real* bias, bool relu,
                           Real* nowhere, Real* images);
-  /// The values at the points of a weight [taps][kernel][kernel][channels], mirrored if asked; each of the 36
+  /// The values at the points of a weight [taps][kernel][kernel][channels], mirrored if asked; each
   /// is packed for conv_image without bias, packed_size(taps, channels) values after the one before.
   void (*winograd_pack)(Index taps, Index channels, Index kernel, bool mirrored, const Real* w, Real* packed);
 

@@ -1,7 +1,7 @@
-// winograd.h: the linear maps of Winograd's fast convolution (Winograd 1980; Lavin & Gray 2016) on squares of
-// 6 x 6 values, vectors along channels. A product of polynomials is taken at six points 0, +-a, +-b and
-// infinity: m outputs of an r-tap filter need m + r - 1 = 6 products instead of m r. One set of maps serves
-// every pair (m, r) with m + r = 7 and all three convolutions; see conv2d_winograd.cpp.
+// winograd.h: the linear maps of Winograd's fast convolution (Winograd 1980; Lavin & Gray 2016), vectors
+// along channels. A product of polynomials is taken at the points 0, +-p1, +-p2, .. and infinity: m outputs
+// of an r-tap filter need m + r - 1 products instead of m r. The same three maps serve all three
+// convolutions; see conv2d_winograd.cpp.
 #pragma once
 
 #include "framework/kernels/levels.h"
@@ -10,64 +10,118 @@
 
 namespace espalier::kernels::ESPALIER_LEVEL {
 
-// a = sqrt(1/2), b = sqrt(2): of the pairs tried the one with the least error (half that of 1 and 2), and
-// a b = 1. The polynomial with all finite points as roots is x (x^2 - 1/2) (x^2 - 2) = x^5 - 5/2 x^3 + x.
-constexpr double point_a = 0.70710678118654752440, point_b = 1.41421356237309504880;
-constexpr Real a = static_cast<Real>(point_a), b = static_cast<Real>(point_b);
-constexpr Real a2 = Real(0.5), b2 = Real(2);
+/// Coefficients at `count` points, from M(x) = x (x^2 - s1) (x^2 - s2) .., s = p^2, computed by the compiler.
+template <int count>
+struct Points {
+  static constexpr int pairs = count / 2 - 1;
+  double point[pairs] = {}, square[pairs] = {};
+  double all[pairs + 1] = {};          ///< M(x) / x in powers of x^2
+  double others[pairs][pairs] = {};    ///< the same without the factor of pair k
+  double at_zero = 1, at[pairs] = {};  ///< 1 / M'(0), 1 / M'(+-p_k)
 
-/// Coefficients of the data: row p is the polynomial with every point but p as roots.
+  constexpr Points() {
+    // Of the sets tried those with the least error in float32 (framework/kernels/README.md).
+    constexpr double six[] = {0.70710678118654752440, 1.41421356237309504880}, eight[] = {0.5, 1, 2};
+    for (int k = 0; k < pairs; ++k) {
+      point[k] = count == 6 ? six[k % 2] : eight[k % 3];
+      square[k] = point[k] * point[k];
+    }
+    multiply_out(all, -1);
+    at_zero = 1 / all[0];
+    for (int k = 0; k < pairs; ++k) {
+      multiply_out(others[k], k);
+      at[k] = 1 / (2 * square[k]);
+      for (int l = 0; l < pairs; ++l)
+        if (l != k) at[k] /= square[k] - square[l];
+    }
+  }
+  constexpr void multiply_out(double* polynomial, int without) const {
+    int degree = 0;
+    polynomial[0] = 1;
+    for (int k = 0; k < pairs; ++k) {
+      if (k == without) continue;
+      polynomial[degree + 1] = polynomial[degree];
+      for (int j = degree; j > 0; --j) polynomial[j] = polynomial[j - 1] - square[k] * polynomial[j];
+      polynomial[0] *= -square[k];
+      ++degree;
+    }
+  }
+  constexpr double power(int k, int exponent) const {  // of square[k]
+    double value = 1;
+    for (int j = 0; j < exponent; ++j) value *= square[k];
+    return value;
+  }
+};
+template <int count>
+constexpr Points<count> at_points{};
+
+/// Coefficients of the data: row p is the polynomial M without the root p.
+template <int P>
 struct Interpolate {
-  static constexpr int in = 6, out = 6;
+  static constexpr int in = P, out = P, edge = P;
   template <class V>
   static inline void apply(const V* d, V* t) {
-    const V even_a = d[4] - b2 * d[2], odd_a = a * (d[3] - b2 * d[1]);
-    const V even_b = d[4] - a2 * d[2], odd_b = b * (d[3] - a2 * d[1]);
-    t[0] = d[0] + d[4] - Real(2.5) * d[2];
-    t[1] = even_a + odd_a;
-    t[2] = even_a - odd_a;
-    t[3] = even_b + odd_b;
-    t[4] = even_b - odd_b;
-    t[5] = d[1] + d[5] - Real(2.5) * d[3];
+    constexpr const Points<P>& c = at_points<P>;
+    t[0] = d[P - 2];
+    t[P - 1] = d[P - 1];
+#pragma GCC unroll 8
+    for (int j = 0; j < c.pairs; ++j) {
+      t[0] += static_cast<Real>(c.all[j]) * d[2 * j];
+      t[P - 1] += static_cast<Real>(c.all[j]) * d[2 * j + 1];
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < c.pairs; ++k) {
+      V even = d[P - 2], odd = d[P - 3];
+#pragma GCC unroll 8
+      for (int j = 0; j < c.pairs - 1; ++j) {
+        even += static_cast<Real>(c.others[k][j]) * d[2 * j + 2];
+        odd += static_cast<Real>(c.others[k][j]) * d[2 * j + 1];
+      }
+      t[2 * k + 1] = even + static_cast<Real>(c.point[k]) * odd;
+      t[2 * k + 2] = even - static_cast<Real>(c.point[k]) * odd;
+    }
   }
 };
 
-/// Values of a polynomial with K coefficients at the six points, over the derivative there of the one above.
-template <int K>
+/// Values of a polynomial with K coefficients at the points, over the derivative of M there.
+template <int P, int K>
 struct Evaluate {
-  static constexpr int in = K, out = 6;
+  static constexpr int in = K, out = P, edge = P;
   template <class V>
   static inline void apply(const V* g, V* t) {
-    constexpr Real at_a = static_cast<Real>(1 / (2 * 0.5 * (0.5 - 2))),
-                   at_b = static_cast<Real>(1 / (2 * 2 * (2 - 0.5)));
-    V even_a = g[0], odd_a = g[1], even_b = g[0], odd_b = g[1];
-    if constexpr (K > 2) even_a += a2 * g[2], even_b += b2 * g[2];
-    if constexpr (K > 3) odd_a += a2 * g[3], odd_b += b2 * g[3];
-    if constexpr (K > 4) even_a += a2 * a2 * g[4], even_b += b2 * b2 * g[4];
-    even_a *= at_a, odd_a *= a * at_a, even_b *= at_b, odd_b *= b * at_b;
-    t[0] = g[0];
-    t[1] = even_a + odd_a;
-    t[2] = even_a - odd_a;
-    t[3] = even_b + odd_b;
-    t[4] = even_b - odd_b;
-    t[5] = g[K - 1];
+    constexpr const Points<P>& c = at_points<P>;
+    t[0] = static_cast<Real>(c.at_zero) * g[0];
+    t[P - 1] = g[K - 1];
+#pragma GCC unroll 8
+    for (int k = 0; k < c.pairs; ++k) {
+      V even = static_cast<Real>(c.at[k]) * g[0], odd = static_cast<Real>(c.at[k] * c.point[k]) * g[1];
+#pragma GCC unroll 8
+      for (int j = 2; j < K; ++j)
+        (j % 2 ? odd : even) +=
+            static_cast<Real>(c.at[k] * (j % 2 ? c.point[k] : 1) * c.power(k, j / 2)) * g[j];
+      t[2 * k + 1] = even + odd;
+      t[2 * k + 2] = even - odd;
+    }
   }
 };
 
 /// The transpose of Evaluate without its divisors.
-template <int K>
+template <int P, int K>
 struct Combine {
-  static constexpr int in = 6, out = K;
+  static constexpr int in = P, out = K, edge = P;
   template <class V>
   static inline void apply(const V* t, V* y) {
-    const V sum_a = t[1] + t[2], difference_a = a * (t[1] - t[2]);
-    const V sum_b = t[3] + t[4], difference_b = b * (t[3] - t[4]);
-    y[0] = t[0] + sum_a + sum_b;
-    y[1] = difference_a + difference_b;
-    if constexpr (K > 2) y[2] = a2 * sum_a + b2 * sum_b;
-    if constexpr (K > 3) y[3] = a2 * difference_a + b2 * difference_b;
-    if constexpr (K > 4) y[4] = a2 * a2 * sum_a + b2 * b2 * sum_b;
-    y[K - 1] += t[5];
+    constexpr const Points<P>& c = at_points<P>;
+    y[0] = t[0];
+#pragma GCC unroll 8
+    for (int j = 1; j < K; ++j) y[j] = j == K - 1 ? t[P - 1] : V{};
+#pragma GCC unroll 8
+    for (int k = 0; k < c.pairs; ++k) {
+      const V sum = t[2 * k + 1] + t[2 * k + 2];
+      const V difference = static_cast<Real>(c.point[k]) * (t[2 * k + 1] - t[2 * k + 2]);
+#pragma GCC unroll 8
+      for (int j = 0; j < K; ++j) y[j] += static_cast<Real>(c.power(k, j / 2)) * (j % 2 ? difference : sum);
+    }
   }
 };
 
@@ -119,7 +173,7 @@ static void to_points(const WinogradImages& g, const Real* images, const Real* z
       using V = typename decltype(tag)::type;
       Real* to = points + t * g.tile + c;
       both_axes<Map, V>([&](int i, int j) { return load_as<V>(at[i * Map::in + j] + c); },
-                        [&](int i, int j, V v) { store<V>(to + (i * 6 + j) * g.plane, v); });
+                        [&](int i, int j, V v) { store<V>(to + (i * Map::edge + j) * g.plane, v); });
     });
   });
 }
@@ -132,7 +186,7 @@ static void from_points(const WinogradImages& g, const Real* points, const Real*
       using V = typename decltype(tag)::type;
       const Real* from = points + t * g.tile + c;
       const V offset = bias ? load_as<V>(bias + c) : V{};
-      both_axes<Map, V>([&](int i, int j) { return load_as<V>(from + (i * 6 + j) * g.plane); },
+      both_axes<Map, V>([&](int i, int j) { return load_as<V>(from + (i * Map::edge + j) * g.plane); },
                         [&](int i, int j, V v) {
                           v += offset;
                           store<V>(at[i * Map::out + j] + c, relu ? rectified(v) : v);
@@ -142,24 +196,27 @@ static void from_points(const WinogradImages& g, const Real* points, const Real*
 }
 
 static void winograd_points(const WinogradImages& g, const Real* images, const Real* zeros, Real* points) {
-  constexpr decltype(&to_points<Interpolate>) by_size[] = {to_points<Evaluate<2>>, to_points<Evaluate<3>>,
-                                                           to_points<Evaluate<4>>, to_points<Evaluate<5>>,
-                                                           to_points<Interpolate>};
-  by_size[g.size - 2](g, images, zeros, points);
+  const auto fn = g.edge == 6 ? (g.size == 6   ? to_points<Interpolate<6>>
+                                 : g.size == 4 ? to_points<Evaluate<6, 4>>
+                                               : to_points<Evaluate<6, 3>>)
+                              : (g.size == 8   ? to_points<Interpolate<8>>
+                                 : g.size == 4 ? to_points<Evaluate<8, 4>>
+                                               : to_points<Evaluate<8, 5>>);
+  fn(g, images, zeros, points);
 }
 static void winograd_images(const WinogradImages& g, const Real* points, const Real* bias, bool relu,
                             Real* nowhere, Real* images) {
-  constexpr decltype(&from_points<Combine<2>>) by_size[] = {from_points<Combine<2>>, from_points<Combine<3>>,
-                                                            from_points<Combine<4>>, from_points<Combine<5>>};
-  by_size[g.size - 2](g, points, bias, relu, nowhere, images);
+  const auto fn = g.edge == 6 ? (g.size == 4 ? from_points<Combine<6, 4>> : from_points<Combine<6, 3>>)
+                              : (g.size == 4 ? from_points<Combine<8, 4>> : from_points<Combine<8, 5>>);
+  fn(g, points, bias, relu, nowhere, images);
 }
 
-/// The weight at the 36 points, each packed for conv_image: from [taps][kernel][kernel][channels].
+/// The weight at all points, each packed for conv_image: from [taps][kernel][kernel][channels].
 static void winograd_pack(Index taps, Index channels, Index kernel, bool mirrored, const Real* w,
                           Real* packed) {
   const Index padded = padded_channels(channels), plane = packed_size(taps, channels);
-  for (Index f = 0; f < 36; ++f)
-    for (Index k = 0; k < plane; ++k) packed[f * plane + k] = 0;  // biases, and channels that are none
+  const Index edge = kernel + 3;
+  for (Index k = 0; k < edge * edge * plane; ++k) packed[k] = 0;  // biases, and channels that are none
   for (Index c0 = 0; c0 < channels; c0 += max_vectors * lanes) {
     const Index width = block_width(channels - c0);
     winograd_points({.height = kernel,
@@ -171,6 +228,7 @@ static void winograd_pack(Index taps, Index channels, Index kernel, bool mirrore
                      .across = 1,
                      .first = 0,
                      .count = taps,
+                     .edge = edge,
                      .size = kernel,
                      .step = 0,
                      .before = 0,
