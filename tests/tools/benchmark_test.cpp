@@ -73,5 +73,15 @@ TEST(Benchmark, UnknownNamesAreUsageErrors) {
   EXPECT_NE(model.text.find("resnet20"), std::string::npos) << model.text;
 }
 
+TEST(CompareWithPytorch, SkipsWithAMessageWhereThereIsNoPytorch) {
+  const std::string command =
+      "python3 " ESPALIER_SOURCE_DIR "/tools/compare_with_pytorch --python /nonexistent/python 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  char buffer[4096];
+  std::string text(buffer, fread(buffer, 1, sizeof buffer, pipe));
+  EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 0) << text;
+  EXPECT_NE(text.find("skipped: PyTorch is not installed"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace espalier
