@@ -1,9 +1,11 @@
 #include "pruning/gradient_matrix.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "framework/autograd/backward.h"
 #include "framework/core/parallel.h"
+#include "framework/kernels/elementwise.h"
 #include "framework/ops/ops.h"
 
 namespace espalier {
@@ -11,16 +13,19 @@ namespace {
 
 constexpr Index examples_per_pass = 64;  // bounds the memory of the graph; no effect on the values
 
-/// Adds the gradients of one pass's examples to their rows.
+/// Puts the gradients of one pass's examples into their rows: the first to arrive is written, others (of a
+/// mini-batch cut by the passes, of a weight used twice) are added.
 class RowSink final : public GradientSink {
  public:
   RowSink(GradientMatrix& matrix, std::span<const ParameterId> layers, Index first, Index per_row)
-      : matrix_(matrix), layers_(layers), first_(first), per_row_(per_row) {}
+      : matrix_(matrix), layers_(layers), reached_(layers.size()), first_(first), per_row_(per_row) {}
 
   void accept(ParameterId parameter, const Partial& partial) override {
-    const auto layer = std::find(layers_.begin(), layers_.end(), parameter);
-    if (layer == layers_.end()) return;
-    const Range columns = matrix_.layer_columns()[static_cast<std::size_t>(layer - layers_.begin())];
+    const auto found = std::find(layers_.begin(), layers_.end(), parameter);
+    if (found == layers_.end()) return;
+    const auto layer = static_cast<std::size_t>(found - layers_.begin());
+    const Range columns = matrix_.layer_columns()[layer];
+    const bool again = std::exchange(reached_[layer], 1) != 0;
     const Index last = first_ + partial.examples();  // examples are numbered over all passes
     const Index first_row = first_ / per_row_, rows = (last - 1) / per_row_ + 1 - first_row;
     const Real share = Real(1) / static_cast<Real>(per_row_);
@@ -28,16 +33,29 @@ class RowSink final : public GradientSink {
       for (Index m = first_row + chunk.begin; m < first_row + chunk.end; ++m) {
         const Range mine{std::max(m * per_row_, first_) - first_,
                          std::min((m + 1) * per_row_, last) - first_};
-        const Tensor gradient = partial(mine);
         Real* out = matrix_.row(m).data() + columns.begin;
-        for (Index j = 0; j < columns.size(); ++j) out[j] += share * gradient.data()[j];
+        const bool add = again || m * per_row_ < first_;
+        if (!add) partial.write(mine, out);
+        if (!add && per_row_ == 1) continue;
+        if (add)
+          kernels::axpby(columns.size(), 1, out, share, partial(mine).data(), out);
+        else
+          kernels::scale(columns.size(), share, out, out);
       }
     });
+  }
+  /// Zeros for the layers that the losses do not depend on.
+  void clear_unreached(Range rows) {
+    for (std::size_t l = 0; l < reached_.size(); ++l)
+      for (Index m = rows.begin; !reached_[l] && m < rows.end; ++m)
+        std::fill_n(matrix_.row(m).data() + matrix_.layer_columns()[l].begin,
+                    matrix_.layer_columns()[l].size(), Real(0));
   }
 
  private:
   GradientMatrix& matrix_;
   std::span<const ParameterId> layers_;
+  std::vector<char> reached_;
   Index first_, per_row_;
 };
 
@@ -58,7 +76,6 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
                             std::span<const Index> examples) {
   const auto count = static_cast<Index>(examples.size());
   require(rows_ > 0 && count % rows_ == 0, "[gradients] {} examples don't divide into {} rows", count, rows_);
-  std::fill(values_.begin(), values_.end(), Real(0));
   double loss = 0;
   Batch batch;
   for (Index first = 0; first < count; first += examples_per_pass) {
@@ -68,16 +85,21 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
     Pass pass;
     const Var losses = cross_entropy(model.forward(batch.images, pass), batch.labels);
     for (const Real l : losses.value().values()) loss += static_cast<double>(l);
-    RowSink sink(*this, layers_, first, count / rows_);
+    const Index per_row = count / rows_;
+    RowSink sink(*this, layers_, first, per_row);
     backward(losses, Tensor::full({n}, 1), sink);  // summed losses: a row must be its own examples' gradient
+    sink.clear_unreached({first / per_row, (first + n - 1) / per_row + 1});
   }
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const Real* mask =
         store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;
+    const Index size = columns_[l].size();
+    if (std::find(mask, mask + size, Real(0)) == mask + size) continue;
     parallel_for(rows_, 8, [&](Range r) {
-      for (Index m = r.begin; m < r.end; ++m)
-        for (Index j = 0; j < columns_[l].size(); ++j)
-          if (mask[j] == 0) row(m)[static_cast<std::size_t>(columns_[l].begin + j)] = 0;
+      for (Index m = r.begin; m < r.end; ++m) {
+        Real* part = row(m).data() + columns_[l].begin;
+        kernels::keep_positive(size, part, mask, part);
+      }
     });
   }
   return loss / static_cast<double>(count);

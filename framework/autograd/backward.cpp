@@ -67,13 +67,24 @@ std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions option
   return result;
 }
 
-Tensor Partial::operator()(Range range) const {
-  const bool whole = range == Range{0, examples()};
-  if (!whole && node_.examples == Examples::coupled)
+void Partial::check(Range range) const {
+  if (node_.examples == Examples::coupled && range != Range{0, examples()})
     fail(ExitCode::internal,
          "[{}] couples the examples of a batch, so single examples have no gradient: run it in "
          "evaluation mode",
          node_.op);
+}
+
+void Partial::write(Range range, Real* to) const {
+  check(range);
+  if (node_.write_rule(argument_, node_.inputs, dy_, range, to)) return;
+  const Tensor gradient = (*this)(range);
+  std::copy_n(gradient.data(), gradient.size(), to);
+}
+
+Tensor Partial::operator()(Range range) const {
+  check(range);
+  const bool whole = range == Range{0, examples()};
   const Recording off(false);
   if (whole) return node_.rule(argument_, node_.inputs, Var(node_.value), dy_).value();
   Inputs in = node_.inputs;

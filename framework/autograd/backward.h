@@ -26,9 +26,12 @@ class Partial {
   Index examples() const { return dy_.shape()[0]; }
   /// Sum over the examples `range` of their gradients, in the parameter's shape. Safe from several threads.
   Tensor operator()(Range range) const;
+  /// The same, written to `to` without a tensor in between where the op's rule can.
+  void write(Range range, Real* to) const;
   Tensor all() const { return (*this)({0, examples()}); }
 
  private:
+  void check(Range range) const;
   const Node& node_;
   int argument_;
   const Var& dy_;

@@ -73,6 +73,12 @@ struct Node {
     (void)argument, (void)in, (void)out, (void)dy;
     fail(ExitCode::internal, "[{}] a leaf has no gradient rule", op);
   }
+  /// What rule() gives, summed over the examples of a range, written to `to` (of inputs[argument]'s shape).
+  /// False if the op can only make a tensor.
+  virtual bool write_rule(int argument, const Inputs& in, const Var& dy, Range range, Real* to) const {
+    (void)argument, (void)in, (void)dy, (void)range, (void)to;
+    return false;
+  }
   const char* op = "leaf";
   Tensor value;
   Inputs inputs;
@@ -120,6 +126,19 @@ struct OpNode final : Node {
     (void)((static_cast<int>(I) == argument && (result = std::get<I>(rules)(in, out, dy), true)) || ...);
     return result;
   }
+  bool write_rule(int argument, const Inputs& in, const Var& dy, Range range, Real* to) const override {
+    return write(argument, in, dy, range, to, std::index_sequence_for<Rules...>());
+  }
+  template <std::size_t... I>
+  bool write(int argument, const Inputs& in, const Var& dy, Range range, Real* to,
+             std::index_sequence<I...>) const {
+    return ((static_cast<int>(I) == argument && write_with(std::get<I>(rules), in, dy, range, to)) || ...);
+  }
+  template <class Rule>
+  static bool write_with(const Rule& rule, const Inputs& in, const Var& dy, Range range, Real* to) {
+    if constexpr (requires { rule.write(in, dy, range, to); }) return rule.write(in, dy, range, to), true;
+    return false;
+  }
   std::tuple<Rules...> rules;
 };
 void finish(Node& node, const char* op, const Inputs& in, Tensor out, Examples examples);
@@ -130,6 +149,8 @@ bool any_requires_grad(const Inputs& in);
 /// Makes the Var for `out = op(in...)`. One rule per input: Var rule(const Inputs& in, const Var& out, const
 /// Var& dy). Rules must read batched data only through in, out and dy (never captured): the same rule is also
 /// run on slices of the batch to give per-example gradients.
+/// The rule of a weight may have a member write(in, dy, range, to) besides, which puts the gradient over the
+/// examples `range` where it is wanted (Partial::write).
 template <class... Rules>
 Var record(const char* op, const Inputs& in, Tensor out, Examples examples, Rules... rules) {
   if (!recording() || !detail::any_requires_grad(in)) return Var(std::move(out));

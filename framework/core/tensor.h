@@ -30,6 +30,8 @@ class Tensor {
   std::span<Real> values() { return {data(), static_cast<std::size_t>(size())}; }
   std::span<const Real> values() const { return {data(), static_cast<std::size_t>(size())}; }
 
+  /// Where example n (axis 0) begins.
+  const Real* example(Index n) const { return data() + n * shape_.example_size(); }
   /// View of the examples `range` (axis 0).
   Tensor slice(Range examples) const;
   /// View with another shape of the same size.

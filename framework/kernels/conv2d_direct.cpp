@@ -200,7 +200,7 @@ void conv2d_weight_grad_direct(const ConvGeometry& g, Index n, const Real* x, co
     Real* sum = direct ? dw : sums.data() + examples.begin / group * g.out_c * step;
     for (Index e = examples.begin; e < examples.end; ++e)
       simd.conv_weight_image(form, image.load(x + e * g.in_h * g.in_w * g.in_c),
-                             dy + e * g.out_h * g.out_w * g.out_c, e > examples.begin, sum);
+                             dy + e * g.out_h * g.out_w * g.out_c, e > examples.begin, sum, step);
   });
   if (n == 0) std::fill_n(dw, size, Real(0));
   if (direct || n == 0) return;

@@ -163,7 +163,7 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
       const ConvImage form = product(count, g.in_c, g.out_c);
       for (Index f = 0; f < points; ++f)
         simd.conv_weight_image(form, in.data() + f * data.plane, out.data() + f * filter.plane,
-                               t > examples.begin * tiling.per_image(), sums.data() + f * plane);
+                               t > examples.begin * tiling.per_image(), sums.data() + f * plane, step);
     }
     simd.winograd_images(weight, sums.data(), nullptr, false, nullptr,
                          groups > 1 ? parts.data() + examples.begin / group * size : dw);

@@ -56,11 +56,12 @@ struct Level {
   /// y = bias + windows of x times the packed weight, then max(., 0) if relu.
   void (*conv_image)(const ConvImage& g, const Real* x, const Real* packed, bool relu, Real* y);
 
-  /// Values between two output channels in the sums of conv_weight_image.
+  /// Values between two output channels in the sums of conv_weight_image, if nothing lies between them.
   Index (*weight_sum_step)(Index rows, Index window);
   /// sums[channel * step + row * (window rounded up to lanes) + k] (+)= sum over pixels of dy * x. Reads up
   /// to lanes - 1 values past the last window of x. `add` is false for the first image of a sum.
-  void (*conv_weight_image)(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums);
+  void (*conv_weight_image)(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums,
+                            Index step);
 
   /// Tiles to their values at the points: of size `edge` as data, smaller ones as filters. `zeros` has
   /// `channels` zeros, read outside the image.

@@ -37,6 +37,19 @@ ConvGeometry conv_geometry(const char* name, const Shape& x, const Shape& w, con
           .groups = s.groups};
 }
 
+namespace {
+struct WeightRule {
+  ConvGeometry g;
+  Var operator()(const Inputs& in, const Var&, const Var& dy) const {
+    return conv2d_weight_grad(in[0], dy, g);
+  }
+  void write(const Inputs& in, const Var& dy, Range range, Real* dw) const {
+    kernels::conv2d_weight_grad(g, range.size(), in[0].value().example(range.begin),
+                                dy.value().example(range.begin), dw);
+  }
+};
+}  // namespace
+
 Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec) {
   const ConvGeometry g = conv_geometry("conv2d", x.shape(), w.shape(), spec);
   require(bias.empty() || bias.shape() == Shape{g.out_c}, "[conv2d] weight {} needs a bias of shape {{{}}}",
@@ -48,9 +61,7 @@ Var conv2d(const Var& x, const Var& w, const Var& bias, const Conv2dSpec& spec) 
   const auto dx = [g](const Inputs& in, const Var&, const Var& dy) {
     return conv2d_input_grad(dy, in[1], g);
   };
-  const auto dw = [g](const Inputs& in, const Var&, const Var& dy) {
-    return conv2d_weight_grad(in[0], dy, g);
-  };
+  const WeightRule dw{g};
   const auto db = [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); };
   const Var z = bias.empty() ? record("conv2d", {x, w}, std::move(y), dx, dw)
                              : record("conv2d", {x, w, bias}, std::move(y), dx, dw, db);

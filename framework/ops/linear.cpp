@@ -1,7 +1,7 @@
-// linear.cpp: matrix products, on OpenBLAS.
+// linear.cpp: matrix products, and the linear layer.
+#include "framework/kernels/linear.h"
+
 #include "framework/autograd/arithmetic.h"
-#include "framework/kernels/batch_norm.h"
-#include "framework/kernels/elementwise.h"
 #include "framework/kernels/gemm.h"
 #include "framework/ops/fused_relu.h"
 #include "framework/ops/ops.h"
@@ -34,24 +34,42 @@ Var matmul(const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
       });
 }
 
+namespace {
+struct InputRule {
+  Var operator()(const Inputs& in, const Var&, const Var& dy) const {
+    if (recording()) return matmul(dy, in[1]);
+    const Shape& w = in[1].shape();
+    Tensor dx = Tensor::uninitialized({dy.shape()[0], w[1]});
+    kernels::linear_input_grad(dy.shape()[0], w[1], w[0], dy.value().data(), in[1].value().data(), dx.data());
+    return Var(std::move(dx));
+  }
+};
+struct WeightRule {
+  Var operator()(const Inputs& in, const Var&, const Var& dy) const {
+    if (recording()) return matmul(dy, in[0], true, false);
+    Tensor dw = Tensor::uninitialized(in[1].shape());
+    write(in, dy, {0, dy.shape()[0]}, dw.data());
+    return Var(std::move(dw));
+  }
+  void write(const Inputs& in, const Var& dy, Range range, Real* dw) const {
+    kernels::linear_weight_grad(range.size(), in[1].shape()[1], in[1].shape()[0],
+                                in[0].value().example(range.begin), dy.value().example(range.begin), dw);
+  }
+};
+}  // namespace
+
 Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu) {
   const Shape &sx = x.shape(), &sw = w.shape();
   require(sx.rank() == 2 && sw.rank() == 2 && sx[1] == sw[1],
           "[linear] input {} ([n, in]) does not fit weight {} ([out, in])", sx, sw);
   require(bias.empty() || bias.shape() == Shape{sw[0]}, "[linear] bias has shape {}, weight {} needs {{{}}}",
           bias.empty() ? Shape{} : bias.shape(), sw, sw[0]);
-  const Index n = sx[0], out = sw[0], in = sw[1];
-  Tensor y = Tensor::uninitialized({n, out});
-  if (!bias.empty()) kernels::spread_channels(n, out, bias.value().data(), y.data());
-  kernels::gemm(Transpose::no, Transpose::yes, n, out, in, 1, x.value().data(), in, w.value().data(), in,
-                bias.empty() ? 0 : 1, y.data(), out);
-  if (with_relu) kernels::relu(y.size(), y.data(), y.data());
-
-  const auto dx = [](const Inputs& i, const Var&, const Var& dy) { return matmul(dy, i[1]); };
-  const auto dw = [](const Inputs& i, const Var&, const Var& dy) { return matmul(dy, i[0], true, false); };
+  Tensor y = Tensor::uninitialized({sx[0], sw[0]});
+  kernels::linear(sx[0], sw[1], sw[0], x.value().data(), w.value().data(),
+                  bias.empty() ? nullptr : bias.value().data(), with_relu, y.data());
   const auto db = [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); };
-  const Var z = bias.empty() ? record("linear", {x, w}, std::move(y), dx, dw)
-                             : record("linear", {x, w, bias}, std::move(y), dx, dw, db);
+  const Var z = bias.empty() ? record("linear", {x, w}, std::move(y), InputRule(), WeightRule())
+                             : record("linear", {x, w, bias}, std::move(y), InputRule(), WeightRule(), db);
   return with_relu ? already_rectified(z) : z;
 }
 

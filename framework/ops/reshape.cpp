@@ -5,8 +5,9 @@
 namespace espalier {
 namespace {
 
-/// out[n, j, i] = in[n, i, j]
+/// out[n, j, i] = in[n, i, j]; a view where the order in memory is the same.
 Tensor transpose_examples(const Tensor& in, Index rows, Index cols, const Shape& shape) {
+  if (rows == 1 || cols == 1) return in.reshape(shape);
   Tensor out = Tensor::uninitialized(shape);
   parallel_for(shape[0], 32, [&](Range r) {
     for (Index n = r.begin; n < r.end; ++n) {

@@ -1,6 +1,7 @@
 #include "framework/train/mean_gradients.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "framework/autograd/backward.h"
 #include "framework/kernels/elementwise.h"
@@ -8,27 +9,41 @@
 namespace espalier {
 namespace {
 
-/// The sum of all partial gradients, into the store's flat array.
+/// The sum of all partial gradients, into the store's flat array: the first of a parameter is written, others
+/// are added.
 class SumInto final : public GradientSink {
  public:
-  explicit SumInto(ParameterStore& store) : store_(store) {}
+  SumInto(ParameterStore& store, std::vector<char>& reached) : store_(store), reached_(reached) {
+    reached_.assign(store.infos().size(), 0);
+  }
   void accept(ParameterId parameter, const Partial& partial) override {
-    const Range r = store_.infos()[static_cast<std::size_t>(parameter)].range;
-    Real* sum = store_.gradients().data() + r.begin;
-    kernels::add(r.size(), sum, partial.all().data(), sum);
+    const auto p = static_cast<std::size_t>(parameter);
+    if (std::exchange(reached_[p], 1)) {
+      kernels::add(size(p), sum(p), partial.all().data(), sum(p));
+    } else {
+      partial.write({0, partial.examples()}, sum(p));
+    }
+  }
+  void clear_unreached() {
+    for (std::size_t p = 0; p < reached_.size(); ++p)
+      if (!reached_[p]) std::fill_n(sum(p), size(p), Real(0));
   }
 
  private:
+  Real* sum(std::size_t p) { return store_.gradients().data() + store_.infos()[p].range.begin; }
+  Index size(std::size_t p) const { return store_.infos()[p].range.size(); }
   ParameterStore& store_;
+  std::vector<char>& reached_;
 };
 
 }  // namespace
 
 void mean_gradients(const Var& losses, ParameterStore& store) {
-  std::fill(store.gradients().begin(), store.gradients().end(), Real(0));
-  SumInto sink(store);
+  thread_local std::vector<char> reached;  // kept, so that a step allocates nothing
+  SumInto sink(store, reached);
   const Index n = losses.value().size();
   backward(losses, Tensor::full({n}, Real(1) / static_cast<Real>(n)), sink);
+  sink.clear_unreached();
 }
 
 }  // namespace espalier

@@ -9,7 +9,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -117,10 +119,18 @@ struct RecordingSink final : GradientSink {
     std::vector<Tensor> rows;
   };
   std::vector<Seen> seen;
+  bool written_alike = true;  ///< whether Partial::write gave the bits of Partial::operator()
   void accept(ParameterId parameter, const Partial& partial) override {
-    Seen s{parameter, partial.all(), {}, {}};
-    for (Index n = 0; n < partial.examples(); ++n) s.rows.push_back(partial({n, n + 1}));
-    if (partial.examples() > 1) s.pair = partial({0, 2});
+    const auto over = [&](Range range) {
+      const Tensor gradient = partial(range);
+      Tensor written = Tensor::full(gradient.shape(), std::numeric_limits<Real>::quiet_NaN());
+      partial.write(range, written.data());
+      written_alike &= std::memcmp(written.data(), gradient.data(), written.values().size_bytes()) == 0;
+      return gradient;
+    };
+    Seen s{parameter, over({0, partial.examples()}), {}, {}};
+    for (Index n = 0; n < partial.examples(); ++n) s.rows.push_back(over({n, n + 1}));
+    if (partial.examples() > 1) s.pair = over({0, 2});
     seen.push_back(std::move(s));
   }
 };
@@ -152,6 +162,8 @@ inline Complaints check_examples(const OpCase& c) {
   for (Index n = 0; n < count; ++n) values.push_back(y.value().slice({n, n + 1}).clone());
   const double allowed = sum_tolerance(static_cast<double>(y.value().size())) * (1 + norm(y.value()));
   const RecordingSink batch = run_backward(y);
+
+  if (!batch.written_alike) wrong.push_back(c.name + ": a gradient written differs from the one returned");
 
   std::vector<Tensor> sum(batch.seen.size());
   for (Index n = 0; n < count; ++n) {

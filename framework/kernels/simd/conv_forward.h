@@ -24,6 +24,28 @@ static Index padded_channels(Index channels) {
 }
 static Index packed_size(Index taps, Index channels) { return (taps + 1) * padded_channels(channels); }
 
+/// to[t * to_step + c] = from[c * from_step + t], in squares of small_lanes; strips of taps keep the lines
+/// written to in the first-level cache.
+static void transpose(Index taps, Index channels, const Real* from, Index from_step, Real* to,
+                      Index to_step) {
+  constexpr int edge = small_lanes;
+  for (Index t = 0; t < taps; t += edge)
+    for (Index c = 0; c < channels; c += edge) {
+      if (t + edge > taps || c + edge > channels) {
+        for (Index i = t; i < smaller(t + edge, taps); ++i)
+          for (Index j = c; j < smaller(c + edge, channels); ++j)
+            to[i * to_step + j] = from[j * from_step + i];
+        continue;
+      }
+      SmallVector rows[edge];
+#pragma GCC unroll 4
+      for (int j = 0; j < edge; ++j) rows[j] = load_as<SmallVector>(from + (c + j) * from_step + t);
+      transpose_square(rows);
+#pragma GCC unroll 4
+      for (int i = 0; i < edge; ++i) store(to + (t + i) * to_step + c, rows[i]);
+    }
+}
+
 /// Packed layout: bias of all channels; then per block: [row][tap][channel of the block].
 static void pack(const WeightView& v, const Real* bias, Real* packed) {
   const Index padded = padded_channels(v.channels);
@@ -35,10 +57,11 @@ static void pack(const WeightView& v, const Real* bias, Real* packed) {
       for (Index outer = 0; outer * v.inner < v.window; ++outer) {
         const Real* from = v.w + row * v.row_step + outer * v.outer_step + c0 * v.channel_step;
         Real* to = block + (row * v.window + outer * v.inner) * width;
-        // Strips of 16 taps keep the lines written to in the first-level cache.
-        for (Index t0 = 0; t0 < v.inner; t0 += 16)
-          for (Index c = 0; c < filled; ++c)
-            for (Index t = t0; t < smaller(t0 + 16, v.inner); ++t)
+        if (v.inner_step == 1)
+          transpose(v.inner, filled, from, v.channel_step, to, width);
+        else
+          for (Index t = 0; t < v.inner; ++t)
+            for (Index c = 0; c < filled; ++c)
               to[t * width + c] = from[t * v.inner_step + c * v.channel_step];
         for (Index t = 0; t < v.inner; ++t)
           for (Index c = filled; c < width; ++c) to[t * width + c] = 0;

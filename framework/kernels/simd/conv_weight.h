@@ -69,10 +69,10 @@ struct CountOutputs<0, O...> {
   using Tiles = WeightTiles<O...>;
 };
 
-static void conv_weight_image(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums) {
+static void conv_weight_image(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums,
+                              Index step) {
   using Tiles = CountOutputs<max_outputs>::Tiles;
   const Index per_row = padded_window(g.window) / lanes, vectors = g.rows * per_row;
-  const Index step = weight_sum_step(g.rows, g.window);
   // Rows of pixels whose x and dy stay in the first-level cache while all tiles pass over them.
   const Index row_values = g.x_row + g.out_w * g.y_pixel;
   const Index cached = 24 * 1024 / static_cast<Index>(sizeof(Real));
@@ -80,8 +80,10 @@ static void conv_weight_image(const ConvImage& g, const Real* x, const Real* dy,
       row_values * g.out_h <= cached ? g.out_h : (cached / row_values > 4 ? cached / row_values : 4);
   for (Index p = 0; p < g.out_h; p += block) {
     const PixelRows rows{p, smaller(p + block, g.out_h)};
-    for (Index v = 0; v < vectors; v += max_window_vectors) {
-      const Index count = smaller(max_window_vectors, vectors - v);
+    // As even as can be: 4 vectors are 2 + 2, not 3 + 1.
+    const Index parts = (vectors + max_window_vectors - 1) / max_window_vectors;
+    for (Index part = 0; part < parts; ++part) {
+      const Index v = part * vectors / parts, count = (part + 1) * vectors / parts - v;
       Index offset[max_window_vectors] = {};
       for (Index j = 0; j < count; ++j)
         offset[j] = (v + j) / per_row * g.window_row + (v + j) % per_row * lanes;

@@ -54,6 +54,25 @@ static inline void for_each_vector(Index count, Fn fn) {
   for (; k < count; ++k) fn(Type<Real>(), k);
 }
 
+/// Rows to columns of a square of small vectors, two or four.
+template <class V>
+static inline void transpose_square(V* v) {
+  if constexpr (small_lanes == 2) {
+    const V a = v[0], b = v[1];
+    v[0] = __builtin_shufflevector(a, b, 0, 2);
+    v[1] = __builtin_shufflevector(a, b, 1, 3);
+  } else {
+    const V low = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5),
+            high = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+    const V low2 = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5),
+            high2 = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+    v[0] = __builtin_shufflevector(low, low2, 0, 1, 4, 5);
+    v[1] = __builtin_shufflevector(low, low2, 2, 3, 6, 7);
+    v[2] = __builtin_shufflevector(high, high2, 0, 1, 4, 5);
+    v[3] = __builtin_shufflevector(high, high2, 2, 3, 6, 7);
+  }
+}
+
 static inline Index smaller(Index a, Index b) { return a < b ? a : b; }
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL

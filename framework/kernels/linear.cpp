@@ -1,0 +1,108 @@
+// linear.cpp: a linear layer is a convolution of one pixel whose examples lie side by side like the pixels of
+// a row, so the tiles of simd/conv_forward.h and simd/conv_weight.h are its products too.
+#include "framework/kernels/linear.h"
+
+#include <algorithm>
+
+#include "framework/core/parallel.h"
+#include "framework/kernels/levels.h"
+#include "framework/kernels/scratch.h"
+
+namespace espalier::kernels {
+namespace {
+
+constexpr Index rows_per_chunk = 32;     // examples
+constexpr Index columns_per_chunk = 96;  // of a weight gradient: two tiles of three vectors
+
+/// y [n, channels] = bias + x [n, inner] times a packed weight.
+void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,
+                   Real* y) {
+  const Level& simd = level();
+  parallel_for(n, rows_per_chunk, [&](Range r) {
+    simd.conv_image({.out_h = 1,
+                     .out_w = r.size(),
+                     .channels = channels,
+                     .x_row = 0,
+                     .x_pixel = inner,
+                     .rows = 1,
+                     .window = inner,
+                     .window_row = 0,
+                     .y_row = 0,
+                     .y_pixel = channels},
+                    x + r.begin * inner, packed, relu, y + r.begin * channels);
+  });
+}
+
+/// sums [out, step] = dy' x for `columns` columns of x, of which a multiple of the vector can be read.
+void weight_columns(Index n, Index columns, Index x_step, Index out, const Real* x, const Real* dy,
+                    Real* sums, Index step) {
+  constexpr Index cached = 64;  // examples whose part of x stays in the first-level cache
+  for (Index e = 0; e < n; e += cached)
+    level().conv_weight_image({.out_h = 1,
+                               .out_w = std::min(cached, n - e),
+                               .channels = out,
+                               .x_row = 0,
+                               .x_pixel = x_step,
+                               .rows = 1,
+                               .window = columns,
+                               .window_row = 0,
+                               .y_row = 0,
+                               .y_pixel = out},
+                              x + e * x_step, dy + e * out, e > 0, sums, step);
+}
+
+}  // namespace
+
+void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu,
+            Real* y) {
+  const Level& simd = level();
+  Scratch<Real> packed(simd.packed_size(in, out));
+  simd.pack({.w = w,
+             .rows = 1,
+             .window = in,
+             .channels = out,
+             .row_step = 0,
+             .inner = in,
+             .outer_step = 0,
+             .inner_step = 1,
+             .channel_step = in},
+            bias, packed.data());
+  multiply_rows(n, in, out, x, packed.data(), relu, y);
+}
+
+void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx) {
+  const Level& simd = level();
+  Scratch<Real> packed(simd.packed_size(out, in));
+  simd.pack({.w = w,
+             .rows = 1,
+             .window = out,
+             .channels = in,
+             .row_step = 0,
+             .inner = out,
+             .outer_step = 0,
+             .inner_step = in,
+             .channel_step = 1},
+            nullptr, packed.data());
+  multiply_rows(n, out, in, dy, packed.data(), false, dx);
+}
+
+void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real* dy, Real* dw) {
+  if (n == 0) return std::fill_n(dw, in * out, Real(0)), void();
+  const Index padded = level().weight_sum_step(1, in);
+  if (padded == in)
+    return parallel_for(in, columns_per_chunk, [&](Range r) {
+      weight_columns(n, r.size(), in, out, x + r.begin, dy, dw + r.begin, in);
+    });
+  // Rows that are no multiple of the vector: through padded copies.
+  Scratch<Real> wide(n * padded), sums(out * padded);
+  for (Index e = 0; e < n; ++e) {
+    std::copy_n(x + e * in, in, wide.data() + e * padded);
+    std::fill_n(wide.data() + e * padded + in, padded - in, Real(0));
+  }
+  parallel_for(padded, columns_per_chunk, [&](Range r) {
+    weight_columns(n, r.size(), padded, out, wide.data() + r.begin, dy, sums.data() + r.begin, padded);
+  });
+  for (Index o = 0; o < out; ++o) std::copy_n(sums.data() + o * padded, in, dw + o * in);
+}
+
+}  // namespace espalier::kernels
