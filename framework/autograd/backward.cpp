@@ -36,6 +36,25 @@ void collect(const Var& y, std::vector<Var>& order) {
             [](const Var& a, const Var& b) { return a.node()->order > b.node()->order; });
 }
 
+/// Marks the collected nodes that lead to a node for which `wanted` holds; returns the mark. The reverse pass
+/// leaves out the others: for the weights of one layer it ends there.
+template <class Wanted>
+std::uint64_t mark_paths(const std::vector<Var>& order, Wanted wanted) {
+  const std::uint64_t mark = new_visit();
+  for (auto v = order.rbegin(); v != order.rend(); ++v) {  // inputs before outputs
+    Node& node = *v->node();
+    bool leads = wanted(node);
+    for (int i = 0; i < node.inputs.count() && !leads; ++i)
+      leads = node.inputs[i].requires_grad() && node.inputs[i].node()->visit == mark;
+    if (leads) node.visit = mark;
+  }
+  return mark;
+}
+
+bool leads(const Var& input, std::uint64_t mark) {
+  return input.requires_grad() && input.node()->visit == mark;
+}
+
 void accumulate(Node& node, Var gradient) {
   require(gradient.shape() == node.value.shape(), "[{}] its gradient has shape {}, its value {}", node.op,
           gradient.shape(), node.value.shape());
@@ -47,13 +66,16 @@ void accumulate(Node& node, Var gradient) {
 std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions options, const Var& seed) {
   std::vector<Var> order;
   collect(y, order);
+  const std::uint64_t mark = mark_paths(order, [&](const Node& node) {
+    return std::any_of(wrt.begin(), wrt.end(), [&](const Var& v) { return v.node() == &node; });
+  });
   const Recording record(options.create_graph);
   if (y.requires_grad()) accumulate(*y.node(), seed.empty() ? Var(Tensor::full(y.shape(), 1)) : seed);
   for (const Var& v : order) {
     Node& node = *v.node();
     if (node.gradient.empty()) continue;
     for (int i = 0; i < node.inputs.count(); ++i)
-      if (node.inputs[i].requires_grad())
+      if (leads(node.inputs[i], mark))
         accumulate(*node.inputs[i].node(), node.rule(i, node.inputs, v, node.gradient));
   }
   std::vector<Var> result;
@@ -106,9 +128,11 @@ Tensor Partial::operator()(Range range) const {
   return gradient;
 }
 
-void backward(const Var& y, const Tensor& seed, GradientSink& sink) {
+void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph) {
   thread_local std::vector<Var> order;
   collect(y, order);
+  const std::uint64_t mark =
+      mark_paths(order, [&](const Node& node) { return node.parameter >= 0 && sink.wants(node.parameter); });
   const Recording off(false);
   if (y.requires_grad()) accumulate(*y.node(), Var(seed));
   for (Var& v : order) {
@@ -116,7 +140,7 @@ void backward(const Var& y, const Tensor& seed, GradientSink& sink) {
     const Var dy = std::exchange(node.gradient, Var());
     if (!dy.empty() && node.inputs.count() > 0) {
       for (int i = 0; i < node.inputs.count(); ++i) {
-        if (!node.inputs[i].requires_grad()) continue;
+        if (!leads(node.inputs[i], mark)) continue;
         Node& input = *node.inputs[i].node();
         if (input.parameter >= 0)
           sink.accept(input.parameter, Partial(node, i, dy));
@@ -124,7 +148,7 @@ void backward(const Var& y, const Tensor& seed, GradientSink& sink) {
           accumulate(input, node.rule(i, node.inputs, v, dy));
       }
     }
-    node.inputs.clear();  // what only this node needed is free for the next rule
+    if (graph == Graph::consume) node.inputs.clear();  // what only this node needed is free for the next rule
     v = Var();
   }
 }

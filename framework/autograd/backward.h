@@ -40,12 +40,16 @@ class Partial {
 /// Receives the weight gradients of one reverse pass. A parameter used twice arrives twice: add up.
 struct GradientSink {
   virtual ~GradientSink() = default;
+  /// A parameter not wanted is not accepted, and the pass leaves out whatever leads to such ones alone.
+  virtual bool wants(ParameterId) const { return true; }
   virtual void accept(ParameterId parameter, const Partial& partial) = 0;
 };
 
+enum class Graph { consume, keep };
+
 /// Reverse pass from y with `seed` of y's shape (for per-example losses y[n]: ones give the sum over
-/// examples, 1/n their mean). Consumes the graph: buffers are released as the pass goes, so y's graph can't
-/// be used again.
-void backward(const Var& y, const Tensor& seed, GradientSink& sink);
+/// examples, 1/n their mean). Graph::consume releases buffers as the pass goes, so y's graph can't be used
+/// again; Graph::keep leaves it for another pass with another seed.
+void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph = Graph::consume);
 
 }  // namespace espalier

@@ -180,6 +180,42 @@ TEST(Backward, ConsumesTheGraphAndSaysSoWhenItIsUsedAgain) {
   expect_error(ExitCode::internal, {"[relu]", "consumed"}, [&] { one_grad(y, w); });
 }
 
+TEST(Backward, AKeptGraphServesOtherSeeds) {
+  // Rows of a Jacobian: one forward pass, a reverse pass for each output.
+  const Var x(random_direction({3, 4}, 1)), w = Var::parameter(random_direction({2, 4}, 2), 0);
+  const Var y = linear(x, w, Var());
+  for (const Graph graph : {Graph::keep, Graph::keep, Graph::consume}) {
+    const Tensor seed = random_direction({3, 2}, graph == Graph::keep ? 3 : 4);
+    const Tensor expected = grad(y, std::span(&w, 1), {}, Var(seed))[0].value();
+    SumSink sink;
+    backward(y, seed, sink, graph);
+    EXPECT_LE(distance(sink.sum.at(0), expected), tolerance());
+  }
+  SumSink sink;
+  EXPECT_THROW(backward(y, Tensor::full({3, 2}, 1), sink), Error) << "the last pass has consumed it";
+}
+
+TEST(Backward, LeavesOutWhatLeadsToNoWantedParameter) {
+  const Var x(random_direction({3, 4}, 1)), w1 = Var::parameter(random_direction({5, 4}, 2), 0),
+                                            w2 = Var::parameter(random_direction({2, 5}, 3), 1);
+  struct Second final : GradientSink {
+    bool wants(ParameterId parameter) const override { return parameter == 1; }
+    void accept(ParameterId parameter, const Partial& partial) override {
+      EXPECT_EQ(parameter, 1);
+      got = partial.all();
+    }
+    Tensor got;
+  } sink;
+  // An op below the wanted weight whose rule must not be called.
+  const Var first = linear(x, w1, Var());
+  const Var trap = record("trap", {first}, first.value(), NoGradient());
+  const Var y = linear(trap, w2, Var());
+  const Tensor seed = random_direction({3, 2}, 4),
+               expected = grad(y, std::span(&w2, 1), {}, Var(seed))[0].value();
+  backward(y, seed, sink);
+  EXPECT_LE(distance(sink.got, expected), tolerance());
+}
+
 TEST(Backward, FreesWhatItNoLongerNeeds) {
   const Var w = Var::parameter(random_direction({4, 4}, 2), 0);
   std::weak_ptr<Real> alive;

@@ -1,0 +1,145 @@
+#include "pruning/curvature/products.h"
+
+#include <algorithm>
+
+#include "framework/autograd/backward.h"
+#include "framework/autograd/second_order.h"
+#include "framework/ops/ops.h"
+
+namespace espalier {
+namespace {
+
+std::vector<Var> parameters_of(const Model& model, std::span<const ParameterId> layers) {
+  std::vector<Var> vars;
+  for (const ParameterId id : layers) vars.push_back(model.store().var(id));
+  return vars;
+}
+
+class Product final : public CurvatureOperator {
+ public:
+  Product(const Model& model, const ExampleSource& examples, std::vector<ParameterId> layers, Curvature kind,
+          MonteCarlo labels, Index per_pass)
+      : model_(model),
+        examples_(examples),
+        layers_(std::move(layers)),
+        columns_(layer_columns(model.store(), layers_)),
+        kind_(kind),
+        labels_(labels),
+        per_pass_(per_pass) {
+    require(!layers_.empty() && examples.size() > 0 && per_pass > 0,
+            "[curvature_product] {} layers and {} examples", layers_.size(), examples.size());
+  }
+
+  Index size() const override { return columns_.back().end; }
+
+  void apply(std::span<const double> v, std::span<double> out) const override {
+    require(static_cast<Index>(v.size()) == size() && v.size() == out.size(),
+            "[curvature_product] {} columns, {} values in, {} out", size(), v.size(), out.size());
+    const std::vector<Var> parameters = parameters_of(model_, layers_);
+    ParameterVector direction;
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+      Tensor t = Tensor::uninitialized(parameters[l].shape());
+      const std::span<const Real> mask = mask_of(l);
+      for (Index j = 0; j < t.size(); ++j)
+        t.data()[j] = static_cast<Real>(v[static_cast<std::size_t>(columns_[l].begin + j)]) *
+                      mask[static_cast<std::size_t>(j)];
+      direction.push_back(std::move(t));
+    }
+    std::fill(out.begin(), out.end(), 0.0);
+    Batch batch;
+    for (Index first = 0; first < examples_.size(); first += per_pass_) {
+      examples_.load({first, std::min(first + per_pass_, examples_.size())}, batch);
+      Pass pass;
+      const Var logits = model_.forward(batch.images, pass);
+      switch (kind_) {
+        case Curvature::hessian:
+          add(hessian_vector(cross_entropy(logits, batch.labels), parameters, direction), out);
+          break;
+        case Curvature::true_fisher:
+          add(gauss_newton_vector(logits, parameters, direction), out);
+          break;
+        case Curvature::empirical_fisher:
+          add(outer_products(cross_entropy(logits, batch.labels), parameters, direction), out);
+          break;
+        case Curvature::monte_carlo_fisher:
+          for (int s = 0; s < labels_.samples; ++s)
+            add(outer_products(cross_entropy(logits, draw_labels(logits.value(), first, s, labels_.seed)),
+                               parameters, direction),
+                out);
+          break;
+      }
+    }
+    const double rows = static_cast<double>(examples_.size()) *
+                        (kind_ == Curvature::monte_carlo_fisher ? labels_.samples : 1);
+    for (std::size_t l = 0; l < layers_.size(); ++l)
+      for (Index j = 0; j < columns_[l].size(); ++j)
+        out[static_cast<std::size_t>(columns_[l].begin + j)] *=
+            static_cast<double>(mask_of(l)[static_cast<std::size_t>(j)]) / rows;
+  }
+
+ private:
+  /// sum_n g_n (g_n . v): the per-example losses' Jacobian and its transpose.
+  static ParameterVector outer_products(const Var& losses, const std::vector<Var>& parameters,
+                                        const ParameterVector& v) {
+    const Tensor along = jacobian_vector(losses, parameters, v);
+    ParameterVector result;
+    for (const Var& g : grad(losses, parameters, {}, Var(along))) result.push_back(g.value());
+    return result;
+  }
+
+  void add(const ParameterVector& part, std::span<double> out) const {
+    for (std::size_t l = 0; l < layers_.size(); ++l)
+      for (Index j = 0; j < part[l].size(); ++j)
+        out[static_cast<std::size_t>(columns_[l].begin + j)] += static_cast<double>(part[l].data()[j]);
+  }
+
+  std::span<const Real> mask_of(std::size_t l) const {
+    const Range r = model_.store().infos()[static_cast<std::size_t>(layers_[l])].range;
+    return model_.store().mask().subspan(static_cast<std::size_t>(r.begin),
+                                         static_cast<std::size_t>(r.size()));
+  }
+
+  const Model& model_;
+  const ExampleSource& examples_;
+  std::vector<ParameterId> layers_;
+  std::vector<Range> columns_;
+  Curvature kind_;
+  MonteCarlo labels_;
+  Index per_pass_;
+};
+
+}  // namespace
+
+std::unique_ptr<CurvatureOperator> curvature_product(const Model& model, const ExampleSource& examples,
+                                                     std::vector<ParameterId> layers, Curvature kind,
+                                                     MonteCarlo labels, Index examples_per_pass) {
+  return std::make_unique<Product>(model, examples, std::move(layers), kind, labels, examples_per_pass);
+}
+
+std::vector<double> hessian_block_by_products(const Model& model, const ExampleSource& examples,
+                                              ParameterId rows, ParameterId columns,
+                                              Index examples_per_pass) {
+  const ParameterStore& store = model.store();
+  const Range r = store.infos()[static_cast<std::size_t>(rows)].range,
+              c = store.infos()[static_cast<std::size_t>(columns)].range;
+  std::vector<double> block(static_cast<std::size_t>(r.size() * c.size()), 0.0);
+  Batch batch;
+  for (Index first = 0; first < examples.size(); first += examples_per_pass) {
+    examples.load({first, std::min(first + examples_per_pass, examples.size())}, batch);
+    Pass pass;
+    const Var losses = cross_entropy(model.forward(batch.images, pass), batch.labels);
+    const Tensor part = hessian_block(losses, store.var(rows), store.var(columns));
+    for (std::size_t i = 0; i < block.size(); ++i)
+      block[i] += static_cast<double>(part.data()[static_cast<Index>(i)]);
+  }
+  const auto n = static_cast<double>(examples.size());
+  for (Index i = 0; i < r.size(); ++i)
+    for (Index j = 0; j < c.size(); ++j)
+      block[static_cast<std::size_t>(i * c.size() + j)] *=
+          static_cast<double>(store.mask()[static_cast<std::size_t>(r.begin + i)] *
+                              store.mask()[static_cast<std::size_t>(c.begin + j)]) /
+          n;
+  return block;
+}
+
+}  // namespace espalier

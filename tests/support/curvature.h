@@ -1,0 +1,158 @@
+// curvature.h: small networks with their examples, and their curvature matrices formed naively in one batch:
+// the references of the curvature tests.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "framework/autograd/backward.h"
+#include "framework/autograd/second_order.h"
+#include "framework/nn/layers.h"
+#include "framework/nn/model.h"
+#include "pruning/curvature/curvature.h"
+#include "tests/support/arrays.h"
+
+namespace espalier::test {
+
+/// Examples that are given as tensors.
+struct TensorExamples final : ExampleSource {
+  Tensor images;  ///< [n, h, w, c]
+  std::vector<std::int32_t> labels;
+  TensorExamples(Tensor x, std::vector<std::int32_t> y) : images(std::move(x)), labels(std::move(y)) {}
+  Index size() const override { return static_cast<Index>(labels.size()); }
+  void load(Range range, Batch& batch) const override {
+    batch.images = images.slice(range);
+    batch.labels.assign(labels.begin() + range.begin, labels.begin() + range.end);
+  }
+};
+
+inline TensorExamples random_examples(Index n, const Shape& image, int classes, std::uint64_t seed) {
+  const Shape shape{n, image[0], image[1], image[2]};
+  Random random(seed, Random::Use::test, {1});
+  std::vector<std::int32_t> labels;
+  for (Index i = 0; i < n; ++i)
+    labels.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(classes))));
+  return {Tensor::from(shape, normal_values(shape.size(), seed)), std::move(labels)};
+}
+
+inline void set_values(Model& model, ParameterId id, std::span<const Real> values) {
+  const Range r = model.store().infos()[static_cast<std::size_t>(id)].range;
+  std::copy(values.begin(), values.end(), model.store().values().begin() + r.begin);
+}
+
+/// A network of linear layers without biases, ReLU between them; `widths` from inputs to classes. Its weights
+/// are the parameters 0, 1, ...
+inline std::unique_ptr<Model> mlp(const std::vector<Index>& widths, std::uint64_t seed = 1) {
+  return std::make_unique<Model>(
+      Shape{1, 1, widths.front()}, static_cast<int>(widths.back()), seed, [&](const Scope& net) {
+        auto root = std::make_unique<Sequential>();
+        root->add<Flatten>();
+        for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
+          if (i > 0) root->add<Relu>();
+          root->add<Linear>(net.child(std::to_string(i)),
+                            LinearOptions{.in = widths[i], .out = widths[i + 1], .bias = false});
+        }
+        return root;
+      });
+}
+
+/// Every kind of layer with weights, on 6x6 images of 2 channels and 3 classes: convolutions with stride and
+/// bias, batch norm with statistics of its own, a residual block, both poolings.
+inline std::unique_ptr<Model> conv_net(std::uint64_t seed = 3) {
+  auto model = std::make_unique<Model>(Shape{6, 6, 2}, 3, seed, [](const Scope& net) {
+    auto root = std::make_unique<Sequential>();
+    root->add<Conv2d>(net.child("conv1"), Conv2dOptions{.in = 2, .out = 3, .kernel = 3, .pad = 1});
+    root->add<BatchNorm>(net.child("bn1"), 3);
+    root->add<Relu>();
+    auto body = std::make_unique<Sequential>();
+    body->add<Conv2d>(net.child("conv2"),
+                      Conv2dOptions{.in = 3, .out = 3, .kernel = 3, .pad = 1, .bias = false});
+    root->add<Residual>(std::move(body), nullptr);
+    root->add<MaxPool>(2, 2);
+    root->add<Conv2d>(net.child("conv3"), Conv2dOptions{.in = 3, .out = 4, .kernel = 2});
+    root->add<Relu>();
+    root->add<AveragePool>(2, 1);
+    root->add<Flatten>();
+    root->add<Linear>(net.child("fc"), LinearOptions{.in = 4, .out = 3});
+    return root;
+  });
+  const std::vector<Real> noise = normal_values(model->store().size(), seed + 1);
+  for (std::size_t i = 0; i < noise.size(); ++i)  // biases and shifts too, so that none stays zero
+    model->store().values()[i] += Real(0.1) * noise[i];
+  Random random(seed, Random::Use::test, {2});
+  for (Real& s : model->store().statistics()) s = static_cast<Real>(random.uniform(0.5, 1.5));
+  return model;
+}
+
+inline std::vector<ParameterId> weights_of(const Model& model) {
+  std::vector<ParameterId> ids;
+  for (std::size_t i = 0; i < model.store().infos().size(); ++i)
+    if (model.store().infos()[i].role == Role::weight) ids.push_back(static_cast<ParameterId>(i));
+  return ids;
+}
+
+/// The whole batch in one graph.
+inline Var logits_of(const Model& model, const TensorExamples& examples) {
+  Pass pass;
+  return model.forward(examples.images, pass);
+}
+
+/// The mean of a summed block, in float64.
+inline std::vector<double> mean_of(const Tensor& block, Index examples) {
+  std::vector<double> m;
+  for (const Real v : block.values()) m.push_back(static_cast<double>(v) / static_cast<double>(examples));
+  return m;
+}
+
+/// (1/N) sum_n g_n g_n' over `layers`, example by example through grad().
+inline SquareMatrix naive_outer_products(const Model& model, const TensorExamples& examples,
+                                         const std::vector<ParameterId>& layers,
+                                         const std::vector<std::int32_t>& labels) {
+  std::vector<Var> parameters;
+  for (const ParameterId id : layers) parameters.push_back(model.store().var(id));
+  SquareMatrix m(layer_columns(model.store(), layers).back().end);
+  for (Index n = 0; n < examples.size(); ++n) {
+    Pass pass;
+    const Var loss = cross_entropy(model.forward(examples.images.slice({n, n + 1}), pass),
+                                   std::span(labels).subspan(static_cast<std::size_t>(n), 1));
+    std::vector<double> g;
+    for (const Var& part : grad(loss, parameters))
+      for (const Real v : part.value().values()) g.push_back(static_cast<double>(v));
+    for (Index i = 0; i < m.size; ++i)
+      for (Index j = 0; j < m.size; ++j)
+        m(i, j) += g[static_cast<std::size_t>(i)] * g[static_cast<std::size_t>(j)] /
+                   static_cast<double>(examples.size());
+  }
+  return m;
+}
+
+/// Largest |a - b| as a share of the largest |b|.
+inline double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double largest = 1e-300;
+  for (const double v : b) largest = std::max(largest, std::abs(v));
+  return largest_difference(a, b) / largest;
+}
+
+/// The matrix of an operator, column by column.
+inline SquareMatrix dense(const CurvatureOperator& a) {
+  SquareMatrix m(a.size());
+  std::vector<double> unit(static_cast<std::size_t>(m.size), 0.0), out(unit.size());
+  for (Index q = 0; q < m.size; ++q) {
+    unit[static_cast<std::size_t>(q)] = 1;
+    a.apply(unit, out);
+    for (Index i = 0; i < m.size; ++i) m(i, q) = out[static_cast<std::size_t>(i)];
+    unit[static_cast<std::size_t>(q)] = 0;
+  }
+  return m;
+}
+
+/// Rows [r], columns [c] of a matrix.
+inline std::vector<double> part_of(const SquareMatrix& m, Range r, Range c) {
+  std::vector<double> v;
+  for (Index i = r.begin; i < r.end; ++i)
+    for (Index j = c.begin; j < c.end; ++j) v.push_back(m(i, j));
+  return v;
+}
+
+}  // namespace espalier::test
