@@ -4,6 +4,7 @@
 // weights have zero columns.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,11 @@ class GradientMatrix final : public GradientRows {
   Index rows() const override { return rows_; }
   Index cols() const override { return cols_; }
   void load(Range columns, double* out) const override;
+  bool single() const override { return true; }
+  void load(Range columns, float* out) const override {
+    for (Index m = 0; m < rows_; ++m, out += columns.size())
+      std::copy_n(values_.data() + m * cols_ + columns.begin, columns.size(), out);
+  }
   std::span<Real> row(Index m) { return {values_.data() + m * cols_, static_cast<std::size_t>(cols_)}; }
   /// Mean of the rows: the mean gradient over all examples used.
   std::vector<double> mean() const;

@@ -17,6 +17,10 @@ struct GradientRows {
   /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()]. Safe from several threads at
   /// once.
   virtual void load(Range columns, double* out) const = 0;
+  /// Whether the values are float32 numbers; then the float32 form of load() loses nothing. Inverses compute
+  /// large products of such rows in float32 where that is exact enough.
+  virtual bool single() const { return false; }
+  virtual void load(Range, float*) const { require(false, "[gradient rows] these rows are not float32"); }
 };
 
 /// G held as float64.

@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/gemm.h"
+#include "framework/kernels/mixed.h"
+#include "framework/kernels/scratch.h"
 
 namespace espalier {
 namespace {
 
-constexpr Index panel = 512;  // columns of G converted at a time: 400 rows of float64 are 1.6 MB
+constexpr Index panel = 512;  // columns of G loaded at a time: 400 rows of float64 are 1.6 MB
 
 }  // namespace
 
@@ -36,12 +37,24 @@ std::vector<Range> cut_into_blocks(std::span<const Range> layers, Index size) {
   return blocks;
 }
 
-void MaskedRows::load(Range columns, double* out) const {
-  rows_.load(columns, out);
-  for (Index j = 0; j < columns.size(); ++j)
-    if (zeroed_[static_cast<std::size_t>(columns.begin + j)])
-      for (Index m = 0; m < rows(); ++m) out[m * columns.size() + j] = 0;
+namespace {
+
+/// Adds op(G of one panel) x to y.
+void panel_product(const GradientRows& rows, kernels::Transpose t, Range columns, const double* x,
+                   double* y) {
+  const Index n = rows.rows(), width = columns.size();
+  if (rows.single()) {
+    kernels::Scratch<float> g(n * width);
+    rows.load(columns, g.data());
+    kernels::mixed_gemv(t, n, width, g.data(), width, x, y);
+  } else {
+    kernels::Scratch<double> g(n * width);
+    rows.load(columns, g.data());
+    kernels::gemv(t, n, width, 1, g.data(), width, x, 1, y);
+  }
 }
+
+}  // namespace
 
 void multiply_rows(const GradientRows& rows, Range columns, std::span<const double> v,
                    std::span<double> out) {
@@ -49,12 +62,10 @@ void multiply_rows(const GradientRows& rows, Range columns, std::span<const doub
   const Index n = rows.rows(), panels = (columns.size() + panel - 1) / panel;
   std::vector<double> partial(static_cast<std::size_t>(panels * n));
   parallel_for(panels, 1, [&](Range chunk) {
-    std::vector<double> g(static_cast<std::size_t>(n * panel));
     for (Index p = chunk.begin; p < chunk.end; ++p) {
       const Index first = p * panel, width = std::min(panel, columns.size() - first);
-      rows.load({columns.begin + first, columns.begin + first + width}, g.data());
-      kernels::gemv(kernels::Transpose::no, n, width, 1, g.data(), width, v.data() + first, 0,
-                    partial.data() + p * n);
+      panel_product(rows, kernels::Transpose::no, {columns.begin + first, columns.begin + first + width},
+                    v.data() + first, partial.data() + p * n);
     }
   });
   std::fill(out.begin(), out.end(), 0.0);
@@ -65,13 +76,13 @@ void multiply_rows(const GradientRows& rows, Range columns, std::span<const doub
 
 void multiply_columns(const GradientRows& rows, Range columns, std::span<const double> u,
                       std::span<double> out) {
-  const Index n = rows.rows(), panels = (columns.size() + panel - 1) / panel;
+  const Index panels = (columns.size() + panel - 1) / panel;
   parallel_for(panels, 1, [&](Range chunk) {
-    std::vector<double> g(static_cast<std::size_t>(n * panel));
     for (Index p = chunk.begin; p < chunk.end; ++p) {
       const Index first = p * panel, width = std::min(panel, columns.size() - first);
-      rows.load({columns.begin + first, columns.begin + first + width}, g.data());
-      kernels::gemv(kernels::Transpose::yes, n, width, 1, g.data(), width, u.data(), 0, out.data() + first);
+      std::fill_n(out.data() + first, width, 0.0);
+      panel_product(rows, kernels::Transpose::yes, {columns.begin + first, columns.begin + first + width},
+                    u.data(), out.data() + first);
     }
   });
 }

@@ -51,9 +51,18 @@ class MaskedRows final : public GradientRows {
   MaskedRows(const GradientRows& rows, std::vector<bool> zeroed) : rows_(rows), zeroed_(std::move(zeroed)) {}
   Index rows() const override { return rows_.rows(); }
   Index cols() const override { return rows_.cols(); }
-  void load(Range columns, double* out) const override;
+  void load(Range columns, double* out) const override { load_zeroed(columns, out); }
+  bool single() const override { return rows_.single(); }
+  void load(Range columns, float* out) const override { load_zeroed(columns, out); }
 
  private:
+  template <class T>
+  void load_zeroed(Range columns, T* out) const {
+    rows_.load(columns, out);
+    for (Index j = 0; j < columns.size(); ++j)
+      if (zeroed_[static_cast<std::size_t>(columns.begin + j)])
+        for (Index m = 0; m < rows(); ++m) out[m * columns.size() + j] = 0;
+  }
   const GradientRows& rows_;
   std::vector<bool> zeroed_;
 };

@@ -101,6 +101,11 @@ struct Level {
   void (*keep_positive)(Index n, const Real* x, const Real* sign, Real* y);
   double (*dot)(Index n, const Real* a, const Real* b);
   void (*sgd)(const SgdStep& step, Index n, const Real* gradient, const Real* mask, Real* velocity, Real* w);
+
+  // mixed.h; the last two take four rows of `a`, lda apart.
+  double (*mixed_dot)(Index n, const float* a, const double* x);
+  void (*mixed_add_rows)(Index n, const float* a, Index lda, const double* x, double* y);
+  void (*mixed_add_squares)(Index n, const float* a, Index lda, double* y);
 };
 
 /// A weight as the packing sees it; see Level::pack.

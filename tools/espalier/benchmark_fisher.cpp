@@ -24,6 +24,7 @@ constexpr double mib = 0x1p-20;
 
 /// Gradients of one network, as GradientMatrix holds them.
 struct Gradients {
+  double resident_before = resident_memory();
   std::unique_ptr<Model> model;
   std::vector<std::string> names;
   std::vector<double> w;
@@ -197,9 +198,8 @@ void measure_steps(const BenchmarkOptions& options, const std::string& name, con
     double work = 0;
     for (const Range block : settings.partition(g.rows->layer_columns())) work += operations(n, block.size());
     forget_peak_memory();
-    const double before = resident_memory();
     prune_step(g, settings);
-    const double peak = static_cast<double>(peak_resident_memory()) - before,
+    const double peak = static_cast<double>(peak_resident_memory()) - g.resident_before,
                  stored = 4.0 * static_cast<double>(n * d);
     BenchmarkOptions slow = options;
     slow.repetitions = std::min(options.repetitions, 3);

@@ -6,6 +6,7 @@
 #include "framework/kernels/simd/conv_forward.h"
 #include "framework/kernels/simd/conv_weight.h"
 #include "framework/kernels/simd/elementwise.h"
+#include "framework/kernels/simd/mixed.h"
 #include "framework/kernels/simd/pool.h"
 #include "framework/kernels/simd/winograd.h"
 
@@ -43,6 +44,9 @@ const Level table = {
     .keep_positive = keep_positive,
     .dot = dot,
     .sgd = sgd,
+    .mixed_dot = mixed_dot,
+    .mixed_add_rows = mixed_add_rows,
+    .mixed_add_squares = mixed_add_squares,
 };
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL

@@ -1,0 +1,278 @@
+// gram_form.cpp: blocks with more live columns than gradients. The diagonal is (1 - |V_q|^2) / damp with V =
+// L^-1 G and K = L L'; it costs N^2 c for K and N^2 c for V, the rest is small.
+//
+// Precision. Gradients that are float32 numbers let most of this run in float32, at twice the rate. What that
+// does to [F^-1]_qq was measured on trained networks (README.md, "Precision"): the relative error is below
+//   e = 6e-8 |g|^2 / (N damp)   from K in float32 (|g|^2: mean squared norm of the rows in the block), and
+//   about 1e-6 / (damp [F^-1]_qq)     from V in float32.
+// So V is float32 and taken again in float64 where damp [F^-1]_qq < 0.1; K is float32 only where e is small.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "framework/core/parallel.h"
+#include "pruning/inverse/block_forms.h"
+
+namespace espalier {
+namespace {
+
+using kernels::Scratch;
+using kernels::Transpose;
+constexpr Index panel = 256;         // columns at a time
+constexpr Index small_block = 4096;  // columns that one thread takes as a whole
+constexpr Index lanes = 4;           // sums of a large block's Gram matrix that are made side by side
+constexpr double largest_single_error = 1e-4;  // e above; measured errors are at least 4 times smaller
+constexpr double retake_below = 0.1;           // damp [F^-1]_qq
+constexpr double hopeless_below = 1e-3;        // the same, where K is float32 as well
+
+enum class Precision { both_double, single_solve, both_single };
+
+class GramForm final : public BlockForm {
+ public:
+  GramForm(LiveColumns columns, double damp) : columns_(std::move(columns)), damp_(damp) {
+    const double error = 6e-8 * columns_.squares() / static_cast<double>(n_) / scale();
+    if (columns_.rows().single())
+      precision_ = error < largest_single_error ? Precision::both_single : Precision::single_solve;
+    factor();
+  }
+
+  void diagonal(std::span<double> out) const override {
+    Scratch<double> l(n_ * n_);
+    unpack(l.data());
+    std::vector<Index> exactly;
+    if (precision_ == Precision::both_double) {
+      for (Index j = 0; j < columns_.size(); ++j) exactly.push_back(j);
+    } else {
+      single_diagonal(l.data(), out);
+      const double limit = (precision_ == Precision::both_single ? hopeless_below : retake_below) / damp_;
+      for (Index j = 0; j < columns_.size(); ++j)
+        if (!(out[static_cast<std::size_t>(j)] >= limit)) exactly.push_back(j);
+      if (precision_ == Precision::both_single && !exactly.empty()) {
+        GramForm again(columns_, damp_, Precision::single_solve);
+        return again.diagonal(out);
+      }
+    }
+    double_diagonal(l.data(), exactly, out);
+  }
+
+  /// x = (v - G' K^-1 G v) / damp, and one step of refinement: the difference loses digits when damp is
+  /// small, and a residual against G itself brings them back.
+  void apply(std::span<const double> v, std::span<double> out) const override {
+    if (columns_.rows().single())
+      apply_as<float>(v, out);
+    else
+      apply_as<double>(v, out);
+  }
+
+ private:
+  GramForm(LiveColumns columns, double damp, Precision precision)
+      : columns_(std::move(columns)), damp_(damp), precision_(precision) {
+    factor();
+  }
+  double scale() const { return damp_ * static_cast<double>(n_); }  // N damp
+
+  void factor() {
+    Scratch<double> k(n_ * n_);
+    std::fill_n(k.data(), n_ * n_, 0.0);
+    if (precision_ == Precision::both_single)
+      add_single_gram(k.data());
+    else
+      add_double_gram(k.data());
+    for (Index i = 0; i < n_; ++i) k[i * n_ + i] += scale();
+    trace_ = columns_.squares() + static_cast<double>(n_) * scale();
+    if (const int minor = kernels::cholesky(n_, k.data(), n_); minor != 0)
+      fail_not_positive_definite(columns_, damp_, minor, n_);
+    if (precision_ == Precision::both_single)
+      single_factor_ = packed_triangle<float>(n_, k.data());
+    else
+      double_factor_ = packed_triangle<double>(n_, k.data());
+  }
+  void unpack(double* l) const {
+    if (precision_ == Precision::both_single)
+      unpack_triangle(n_, single_factor_, l);
+    else
+      unpack_triangle(n_, double_factor_, l);
+  }
+
+  void add_double_gram(double* k) const {
+    constexpr Index wide = 512;
+    Scratch<double> g(n_ * wide);
+    for (Index first = 0; first < columns_.size(); first += wide) {
+      const Index width = std::min(wide, columns_.size() - first);
+      columns_.load(first, width, g.data());
+      kernels::syrk(n_, width, 1, g.data(), width, 1, k, n_);
+    }
+  }
+
+  void add_single_gram(double* k) const {
+    const Index c = columns_.size();
+    if (c <= small_block) {
+      Scratch<float> g(n_ * c);
+      columns_.load(0, c, g.data());
+      return kernels::add_gram(n_, c, g.data(), c, k, n_);
+    }
+    // Lane t takes panels t, t + lanes, ...; the lanes' sums are added in order.
+    constexpr Index wide = 1024;
+    const Index panels = (c + wide - 1) / wide;
+    Scratch<double> sums(lanes * n_ * n_);
+    std::fill_n(sums.data(), lanes * n_ * n_, 0.0);
+    parallel_for(lanes, 1, [&](Range r) {
+      Scratch<float> g(n_ * wide);
+      for (Index t = r.begin; t < r.end; ++t)
+        for (Index p = t; p < panels; p += lanes) {
+          const Index width = std::min(wide, c - p * wide);
+          columns_.load(p * wide, width, g.data());
+          kernels::add_gram(n_, width, g.data(), width, sums.data() + t * n_ * n_, n_);
+        }
+    });
+    parallel_for(n_ * n_, 65536, [&](Range r) {
+      for (Index t = 0; t < lanes; ++t)
+        for (Index i = r.begin; i < r.end; ++i) k[i] += sums[t * n_ * n_ + i];
+    });
+  }
+
+  void single_diagonal(const double* l, std::span<double> out) const {
+    Scratch<float> prepared(n_ * n_);
+    kernels::prepare_single(n_, l, n_, prepared.data());
+    parallel_for(columns_.size(), panel, [&](Range r) {
+      const Index width = r.size();
+      Scratch<float> v(n_ * width);
+      Scratch<double> shares(width);  // |V_q|^2
+      std::fill_n(shares.data(), width, 0.0);
+      columns_.load(r.begin, width, v.data());
+      kernels::solve_single(n_, width, prepared.data(), v.data(), width);
+      kernels::add_column_squares(n_, width, v.data(), width, shares.data());
+      for (Index j = 0; j < width; ++j) out[static_cast<std::size_t>(r.begin + j)] = (1 - shares[j]) / damp_;
+    });
+  }
+
+  /// The columns `which` in float64.
+  void double_diagonal(const double* l, const std::vector<Index>& which, std::span<double> out) const {
+    // The error of 1 - |V_q|^2 is about eps * cond(K); where the difference itself is within 1e10 times that,
+    // it is taken in a form that does not cancel. Since sum_q |V_q|^2 <= N, at most about N weights need it.
+    const double cancels = std::clamp(2e-16 * 1e10 * trace_ / scale(), 1e-12, 1e-2);
+    const auto count = static_cast<Index>(which.size());
+    std::vector<double> v(static_cast<std::size_t>(n_ * std::min(panel, count)));
+    for (Index first = 0; first < count; first += panel) {
+      const Index width = std::min(panel, count - first);
+      const Index* list = which.data() + first;
+      if (list[width - 1] - list[0] == width - 1) {
+        columns_.load(list[0], width, v.data());
+      } else {
+        std::vector<double> g(static_cast<std::size_t>(n_));
+        for (Index j = 0; j < width; ++j) {
+          columns_.load(list[j], 1, g.data());
+          for (Index m = 0; m < n_; ++m)
+            v[static_cast<std::size_t>(m * width + j)] = g[static_cast<std::size_t>(m)];
+        }
+      }
+      kernels::triangular_solve(Transpose::no, n_, width, l, n_, v.data(), width);
+      for (Index j = 0; j < width; ++j) {
+        double share = 0;  // |V_q|^2
+        for (Index m = 0; m < n_; ++m)
+          share += v[static_cast<std::size_t>(m * width + j)] * v[static_cast<std::size_t>(m * width + j)];
+        out[static_cast<std::size_t>(list[j])] =
+            1 - share > cancels ? (1 - share) / damp_ : without_column(l, list[j]);
+      }
+    }
+  }
+
+  /// [F^-1]_qq = 1 / (damp (1 + t)), t = g_q' K_q^-1 g_q with K_q the matrix K without column q
+  /// (Sherman-Morrison): only positive terms.
+  double without_column(const double* l, Index q) const {
+    std::vector<double> g(static_cast<std::size_t>(n_));
+    Scratch<double> k(n_ * n_);
+    kernels::syrk(n_, n_, 1, l, n_, 0, k.data(), n_);  // K = L L' again: few weights come here
+    columns_.load(q, 1, g.data());
+    for (Index i = 0; i < n_; ++i)
+      for (Index j = 0; j < n_; ++j)
+        k[i * n_ + j] -= g[static_cast<std::size_t>(i)] * g[static_cast<std::size_t>(j)];
+    if (kernels::cholesky(n_, k.data(), n_) != 0)
+      fail(ExitCode::numeric,
+           "pruning: [F^-1]_qq of weight {} can't be computed at damp {:g}: the gradients' scale leaves no "
+           "digits; "
+           "raise prune.damp",
+           columns_.block().begin + columns_.places()[static_cast<std::size_t>(q)], damp_);
+    kernels::triangular_solve(Transpose::no, n_, 1, k.data(), n_, g.data(), 1);
+    double t = 0;
+    for (const double x : g) t += x * x;
+    return 1 / (damp_ * (1 + t));
+  }
+
+  static void add_product(Transpose t, Index n, Index width, const float* g, Index ld, const double* x,
+                          double* y) {
+    kernels::mixed_gemv(t, n, width, g, ld, x, y);
+  }
+  static void add_product(Transpose t, Index n, Index width, const double* g, Index ld, const double* x,
+                          double* y) {
+    kernels::gemv(t, n, width, 1, g, ld, x, 1, y);
+  }
+
+  template <class T>
+  void apply_as(std::span<const double> v, std::span<double> out) const {
+    const Index c = columns_.size(), panels = (c + panel - 1) / panel;
+    const bool keep = c <= small_block;  // then G is loaded once for all four passes
+    Scratch<T> whole(keep ? n_ * c : 1);
+    if (keep) columns_.load(0, c, whole.data());
+    const auto rows = static_cast<std::size_t>(n_);
+    std::vector<double> y(rows), z(rows), partial(static_cast<std::size_t>(panels) * rows),
+        residual(static_cast<std::size_t>(c));
+    // One pass over G: for every panel step(first, width, G' in), then sum = G after. Partial sums of fixed
+    // panels are added in order.
+    const auto pass = [&](const std::vector<double>* in, const auto& step, const double* after,
+                          std::vector<double>* sum) {
+      parallel_for(panels, 1, [&](Range r) {
+        Scratch<T> own(keep ? 1 : n_ * panel);
+        Scratch<double> across(panel);
+        for (Index p = r.begin; p < r.end; ++p) {
+          const Index first = p * panel, width = std::min(panel, c - first), ld = keep ? c : width;
+          if (!keep) columns_.load(first, width, own.data());
+          const T* g = keep ? whole.data() + first : own.data();
+          std::fill_n(across.data(), width, 0.0);
+          if (in) add_product(Transpose::yes, n_, width, g, ld, in->data(), across.data());
+          for (Index j = 0; j < width; ++j) step(static_cast<std::size_t>(first + j), across[j]);
+          double* mine = partial.data() + p * n_;
+          std::fill_n(mine, n_, 0.0);
+          if (sum) add_product(Transpose::no, n_, width, g, ld, after + first, mine);
+        }
+      });
+      if (!sum) return;
+      std::fill(sum->begin(), sum->end(), 0.0);
+      for (Index p = 0; p < panels; ++p)
+        for (std::size_t m = 0; m < rows; ++m) (*sum)[m] += partial[static_cast<std::size_t>(p) * rows + m];
+    };
+    Scratch<double> l(n_ * n_);
+    unpack(l.data());
+    const auto solve = [&](std::vector<double>& b) {
+      kernels::triangular_solve(Transpose::no, n_, 1, l.data(), n_, b.data(), 1);
+      kernels::triangular_solve(Transpose::yes, n_, 1, l.data(), n_, b.data(), 1);
+    };
+    const double n = static_cast<double>(n_);
+    pass(
+        nullptr, [](std::size_t, double) {}, v.data(), &y);
+    solve(y);
+    pass(
+        &y, [&](std::size_t j, double gy) { out[j] = (v[j] - gy) / damp_; }, out.data(), &z);
+    pass(
+        &z, [&](std::size_t j, double gz) { residual[j] = v[j] - damp_ * out[j] - gz / n; }, residual.data(),
+        &y);
+    solve(y);
+    pass(
+        &y, [&](std::size_t j, double gy) { out[j] += (residual[j] - gy) / damp_; }, nullptr, nullptr);
+  }
+
+  LiveColumns columns_;
+  double damp_, trace_ = 0;
+  Index n_ = columns_.rows().rows();
+  Precision precision_ = Precision::both_double;
+  std::vector<float> single_factor_;
+  std::vector<double> double_factor_;
+};
+
+}  // namespace
+
+std::unique_ptr<BlockForm> make_gram_form(LiveColumns columns, double damp) {
+  return std::make_unique<GramForm>(std::move(columns), damp);
+}
+
+}  // namespace espalier
