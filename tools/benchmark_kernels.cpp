@@ -176,8 +176,9 @@ void memory_bound() {
     });
     add("batch_norm_input_grad" + name, 0, 3 * bytes, [=] {
       return [=, t = operands()]() mutable {
-        kernels::batch_norm_input_grad(rows, channels, t.x.data(), t.y.data(), t.a.data(), t.b.data(),
-                                       t.c.data(), t.d.data(), t.e.data(), t.z.data());
+        kernels::batch_norm_input_grad(rows, channels, t.x.data(), t.y.data(),
+                                       {t.a.data(), t.b.data(), t.c.data(), t.d.data(), t.e.data()},
+                                       t.d.data(), t.e.data(), t.z.data());
       };
     });
     add("relu" + name, 0, 2 * bytes, [=] {

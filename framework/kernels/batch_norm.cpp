@@ -55,40 +55,74 @@ void channel_affine(Index rows, Index channels, const Real* x, const Real* scale
   });
 }
 
-void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real* sum, Real* sum_product) {
+namespace {
+/// Sums of x, and of its products with z unless z is null; see Level::sums.
+void all_sums(Index rows, Index channels, const Real* x, const Real* z, const Real* scale, const Real* shift,
+              double* sum, double* product) {
   const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
   Scratch<double> sums(chunks * channels), products(z ? chunks * channels : 0);
   const Level& simd = level();
   parallel_for(rows, step, [&](Range r) {
     const Index at = r.begin * channels, chunk = r.begin / step * channels;
-    simd.sums(r.size(), channels, x + at, z ? z + at : nullptr, sums.data() + chunk,
+    simd.sums(r.size(), channels, x + at, z ? z + at : nullptr, scale, shift, sums.data() + chunk,
               z ? products.data() + chunk : nullptr);
   });
   for (Index c = 0; c < channels; ++c) {
-    double s = 0, q = 0;
+    sum[c] = 0;
+    if (z) product[c] = 0;
     for (Index k = 0; k < chunks; ++k) {
-      s += sums[k * channels + c];
-      if (z) q += products[k * channels + c];
+      sum[c] += sums[k * channels + c];
+      if (z) product[c] += products[k * channels + c];
     }
-    sum[c] = static_cast<Real>(s);
-    if (z) sum_product[c] = static_cast<Real>(q);
+  }
+}
+}  // namespace
+
+void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real* sum, Real* sum_product) {
+  Scratch<double> s(channels), p(channels);
+  all_sums(rows, channels, x, z, nullptr, nullptr, s.data(), p.data());
+  for (Index c = 0; c < channels; ++c) {
+    sum[c] = static_cast<Real>(s[c]);
+    if (z) sum_product[c] = static_cast<Real>(p[c]);
   }
 }
 
-void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real* dy, const Real* gamma,
-                           const Real* mean, const Real* inv_std, const Real* mean_dy,
-                           const Real* mean_dy_xhat, Real* dx) {
+void batch_norm_means(Index rows, Index channels, const Real* x, const Real* dy, const BatchNormChannels& at,
+                      Real* mean_dy, Real* mean_dy_xhat) {
+  Scratch<double> sum(channels), product(channels);
+  all_sums(rows, channels, dy, x, at.scale, at.shift, sum.data(), product.data());
+  const auto count = static_cast<double>(rows);
+  for (Index c = 0; c < channels; ++c) {
+    mean_dy[c] = static_cast<Real>(sum[c] / count);
+    mean_dy_xhat[c] = static_cast<Real>((product[c] - static_cast<double>(at.mean[c]) * sum[c]) *
+                                        static_cast<double>(at.inv_std[c]) / count);
+  }
+}
+
+void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real* dy,
+                           const BatchNormChannels& at, const Real* mean_dy, const Real* mean_dy_xhat,
+                           Real* dx) {
   // dx = a dy + b (x - mean) + d; x stays centred, since b x + constant would cancel for a large mean.
   Scratch<Real> a(channels), b(channels), d(channels);
   for (Index c = 0; c < channels; ++c) {
-    a[c] = gamma[c] * inv_std[c];
-    b[c] = -a[c] * inv_std[c] * mean_dy_xhat[c];
+    a[c] = at.gamma[c] * at.inv_std[c];
+    b[c] = -a[c] * at.inv_std[c] * mean_dy_xhat[c];
     d[c] = -a[c] * mean_dy[c];
   }
   const Level& simd = level();
   parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
+    const Index from = r.begin * channels;
+    simd.affine_pair(r.size(), channels, dy + from, x + from, a.data(), b.data(), at.mean, d.data(), at.scale,
+                     at.shift, dx + from);
+  });
+}
+
+void channel_scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
+                            Real* dx) {
+  const Level& simd = level();
+  parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
-    simd.affine_pair(r.size(), channels, dy + at, x + at, a.data(), b.data(), mean, d.data(), dx + at);
+    simd.scale_positive(r.size(), channels, dy + at, y + at, scale, dx + at);
   });
 }
 

@@ -14,11 +14,23 @@ void channel_affine(Index rows, Index channels, const Real* x, const Real* scale
                     const Real* add, bool relu, Real* y);
 /// sum[c] = sum_r x[r,c];  sum_product[c] = sum_r x[r,c] * z[r,c] (skipped if z is null).
 void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real* sum, Real* sum_product);
-/// Input gradient of training-mode batch norm, x_hat = (x - mean) * inv_std:
-/// dx[r,c] = gamma[c] * inv_std[c] * (dy - mean_r(dy) - x_hat * mean_r(dy * x_hat)). dx may be dy.
-/// mean_dy[c], mean_dy_xhat[c] are the two means, computed by the caller from channel_sums.
-void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real* dy, const Real* gamma,
-                           const Real* mean, const Real* inv_std, const Real* mean_dy,
-                           const Real* mean_dy_xhat, Real* dx);
+/// What batch norm's gradients need of its forward pass, per channel. With `scale` and `shift` a ReLU
+/// follows: dy counts as 0 where x * scale + shift, the value before it, is not positive; null without ReLU.
+struct BatchNormChannels {
+  const Real *gamma, *mean, *inv_std;
+  const Real *scale = nullptr, *shift = nullptr;
+};
+/// mean_dy[c] = mean_r(dy), mean_dy_xhat[c] = mean_r(dy * x_hat), x_hat = (x - mean) * inv_std; in one pass.
+void batch_norm_means(Index rows, Index channels, const Real* x, const Real* dy, const BatchNormChannels& at,
+                      Real* mean_dy, Real* mean_dy_xhat);
+/// Input gradient of training-mode batch norm, dx may be dy:
+/// dx[r,c] = gamma[c] * inv_std[c] * (dy - mean_r(dy) - x_hat * mean_r(dy * x_hat)).
+void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real* dy,
+                           const BatchNormChannels& at, const Real* mean_dy, const Real* mean_dy_xhat,
+                           Real* dx);
+/// dx[r,c] = y[r,c] > 0 ? scale[c] * dy[r,c] : 0: the input gradient of an affine map with ReLU whose output
+/// was y.
+void channel_scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
+                            Real* dx);
 
 }  // namespace espalier::kernels

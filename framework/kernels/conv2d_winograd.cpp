@@ -29,7 +29,7 @@ struct Tiling {
   Index per_image() const { return down * across; }
   /// Tiles in a block whose values of both sides stay in the second-level cache while all points are visited.
   Index block(Index channels_in, Index channels_out) const {
-    constexpr Index values = 120 * 1024;
+    constexpr Index values = 60 * 1024;
     return std::max<Index>(14, values / (points() * (channels_in + channels_out)) / 14 * 14);
   }
   /// Tiles of `size` x `size` values, beginning `before` values outside the images.

@@ -22,6 +22,10 @@ void add(Index n, const Real* a, const Real* b, Real* y) {
   const Level& simd = level();
   for_each_chunk(n, [&](Index k, Index count) { simd.add(count, a + k, b + k, y + k); });
 }
+void add_relu(Index n, const Real* a, const Real* b, Real* y) {
+  const Level& simd = level();
+  for_each_chunk(n, [&](Index k, Index count) { simd.add_relu(count, a + k, b + k, y + k); });
+}
 void axpby(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y) {
   const Level& simd = level();
   for_each_chunk(n, [&](Index k, Index count) { simd.axpby(count, alpha, a + k, beta, b + k, y + k); });

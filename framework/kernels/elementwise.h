@@ -6,6 +6,7 @@
 namespace espalier::kernels {
 
 void add(Index n, const Real* a, const Real* b, Real* y);                           ///< y = a + b
+void add_relu(Index n, const Real* a, const Real* b, Real* y);                      ///< y = max(a + b, 0)
 void axpby(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y);  ///< y = alpha a + beta b
 void scale(Index n, Real alpha, const Real* x, Real* y);                            ///< y = alpha x
 void multiply(Index n, const Real* a, const Real* b, Real* y);                      ///< y = a b

@@ -84,21 +84,30 @@ struct Level {
   // [rows, channels] of batch_norm.h; sums are written, not added to.
   /// sum[c] = sum_r (x[r,c] - origin[c]), square[c] = the sum of its squares.
   void (*moments)(Index rows, Index channels, const Real* x, const Real* origin, double* sum, double* square);
-  /// sum[c] = sum_r x[r,c]; product[c] = sum_r x[r,c] z[r,c] unless z is null.
-  void (*sums)(Index rows, Index channels, const Real* x, const Real* z, double* sum, double* product);
+  /// sum[c] = sum_r x[r,c]; product[c] = sum_r x[r,c] z[r,c] unless z is null. With `scale`, only the x whose
+  /// z scale + shift is positive.
+  void (*sums)(Index rows, Index channels, const Real* x, const Real* z, const Real* scale, const Real* shift,
+               double* sum, double* product);
   void (*affine)(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
                  const Real* add, bool relu, Real* y);
-  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c].
+  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c]. With `scale`, dy counts as 0 where x scale +
+  /// shift is not positive.
   void (*affine_pair)(Index rows, Index channels, const Real* dy, const Real* x, const Real* a, const Real* b,
-                      const Real* mean, const Real* d, Real* dx);
+                      const Real* mean, const Real* d, const Real* scale, const Real* shift, Real* dx);
+  /// dx[r,c] = y[r,c] > 0 ? scale[c] dy[r,c] : 0.
+  void (*scale_positive)(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
+                         Real* dx);
 
   // elementwise.h.
   void (*add)(Index n, const Real* a, const Real* b, Real* y);
+  void (*add_relu)(Index n, const Real* a, const Real* b, Real* y);
   void (*axpby)(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y);
   void (*scale)(Index n, Real alpha, const Real* x, Real* y);
   void (*multiply)(Index n, const Real* a, const Real* b, Real* y);
   void (*relu)(Index n, const Real* x, Real* y);
   void (*keep_positive)(Index n, const Real* x, const Real* sign, Real* y);
+  /// y[r,c] = a[r] b[c], written past the caches.
+  void (*outer)(Index rows, Index columns, const Real* a, const Real* b, Real* y);
   double (*dot)(Index n, const Real* a, const Real* b);
   void (*sgd)(const SgdStep& step, Index n, const Real* gradient, const Real* mask, Real* velocity, Real* w);
 

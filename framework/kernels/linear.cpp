@@ -88,6 +88,7 @@ void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real*
 
 void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real* dy, Real* dw) {
   if (n == 0) return std::fill_n(dw, in * out, Real(0)), void();
+  if (n == 1) return level().outer(out, in, dy, x, dw);  // a row of G: nobody reads it soon
   const Index padded = level().weight_sum_step(1, in);
   if (padded == in)
     return parallel_for(in, columns_per_chunk, [&](Range r) {

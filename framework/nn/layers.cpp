@@ -76,7 +76,7 @@ Var BatchNorm::forward(const Var& x, Pass& pass) const {
 
 Var Residual::forward(const Var& x, Pass& pass) const {
   const Var y = body_->forward(x, pass);
-  return relu(add(y, shortcut_ ? shortcut_->forward(x, pass) : x));
+  return add_relu(y, shortcut_ ? shortcut_->forward(x, pass) : x);
 }
 
 }  // namespace espalier

@@ -3,6 +3,7 @@
 #include "framework/core/parallel.h"
 #include "framework/core/random.h"
 #include "framework/kernels/elementwise.h"
+#include "framework/ops/fused_relu.h"
 #include "framework/ops/ops.h"
 
 namespace espalier {
@@ -12,6 +13,14 @@ Var relu(const Var& x) {
   kernels::relu(y.size(), x.value().data(), y.data());
   return record("relu", {x}, std::move(y),
                 [](const Inputs&, const Var& out, const Var& dy) { return keep_positive(dy, out); });
+}
+
+Var add_relu(const Var& a, const Var& b) {
+  require(a.shape() == b.shape(), "[add_relu] shapes differ: {} and {}", a.shape(), b.shape());
+  Tensor y = Tensor::uninitialized(a.shape());
+  kernels::add_relu(y.size(), a.value().data(), b.value().data(), y.data());
+  const auto pass = [](const Inputs&, const Var&, const Var& dy) { return dy; };
+  return already_rectified(record("add_relu", {a, b}, std::move(y), pass, pass));
 }
 
 Var keep_positive(const Var& x, const Var& sign) {

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "framework/autograd/arithmetic.h"
-#include "framework/ops/fused_relu.h"
 #include "framework/ops/ops.h"
 
 namespace espalier {
@@ -28,19 +27,24 @@ Tensor inverse_deviation(const Tensor& variance, double epsilon) {
   return inv;
 }
 
-/// y = gamma (x - mean) inv + beta, optionally rectified.
-Tensor normalise(const Var& x, const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& inv,
-                 bool relu) {
-  Tensor factor = Tensor::uninitialized(gamma.shape()), shift = Tensor::uninitialized(gamma.shape());
-  for (Index c = 0; c < gamma.size(); ++c) {
-    factor.data()[c] = gamma.data()[c] * inv.data()[c];
-    shift.data()[c] = beta.data()[c] - mean.data()[c] * factor.data()[c];
+/// y = x factor + shift = gamma (x - mean) inv + beta.
+struct Affine {
+  Tensor factor, shift;
+  Affine(const Tensor& gamma, const Tensor& beta, const Tensor& mean, const Tensor& inv)
+      : factor(Tensor::uninitialized(gamma.shape())), shift(Tensor::uninitialized(gamma.shape())) {
+    for (Index c = 0; c < gamma.size(); ++c) {
+      factor.data()[c] = gamma.data()[c] * inv.data()[c];
+      shift.data()[c] = beta.data()[c] - mean.data()[c] * factor.data()[c];
+    }
   }
-  Tensor y = Tensor::uninitialized(x.shape());
-  kernels::channel_affine(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), factor.data(),
-                          shift.data(), nullptr, relu, y.data());
-  return y;
-}
+  /// Of x, plus `add` unless it is empty, optionally rectified.
+  Tensor apply(const Var& x, const Var& add, bool relu) const {
+    Tensor y = Tensor::uninitialized(x.shape());
+    kernels::channel_affine(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), factor.data(),
+                            shift.data(), add.empty() ? nullptr : add.value().data(), relu, y.data());
+    return y;
+  }
+};
 
 /// x_hat = (x - mean) inv with constant statistics.
 Var standardise(const Var& x, const Tensor& mean, const Tensor& inv) {
@@ -56,50 +60,83 @@ Var standardise_by_batch(const Var& x, double epsilon, Var& inv) {
   return channel_affine(centred, inv, Var());
 }
 
+/// The rules of training mode, with the ReLU that follows if there is one.
 struct BatchNormTrain {
   double epsilon;
+  bool relu;
   Tensor mean, inv;
+  Affine affine;
 
-  /// mean_r(dy) and mean_r(dy x_hat) of each channel, without building x_hat.
-  void mean_products(const Var& x, const Var& dy, Tensor& mean_dy, Tensor& mean_dy_xhat) const {
-    const Index rows = rows_of(x.shape()), c = channels_of(x.shape());
-    mean_dy = Tensor::uninitialized({c});
-    mean_dy_xhat = Tensor::uninitialized({c});
-    kernels::channel_sums(rows, c, dy.value().data(), x.value().data(), mean_dy.data(), mean_dy_xhat.data());
-    const Real per_row = Real(1) / static_cast<Real>(rows);
-    for (Index i = 0; i < c; ++i) {
-      mean_dy_xhat.data()[i] =
-          (mean_dy_xhat.data()[i] - mean.data()[i] * mean_dy.data()[i]) * inv.data()[i] * per_row;
-      mean_dy.data()[i] *= per_row;
-    }
+  kernels::BatchNormChannels channels(const Inputs& in) const {
+    return {in[1].value().data(), mean.data(), inv.data(), relu ? affine.factor.data() : nullptr,
+            relu ? affine.shift.data() : nullptr};
   }
-  Var dx(const Inputs& in, const Var& dy) const {
+  /// mean_r(dy) and mean_r(dy x_hat), without building x_hat. The three rules ask for the same one after the
+  /// other; the last answer is kept, with its dy so that the address can't be another's.
+  struct Means {
+    Tensor dy, of_dy, of_dy_xhat;
+  };
+  std::shared_ptr<Means> kept = std::allocate_shared<Means>(PoolAllocator<Means>());
+  const Means& means(const Inputs& in, const Var& dy) const {
+    if (kept->dy.empty() || kept->dy.data() != dy.value().data()) {
+      const Index c = channels_of(dy.shape());
+      *kept = {dy.value(), Tensor::uninitialized({c}), Tensor::uninitialized({c})};
+      kernels::batch_norm_means(rows_of(dy.shape()), c, in[0].value().data(), dy.value().data(), channels(in),
+                                kept->of_dy.data(), kept->of_dy_xhat.data());
+    }
+    return *kept;
+  }
+  Var masked(const Var& out, const Var& dy) const { return relu ? keep_positive(dy, Var(out.value())) : dy; }
+
+  Var dx(const Inputs& in, const Var& out, const Var& dy) const {
     const Var& x = in[0];
     if (recording()) {
+      const Var dz = masked(out, dy);
       Var deviation;
       const Var x_hat = standardise_by_batch(x, epsilon, deviation);
       const Real per_row = Real(1) / static_cast<Real>(rows_of(x.shape()));
-      const Var mean_dy = scale(sum_to_channels(dy), per_row);
-      const Var mean_dy_xhat = scale(sum_to_channels(multiply(dy, x_hat)), per_row);
-      const Var inner = subtract(subtract(dy, spread_channels(mean_dy, x.shape())),
+      const Var mean_dy = scale(sum_to_channels(dz), per_row);
+      const Var mean_dy_xhat = scale(sum_to_channels(multiply(dz, x_hat)), per_row);
+      const Var inner = subtract(subtract(dz, spread_channels(mean_dy, x.shape())),
                                  channel_affine(x_hat, mean_dy_xhat, Var()));
       return channel_affine(inner, multiply(in[1], deviation), Var());
     }
-    Tensor mean_dy, mean_dy_xhat, dx = Tensor::uninitialized(x.shape());
-    mean_products(x, dy, mean_dy, mean_dy_xhat);
+    const Means& m = means(in, dy);
+    Tensor dx = Tensor::uninitialized(x.shape());
     kernels::batch_norm_input_grad(rows_of(x.shape()), channels_of(x.shape()), x.value().data(),
-                                   dy.value().data(), in[1].value().data(), mean.data(), inv.data(),
-                                   mean_dy.data(), mean_dy_xhat.data(), dx.data());
+                                   dy.value().data(), channels(in), m.of_dy.data(), m.of_dy_xhat.data(),
+                                   dx.data());
     return Var(std::move(dx));
   }
-  Var dgamma(const Inputs& in, const Var& dy) const {
+  Var dgamma(const Inputs& in, const Var& out, const Var& dy) const {
     if (recording()) {
       Var deviation;
-      return sum_to_channels(multiply(dy, standardise_by_batch(in[0], epsilon, deviation)));
+      return sum_to_channels(multiply(masked(out, dy), standardise_by_batch(in[0], epsilon, deviation)));
     }
-    Tensor mean_dy, mean_dy_xhat;
-    mean_products(in[0], dy, mean_dy, mean_dy_xhat);
-    return scale(Var(std::move(mean_dy_xhat)), static_cast<Real>(rows_of(in[0].shape())));
+    return scale(Var(means(in, dy).of_dy_xhat), static_cast<Real>(rows_of(dy.shape())));
+  }
+  Var dbeta(const Inputs& in, const Var& out, const Var& dy) const {
+    if (recording()) return sum_to_channels(masked(out, dy));
+    return scale(Var(means(in, dy).of_dy), static_cast<Real>(rows_of(dy.shape())));
+  }
+};
+
+/// The rules of evaluation mode: an affine map per channel, and the ReLU that follows if there is one.
+struct BatchNormEval {
+  bool relu;
+  Tensor mean, inv;
+
+  Var masked(const Var& out, const Var& dy) const { return relu ? keep_positive(dy, Var(out.value())) : dy; }
+  Var dx(const Inputs& in, const Var& out, const Var& dy) const {
+    const Var factor = multiply(in[1], Var(inv));
+    if (recording() || !relu) return channel_affine(masked(out, dy), factor, Var());
+    Tensor dx = Tensor::uninitialized(dy.shape());
+    kernels::channel_scale_positive(rows_of(dy.shape()), channels_of(dy.shape()), dy.value().data(),
+                                    out.value().data(), factor.value().data(), dx.data());
+    return Var(std::move(dx));
+  }
+  Var dgamma(const Inputs& in, const Var& out, const Var& dy) const {
+    return sum_to_channels(multiply(masked(out, dy), standardise(in[0], mean, inv)));
   }
 };
 
@@ -111,19 +148,14 @@ Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tenso
   require(mean.shape() == gamma.shape() && variance.shape() == gamma.shape(),
           "[batch_norm_eval] input {} needs statistics of shape {}, got {} and {}", x.shape(), gamma.shape(),
           mean.shape(), variance.shape());
-  const Tensor inv = inverse_deviation(variance, epsilon);
-  const Tensor mean_now = mean.clone();  // running statistics may be updated before the reverse pass
-  Tensor y = normalise(x, gamma.value(), beta.value(), mean_now, inv, with_relu);
-  const Var z = record(
+  // A copy: running statistics may be updated before the reverse pass.
+  const BatchNormEval rule{with_relu, mean.clone(), inverse_deviation(variance, epsilon)};
+  Tensor y = Affine(gamma.value(), beta.value(), rule.mean, rule.inv).apply(x, Var(), with_relu);
+  return record(
       "batch_norm_eval", {x, gamma, beta}, std::move(y),
-      [inv](const Inputs& in, const Var&, const Var& dy) {
-        return channel_affine(dy, multiply(in[1], Var(inv)), Var());
-      },
-      [inv, mean_now](const Inputs& in, const Var&, const Var& dy) {
-        return sum_to_channels(multiply(dy, standardise(in[0], mean_now, inv)));
-      },
-      [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); });
-  return with_relu ? already_rectified(z) : z;
+      [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
+      [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dgamma(in, out, dy); },
+      [rule](const Inputs&, const Var& out, const Var& dy) { return sum_to_channels(rule.masked(out, dy)); });
 }
 
 Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double epsilon, BatchMoments& moments,
@@ -134,14 +166,14 @@ Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double eps
   moments.mean = Tensor::uninitialized({channels});
   moments.variance = Tensor::uninitialized({channels});
   kernels::channel_moments(rows, channels, x.value().data(), moments.mean.data(), moments.variance.data());
-  const BatchNormTrain rule{epsilon, moments.mean, inverse_deviation(moments.variance, epsilon)};
-  Tensor y = normalise(x, gamma.value(), beta.value(), rule.mean, rule.inv, with_relu);
-  const Var z = record(
-      "batch_norm_train", {x, gamma, beta}, std::move(y), Examples::coupled,
-      [rule](const Inputs& in, const Var&, const Var& dy) { return rule.dx(in, dy); },
-      [rule](const Inputs& in, const Var&, const Var& dy) { return rule.dgamma(in, dy); },
-      [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); });
-  return with_relu ? already_rectified(z) : z;
+  const Tensor inv = inverse_deviation(moments.variance, epsilon);
+  const BatchNormTrain rule{epsilon, with_relu, moments.mean, inv,
+                            Affine(gamma.value(), beta.value(), moments.mean, inv)};
+  return record(
+      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, Var(), with_relu), Examples::coupled,
+      [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
+      [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dgamma(in, out, dy); },
+      [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dbeta(in, out, dy); });
 }
 
 }  // namespace espalier

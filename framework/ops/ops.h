@@ -16,6 +16,8 @@ namespace espalier {
 
 // --- activation.cpp ---
 Var relu(const Var& x);
+/// relu(a + b) in one pass.
+Var add_relu(const Var& a, const Var& b);
 /// x where sign > 0, else 0; no gradient flows to `sign`. ReLU's gradient rule.
 Var keep_positive(const Var& x, const Var& sign);
 /// Inverted dropout: keeps a value with probability 1 - rate and divides it by that. The mask is a function

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "framework/autograd/arithmetic.h"
+#include "framework/core/parallel.h"
 #include "framework/ops/fused_relu.h"
 #include "framework/ops/ops.h"
 
@@ -46,6 +47,8 @@ Var average_pool_spread(const Var& dy, const PoolGeometry& g) {
                 [g](const Inputs&, const Var&, const Var& d) { return average_pool(d, g.kernel, g.stride); });
 }
 
+constexpr Index examples_per_chunk = 16;
+
 // [n, h*w, c] mean over the middle axis, and its adjoint.
 Var spread_pixels(const Var& y, Index height, Index width);
 
@@ -54,15 +57,17 @@ Var mean_pixels(const Var& x) {
   const Index n = s[0], pixels = s[1] * s[2], channels = s[3];
   Tensor y = Tensor::uninitialized({n, channels});
   const Real factor = Real(1) / static_cast<Real>(pixels);
-  for (Index i = 0; i < n; ++i) {
-    Real* row = y.data() + i * channels;
-    std::fill_n(row, channels, Real(0));
-    for (Index p = 0; p < pixels; ++p) {
-      const Real* pixel = x.value().data() + (i * pixels + p) * channels;
-      for (Index c = 0; c < channels; ++c) row[c] += pixel[c];
+  parallel_for(n, examples_per_chunk, [&](Range examples) {
+    for (Index i = examples.begin; i < examples.end; ++i) {
+      Real* row = y.data() + i * channels;
+      std::fill_n(row, channels, Real(0));
+      for (Index p = 0; p < pixels; ++p) {
+        const Real* pixel = x.value().data() + (i * pixels + p) * channels;
+        for (Index c = 0; c < channels; ++c) row[c] += pixel[c];
+      }
+      for (Index c = 0; c < channels; ++c) row[c] *= factor;
     }
-    for (Index c = 0; c < channels; ++c) row[c] *= factor;
-  }
+  });
   return record("global_average_pool", {x}, std::move(y),
                 [height = s[1], width = s[2]](const Inputs&, const Var&, const Var& dy) {
                   return spread_pixels(dy, height, width);
@@ -73,13 +78,15 @@ Var spread_pixels(const Var& y, Index height, Index width) {
   const Index n = y.shape()[0], channels = y.shape()[1], pixels = height * width;
   Tensor x = Tensor::uninitialized({n, height, width, channels});
   const Real factor = Real(1) / static_cast<Real>(pixels);
-  for (Index i = 0; i < n; ++i) {
-    const Real* row = y.value().data() + i * channels;
-    for (Index p = 0; p < pixels; ++p) {
-      Real* pixel = x.data() + (i * pixels + p) * channels;
-      for (Index c = 0; c < channels; ++c) pixel[c] = row[c] * factor;
+  parallel_for(n, examples_per_chunk, [&](Range examples) {
+    for (Index i = examples.begin; i < examples.end; ++i) {
+      const Real* row = y.value().data() + i * channels;
+      for (Index p = 0; p < pixels; ++p) {
+        Real* pixel = x.data() + (i * pixels + p) * channels;
+        for (Index c = 0; c < channels; ++c) pixel[c] = row[c] * factor;
+      }
     }
-  }
+  });
   return record("spread_pixels", {y}, std::move(x),
                 [](const Inputs&, const Var&, const Var& dy) { return mean_pixels(dy); });
 }

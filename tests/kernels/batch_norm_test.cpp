@@ -138,13 +138,66 @@ TEST(BatchNormInputGrad, IsItsFormula) {
       const std::size_t c = k % gamma.size();
       expected[k] = gamma[c] * inv[c] * (dy[k] - m1[c] - (x[k] - mean[c]) * inv[c] * m2[c]);
     }
-    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), dy.data(), gamma.data(), mean.data(),
-                                   inv.data(), m1.data(), m2.data(), dx.data());
+    const kernels::BatchNormChannels at{gamma.data(), mean.data(), inv.data()};
+    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), dy.data(), at, m1.data(), m2.data(),
+                                   dx.data());
     EXPECT_LT(largest_difference(dx, expected), tolerance(256));  // products of five normals
     Values in_place = dy;
-    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), in_place.data(), gamma.data(), mean.data(),
-                                   inv.data(), m1.data(), m2.data(), in_place.data());
+    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), in_place.data(), at, m1.data(), m2.data(),
+                                   in_place.data());
     EXPECT_TRUE(same_bits(in_place, dx));
+  });
+}
+
+// A ReLU after the batch norm is a dy that is 0 where the value before the ReLU is not positive.
+TEST(BatchNormGradients, OfAReluThatFollowsSeeOnlyTheGradientBehindIt) {
+  for_each_extent([](const Extent& e) {
+    const Values x = normal_values(e.size(), 1), dy = normal_values(e.size(), 2);
+    const Values gamma = normal_values(e.channels, 3), mean = normal_values(e.channels, 4);
+    const Values inv = normal_values(e.channels, 5), scale = normal_values(e.channels, 6),
+                 shift = normal_values(e.channels, 7);
+    const kernels::BatchNormChannels plain{gamma.data(), mean.data(), inv.data()};
+    const kernels::BatchNormChannels with_relu{gamma.data(), mean.data(), inv.data(), scale.data(),
+                                               shift.data()};
+    Values y = poisoned(e.size()), masked = dy;
+    kernels::channel_affine(e.rows, e.channels, x.data(), scale.data(), shift.data(), nullptr, true,
+                            y.data());
+    for (std::size_t k = 0; k < y.size(); ++k)
+      if (!(y[k] > 0)) masked[k] = 0;
+    Values expected[3], got[3];
+    for (Values& v : {std::ref(expected[0]), std::ref(expected[1]), std::ref(got[0]), std::ref(got[1])})
+      v = poisoned(e.channels);
+    expected[2] = got[2] = poisoned(e.size());
+    kernels::batch_norm_means(e.rows, e.channels, x.data(), masked.data(), plain, expected[0].data(),
+                              expected[1].data());
+    kernels::batch_norm_means(e.rows, e.channels, x.data(), dy.data(), with_relu, got[0].data(),
+                              got[1].data());
+    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), masked.data(), plain, expected[0].data(),
+                                   expected[1].data(), expected[2].data());
+    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), dy.data(), with_relu, got[0].data(),
+                                   got[1].data(), got[2].data());
+    for (const int k : {0, 1, 2}) EXPECT_TRUE(same_bits(got[k], expected[k])) << k;
+    kernels::channel_scale_positive(e.rows, e.channels, dy.data(), y.data(), gamma.data(), got[2].data());
+    for (std::size_t k = 0; k < y.size(); ++k) ASSERT_EQ(got[2][k], masked[k] * gamma[k % gamma.size()]);
+  });
+}
+
+TEST(BatchNormMeans, AreTheMeansOfDyAndDyTimesStandardisedX) {
+  for_each_extent([](const Extent& e) {
+    const Values x = normal_values(e.size(), 1), dy = normal_values(e.size(), 2);
+    const Values mean = normal_values(e.channels, 4), inv = normal_values(e.channels, 5);
+    std::vector<double> first(mean.size()), second(mean.size());
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      const std::size_t c = k % mean.size();
+      first[c] += static_cast<double>(dy[k]) / static_cast<double>(e.rows);
+      second[c] += static_cast<double>(dy[k]) * (static_cast<double>(x[k]) - static_cast<double>(mean[c])) *
+                   static_cast<double>(inv[c]) / static_cast<double>(e.rows);
+    }
+    Values mean_dy = poisoned(e.channels), mean_dy_xhat = mean_dy;
+    kernels::batch_norm_means(e.rows, e.channels, x.data(), dy.data(), {inv.data(), mean.data(), inv.data()},
+                              mean_dy.data(), mean_dy_xhat.data());
+    EXPECT_LT(largest_difference(mean_dy, Values(first.begin(), first.end())), float64_bound(e, 1));
+    EXPECT_LT(largest_difference(mean_dy_xhat, Values(second.begin(), second.end())), float64_bound(e, 8));
   });
 }
 

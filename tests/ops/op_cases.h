@@ -127,6 +127,13 @@ inline std::vector<OpCase> activation_cases() {
   const Shape s{3, 2, 3, 2};
   return {
       {"relu", "relu", {batched(s, Fill::spaced)}, [](const Vars& v) { return relu(v[0]); }},
+      {"add_relu",
+       "add_relu",
+       {batched(s), batched(s)},
+       [](const Vars& v) { return add_relu(v[0], v[1]); },
+       {},
+       true,
+       [](const Vars& v) { return add(v[0], v[1]); }},
       {"keep_positive",
        "keep_positive",
        {batched(s), constant(s, Fill::spaced)},

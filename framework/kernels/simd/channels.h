@@ -10,41 +10,57 @@ constexpr int wide_lanes = ESPALIER_VECTOR_BYTES / 8;
 using WideVector = double __attribute__((vector_size(ESPALIER_VECTOR_BYTES)));
 using NarrowVector = Real __attribute__((vector_size(wide_lanes * sizeof(Real))));
 
-/// wide_lanes values of Real, or one, in float64.
+/// What W is made of: wide_lanes values of Real, or one.
 template <class W>
-static inline W widen(const Real* from) {
-  return __builtin_convertvector(load_as<NarrowVector>(from), W);
-}
+struct Narrow {
+  using type = NarrowVector;
+};
 template <>
-inline double widen<double>(const Real* from) {
-  return static_cast<double>(*from);
+struct Narrow<double> {
+  using type = Real;
+};
+template <class W, class N>
+static inline W widen(N v) {
+  if constexpr (sizeof(W) == sizeof(double))
+    return static_cast<double>(v);
+  else
+    return __builtin_convertvector(v, W);
 }
 template <class W>
 static inline void store_wide(double* to, W v) {
   __builtin_memcpy(to, &v, sizeof(W));
 }
 
-enum class Sums { plain, products, moments };
+enum class Sums { plain, products, positive_products, moments };
 
 /// N vectors W of channels beginning at c; the sums stay in registers over all rows.
 template <Sums what, class W, int N>
 static inline void sum_columns(Index rows, Index channels, Index c, const Real* x, const Real* z,
-                               double* first, double* second) {
+                               const Real* scale, const Real* shift, double* first, double* second) {
   constexpr int width = static_cast<int>(sizeof(W) / sizeof(double));
+  using V = typename Narrow<W>::type;
+  const V zero{};
   W a[N], b[N], origin[N];
 #pragma GCC unroll 8
   for (int j = 0; j < N; ++j) {
     a[j] = b[j] = W{};
-    origin[j] = what == Sums::moments ? widen<W>(z + c + j * width) : W{};
+    origin[j] = what == Sums::moments ? widen<W>(load_as<V>(z + c + j * width)) : W{};
   }
   for (Index r = 0; r < rows; ++r)
 #pragma GCC unroll 8
     for (int j = 0; j < N; ++j) {
       const Index at = r * channels + c + j * width;
-      const W v = widen<W>(x + at) - origin[j];
+      V value = load_as<V>(x + at);
+      if constexpr (what == Sums::positive_products)
+        value =
+            load_as<V>(z + at) * load_as<V>(scale + c + j * width) + load_as<V>(shift + c + j * width) > zero
+                ? value
+                : zero;
+      const W v = widen<W>(value) - origin[j];
       a[j] += v;
       if constexpr (what == Sums::moments) b[j] += v * v;
-      if constexpr (what == Sums::products) b[j] += v * widen<W>(z + at);
+      if constexpr (what == Sums::products || what == Sums::positive_products)
+        b[j] += v * widen<W>(load_as<V>(z + at));
     }
 #pragma GCC unroll 8
   for (int j = 0; j < N; ++j) {
@@ -54,25 +70,27 @@ static inline void sum_columns(Index rows, Index channels, Index c, const Real* 
 }
 
 template <Sums what>
-static void sum_rows(Index rows, Index channels, const Real* x, const Real* z, double* first,
-                     double* second) {
+static void sum_rows(Index rows, Index channels, const Real* x, const Real* z, const Real* scale,
+                     const Real* shift, double* first, double* second) {
   Index c = 0;
   for (; c + 4 * wide_lanes <= channels; c += 4 * wide_lanes)
-    sum_columns<what, WideVector, 4>(rows, channels, c, x, z, first, second);
+    sum_columns<what, WideVector, 4>(rows, channels, c, x, z, scale, shift, first, second);
   for (; c + wide_lanes <= channels; c += wide_lanes)
-    sum_columns<what, WideVector, 1>(rows, channels, c, x, z, first, second);
-  for (; c < channels; ++c) sum_columns<what, double, 1>(rows, channels, c, x, z, first, second);
+    sum_columns<what, WideVector, 1>(rows, channels, c, x, z, scale, shift, first, second);
+  for (; c < channels; ++c)
+    sum_columns<what, double, 1>(rows, channels, c, x, z, scale, shift, first, second);
 }
 
 static void moments(Index rows, Index channels, const Real* x, const Real* origin, double* sum,
                     double* square) {
-  sum_rows<Sums::moments>(rows, channels, x, origin, sum, square);
+  sum_rows<Sums::moments>(rows, channels, x, origin, nullptr, nullptr, sum, square);
 }
-static void sums(Index rows, Index channels, const Real* x, const Real* z, double* sum, double* product) {
-  if (z)
-    sum_rows<Sums::products>(rows, channels, x, z, sum, product);
-  else
-    sum_rows<Sums::plain>(rows, channels, x, nullptr, sum, nullptr);
+static void sums(Index rows, Index channels, const Real* x, const Real* z, const Real* scale,
+                 const Real* shift, double* sum, double* product) {
+  const auto fn = scale ? sum_rows<Sums::positive_products>
+                  : z   ? sum_rows<Sums::products>
+                        : sum_rows<Sums::plain>;
+  fn(rows, channels, x, z, scale, shift, sum, product);
 }
 
 template <bool has_add, bool relu>
@@ -96,15 +114,39 @@ static void affine(Index rows, Index channels, const Real* x, const Real* scale,
     (relu ? affine_loop<false, true> : affine_loop<false, false>)(rows, channels, x, scale, shift, add, y);
 }
 
-static void affine_pair(Index rows, Index channels, const Real* dy, const Real* x, const Real* a,
-                        const Real* b, const Real* mean, const Real* d, Real* dx) {
+template <bool only_positive>
+static void affine_pair_loop(Index rows, Index channels, const Real* dy, const Real* x, const Real* a,
+                             const Real* b, const Real* mean, const Real* d, const Real* scale,
+                             const Real* shift, Real* dx) {
   for (Index r = 0; r < rows; ++r) {
     const Index row = r * channels;
     for_each_vector(channels, [=](auto tag, Index c) {
       using V = typename decltype(tag)::type;
-      const V centred = load_as<V>(x + row + c) - load_as<V>(mean + c);
-      store<V>(dx + row + c, load_as<V>(a + c) * load_as<V>(dy + row + c) + load_as<V>(b + c) * centred +
-                                 load_as<V>(d + c));
+      const V zero{}, value = load_as<V>(x + row + c);
+      V gradient = load_as<V>(dy + row + c);
+      if constexpr (only_positive)
+        gradient = value * load_as<V>(scale + c) + load_as<V>(shift + c) > zero ? gradient : zero;
+      store<V>(dx + row + c, load_as<V>(a + c) * gradient +
+                                 load_as<V>(b + c) * (value - load_as<V>(mean + c)) + load_as<V>(d + c));
+    });
+  }
+}
+static void affine_pair(Index rows, Index channels, const Real* dy, const Real* x, const Real* a,
+                        const Real* b, const Real* mean, const Real* d, const Real* scale, const Real* shift,
+                        Real* dx) {
+  (scale ? affine_pair_loop<true> : affine_pair_loop<false>)(rows, channels, dy, x, a, b, mean, d, scale,
+                                                             shift, dx);
+}
+
+static void scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
+                           Real* dx) {
+  for (Index r = 0; r < rows; ++r) {
+    const Index row = r * channels;
+    for_each_vector(channels, [=](auto tag, Index c) {
+      using V = typename decltype(tag)::type;
+      const V zero{};
+      store<V>(dx + row + c,
+               load_as<V>(y + row + c) > zero ? load_as<V>(scale + c) * load_as<V>(dy + row + c) : zero);
     });
   }
 }

@@ -19,6 +19,10 @@ static void add(Index n, const Real* a, const Real* b, Real* y) {
   map(
       n, y, [](auto p, auto q) { return p + q; }, a, b);
 }
+static void add_relu(Index n, const Real* a, const Real* b, Real* y) {
+  map(
+      n, y, [](auto p, auto q) { return rectified(p + q); }, a, b);
+}
 static void axpby(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y) {
   map(
       n, y, [=](auto p, auto q) { return alpha * p + beta * q; }, a, b);
@@ -43,6 +47,18 @@ static void keep_positive(Index n, const Real* x, const Real* sign, Real* y) {
         return s > zero ? p : zero;
       },
       x, sign);
+}
+
+static void outer(Index rows, Index columns, const Real* a, const Real* b, Real* y) {
+  for (Index r = 0; r < rows; ++r) {
+    Real* to = y + r * columns;
+    Index k = 0;
+    for (; k < columns && reinterpret_cast<__UINTPTR_TYPE__>(to + k) % sizeof(Vector) != 0; ++k)
+      to[k] = a[r] * b[k];
+    for (; k + lanes <= columns; k += lanes) stream(to + k, a[r] * load(b + k));
+    for (; k < columns; ++k) to[k] = a[r] * b[k];
+  }
+  finish_streams();
 }
 
 static double dot(Index n, const Real* a, const Real* b) {

@@ -33,6 +33,29 @@ static inline void store(Real* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
 }
 
+/// Writes a Vector to an address that is a multiple of its size, past the caches: for results too large for
+/// them, whose lines would be read first otherwise. finish_streams() after the last one.
+static inline void stream(Real* to, Vector v) {
+#if defined(__clang__)
+  __builtin_nontemporal_store(v, reinterpret_cast<Vector*>(to));
+#elif ESPALIER_VECTOR_BYTES == 64 && defined(ESPALIER_REAL_DOUBLE)
+  __builtin_ia32_movntpd512(to, v);
+#elif ESPALIER_VECTOR_BYTES == 64
+  __builtin_ia32_movntps512(to, v);
+#elif ESPALIER_VECTOR_BYTES == 32 && defined(ESPALIER_REAL_DOUBLE)
+  __builtin_ia32_movntpd256(to, v);
+#elif ESPALIER_VECTOR_BYTES == 32
+  __builtin_ia32_movntps256(to, v);
+#else
+  store(to, v);
+#endif
+}
+static inline void finish_streams() {
+#if defined(__AVX2__)
+  __builtin_ia32_sfence();  // streams are not ordered with the stores that tell another thread
+#endif
+}
+
 /// max(v, 0); a NaN stays.
 template <class V>
 static inline V rectified(V v) {

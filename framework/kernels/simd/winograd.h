@@ -127,7 +127,7 @@ struct Combine {
 
 /// `Map` along both axes of a square: put(row, column, value) for what get(row, column) gives.
 template <class Map, class V, class Get, class Put>
-static inline void both_axes(Get get, Put put) {
+__attribute__((always_inline)) static inline void both_axes(Get get, Put put) {
   V half[Map::out][Map::in];
 #pragma GCC unroll 8
   for (int j = 0; j < Map::in; ++j) {
@@ -151,18 +151,26 @@ static inline void both_axes(Get get, Put put) {
 /// (i, j) of the tile lies, or `outside`.
 template <int size, class T, class Visit>
 static inline void for_each_tile(const WinogradImages& g, T* images, T* outside, Visit visit) {
-  const Index per_image = g.down * g.across;
-  for (Index t = g.first; t < g.first + g.count; ++t) {
-    const Index image = t / per_image, place = t % per_image;
-    const Index top = place / g.across * g.step - g.before, left = place % g.across * g.step - g.before;
+  const Index per_image = g.down * g.across, row = g.width * g.pixel;
+  Index p = g.first % per_image / g.across, r = g.first % g.across;
+  T* image = images + g.first / per_image * g.image;
+  for (Index t = 0; t < g.count; ++t) {
+    const Index top = p * g.step - g.before, left = r * g.step - g.before;
     T* at[size * size];
-    for (int i = 0; i < size; ++i)
+    for (int i = 0; i < size; ++i) {
+      const Index h = top + (g.mirrored ? size - 1 - i : i);
+      const bool row_inside = h >= 0 && h < g.height;
       for (int j = 0; j < size; ++j) {
-        const Index h = top + (g.mirrored ? size - 1 - i : i), w = left + (g.mirrored ? size - 1 - j : j);
-        const bool inside = h >= 0 && h < g.height && w >= 0 && w < g.width;
-        at[i * size + j] = inside ? images + image * g.image + (h * g.width + w) * g.pixel : outside;
+        const Index w = left + (g.mirrored ? size - 1 - j : j);
+        at[i * size + j] = row_inside && w >= 0 && w < g.width ? image + h * row + w * g.pixel : outside;
       }
-    visit(t - g.first, at);
+    }
+    visit(t, at);
+    if (++r < g.across) continue;
+    r = 0;
+    if (++p < g.down) continue;
+    p = 0;
+    image += g.image;
   }
 }
 
