@@ -13,7 +13,7 @@ namespace espalier {
 namespace {
 
 // Pixels. A panel is drawn at a whole number of pixels a cell where that fits.
-constexpr int widest_panel = 560, left = 80, gap = 66, right = 130, top = 84, bottom = 64;
+constexpr int widest_panel = 560, left = 92, gap = 66, right = 130, top = 100, bottom = 64;
 
 /// Labels of the colour bar: zero, the ends, and powers of ten (or halves, if linear) between.
 std::string color_tics(const HeatMaps& maps) {
@@ -50,8 +50,12 @@ std::string script(const HeatMaps& maps, const std::string& stem) {
       "0.25 '#f8bfa4', 0.5 '#d6604d', 0.75 '#b2182b', 1 '#67001f')\n";
   text += fmt::format("set xrange [0:{0:g}]\nset yrange [{0:g}:0]\n", extent);
   text += "unset key\nunset grid\nset border 15\nset tics front\nset xtics autofreq\n";
+  const double middle = 0.5 * (left + width - right) / width;
   text += fmt::format("set label 100 {} at screen {:.5f}, screen {:.5f} center font 'Sans,14'\n",
-                      plot::quote(maps.title), 0.5 * (left + width - right) / width, 1 - 22.0 / height);
+                      plot::quote(maps.title), middle, 1 - 22.0 / height);
+  text += fmt::format(
+      "set label 101 {} at screen {:.5f}, screen {:.5f} center font 'Sans,10' textcolor rgb '#606060'\n",
+      plot::quote(maps.note), middle, 1 - 46.0 / height);
   text += fmt::format("set multiplot\nset bmargin at screen {:.5f}\nset tmargin at screen {:.5f}\n",
                       1.0 * bottom / height, 1.0 * (bottom + side) / height);
   text += fmt::format("set xlabel {}\n", plot::quote(maps.axis_title));
@@ -77,7 +81,7 @@ std::string script(const HeatMaps& maps, const std::string& stem) {
         plot::quote(stem + ".f32"), cells, cells,
         static_cast<std::size_t>(p) * sizeof(float) * static_cast<std::size_t>(maps.cells * maps.cells),
         maps.per_cell, maps.per_cell, 0.5 * maps.per_cell, 0.5 * maps.per_cell);
-    if (p == 0) text += "unset label 100\n";
+    if (p == 0) text += "unset label 100\nunset label 101\n";
   }
   return text + "unset multiplot\n";
 }

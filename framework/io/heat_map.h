@@ -15,7 +15,8 @@ struct HeatMaps {
     std::string label = {};
     std::vector<double> values = {};  ///< [cells, cells], row-major
   };
-  std::string title = {}, axis_title = {}, value_title = {};
+  std::string title = {}, note = {};  ///< the note stands below the title, smaller
+  std::string axis_title = {}, value_title = {};
   Index cells = 0;      ///< rows and columns of each panel
   double per_cell = 1;  ///< extent of a cell on the axes
   std::vector<Panel> panels = {};

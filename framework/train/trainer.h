@@ -82,6 +82,8 @@ class Trainer {
 
   /// Ends the run after the current step, with its state saved. Safe to call from a signal handler.
   static void request_stop() { stop_requested.store(true); }
+  /// For other long loops than a trainer's: whether a stop was requested.
+  static bool stop_pending() { return stop_requested.load(); }
 
  private:
   struct Position {

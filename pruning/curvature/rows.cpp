@@ -35,10 +35,16 @@ class OneRowEach final : public GradientSink {
     const bool add = seen_[l];  // a weight used at two places has two parts
     seen_[l] = true;
     const Real* mask = store_.mask().data() + store_.infos()[static_cast<std::size_t>(parameter)].range.begin;
+    const bool direct =
+        !add && part == place && std::find(mask, mask + place.size(), Real(0)) == mask + place.size();
     parallel_for(partial.examples(), 1, [&](Range chunk) {
       for (Index n = chunk.begin; n < chunk.end; ++n) {
-        const Tensor gradient = partial({n, n + 1});
         Real* out = rows_ + n * columns_.size() - columns_.begin;
+        if (direct) {
+          partial.write({n, n + 1}, out + place.begin);
+          continue;
+        }
+        const Tensor gradient = partial({n, n + 1});
         for (Index j = part.begin; j < part.end; ++j) {
           const Real g = gradient.data()[j - place.begin] * mask[j - place.begin];
           out[j] = add ? out[j] + g : g;

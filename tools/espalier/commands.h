@@ -18,6 +18,7 @@ struct CommandOptions {
 void train_command(const CommandOptions& options);
 void prune_command(const CommandOptions& options);
 void evaluate_command(const CommandOptions& options);
+void curvature_command(const CommandOptions& options);
 /// JSON Schema of the config format, and the same as a Markdown table.
 void schema_command();
 void settings_command();

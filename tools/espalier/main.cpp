@@ -87,6 +87,11 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  CLI::App* curvature =
+      verb("curvature", "Hessian and Fisher matrices of a network's layers, compared", curvature_command);
+  add_output_options(curvature, options);
+  curvature->add_option("--checkpoint", options.checkpoint,
+                        "safetensors file (default: that of the run's folder, else the config's)");
   BenchmarkOptions benchmark;
   add_benchmark(app, benchmark);
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);

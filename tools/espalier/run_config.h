@@ -8,6 +8,7 @@
 #include "framework/nn/model.h"
 #include "framework/train/trainer.h"
 #include "pruning/prune_config.h"
+#include "tools/espalier/curvature_config.h"
 
 namespace espalier {
 
@@ -30,6 +31,7 @@ struct RunConfig {
   Choice<ModelSettings> model;
   TrainSettings train;
   std::optional<PruneConfig> prune;
+  std::optional<CurvatureConfig> curvature;
   Provenance provenance;
 
   void fields(Fields& f) {
@@ -41,6 +43,7 @@ struct RunConfig {
     f("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
+    f.optional_object("curvature", curvature, "what `espalier curvature` looks at; other verbs ignore it");
     f.object("provenance", provenance, "what a recorded config was run with");
   }
 };
