@@ -89,6 +89,7 @@ Eigenvalues lanczos(const CurvatureOperator& matrix, const LanczosOptions& optio
   for (Index step = 1; step <= most; ++step) {
     basis.add(v);
     matrix.apply(basis.last(), w);
+    if (options.progress) options.progress(static_cast<int>(step));
     double a = 0;
     for (std::size_t i = 0; i < w.size(); ++i) a += v[i] * w[i];
     alpha.push_back(a);

@@ -3,6 +3,8 @@
 // doubles: 64 steps on 36,864 weights are 19 MB.
 #pragma once
 
+#include <functional>
+
 #include "pruning/curvature/curvature.h"
 
 namespace espalier {
@@ -15,6 +17,8 @@ struct LanczosOptions {
   double tolerance = 1e-6;
   std::uint64_t seed = 1;  ///< of the first vector
   bool vectors = false;
+  /// Called after every product with their number; may throw to stop.
+  std::function<void(int)> progress = {};
 };
 
 struct Eigenvalues {

@@ -10,6 +10,7 @@
 #include "pruning/curvature/dense.h"
 #include "pruning/curvature/lanczos.h"
 #include "pruning/curvature/products.h"
+#include "pruning/curvature/row_matrix.h"
 #include "tests/support/curvature.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/pruning.h"
@@ -189,6 +190,22 @@ TEST(OperatorInverse, ADiagonalOfTooManySolvesIsRefused) {
   const OperatorInverse inverse(curvature_product(*net.model, net.examples, {0}, Curvature::true_fisher), 1,
                                 {}, {}, 41);
   testing::expect_error(ExitCode::config, {"42", "41", "max_diagonal"}, [&] { (void)inverse.diagonal(); });
+}
+
+TEST(CurvatureRowMatrix, EveryInverseTakesTheHessianOfALayer) {
+  const Net net;
+  const CurvatureRows source(*net.model, net.examples, {1}, Curvature::hessian);
+  const CurvatureRowMatrix rows(source);
+  ASSERT_EQ(rows.rows(), 30 * 3);
+  const SquareMatrix block = curvature_block(source);
+  const DenseFisher reference(rows, {{0, rows.cols()}}, 0);
+  EXPECT_LE(relative_difference(reference.matrix, block.values), sizeof(Real) == 8 ? 1e-12 : 1e-5);
+  // Column ranges as the inverses ask for them.
+  std::vector<double> all(static_cast<std::size_t>(rows.rows() * rows.cols())), part;
+  rows.load({0, rows.cols()}, all.data());
+  part.resize(static_cast<std::size_t>(rows.rows() * 4));
+  rows.load({3, 7}, part.data());
+  EXPECT_EQ(part[4], all[static_cast<std::size_t>(rows.cols() + 3)]);
 }
 
 TEST(CgInverse, IsTheInverseOfTheFisherOfGradientRows) {

@@ -127,6 +127,11 @@ void require_memory(const CurvatureConfig& config, const std::vector<Entry>& ent
          worst, format_bytes(most), format_bytes(available));
 }
 
+void check_stop(const std::string& layer) {
+  if (Trainer::stop_pending())
+    fail(ExitCode::interrupted, "stopped in layer {}; continue with --resume", layer);
+}
+
 /// All numbers of one layer at one number of examples; also writes its matrices.
 MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const CurvatureConfig& config,
                    std::uint64_t seed, const std::filesystem::path& blocks, bool quiet) {
@@ -165,14 +170,22 @@ MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const Cur
     put("rank_correlation", kind, rank_correlation(diagonals[kinds[0]], diagonals[kind]));
   }
   if (config.eigenvalues > 0) {
-    Progress progress(entry.name + " eigenvalues", static_cast<std::int64_t>(kinds.size()), "matrices",
-                      quiet || study.dense());
+    const int products = std::min<int>(config.lanczos_steps, static_cast<int>(entry.size));
+    std::optional<Progress> progress;
+    if (!study.dense())
+      progress.emplace(fmt::format("{} eigenvalues, at most", entry.name),
+                       static_cast<std::int64_t>(kinds.size()) * products, "products", quiet);
     for (std::size_t k = 0; k < kinds.size(); ++k) {
       // Products of float32 networks are exact to about 1e-6 of the largest eigenvalue.
-      const Eigenvalues found = lanczos(*study.product(kinds[k]), {.largest = config.eigenvalues,
-                                                                   .most_steps = config.lanczos_steps,
-                                                                   .tolerance = study.dense() ? 1e-8 : 1e-5,
-                                                                   .seed = seed});
+      LanczosOptions lanczos_options{.largest = config.eigenvalues,
+                                     .most_steps = config.lanczos_steps,
+                                     .tolerance = study.dense() ? 1e-8 : 1e-5,
+                                     .seed = seed};
+      lanczos_options.progress = [&](int step) {
+        if (progress) progress->update(static_cast<std::int64_t>(k) * products + step);
+        check_stop(entry.name);
+      };
+      const Eigenvalues found = lanczos(*study.product(kinds[k]), lanczos_options);
       std::vector<double> values;
       for (std::size_t i = 0; i < found.largest.size(); ++i) {
         values.push_back(found.largest[i].value);
@@ -180,7 +193,6 @@ MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const Cur
       }
       put("eigenvalues_settled", kinds[k], found.settled ? 1 : 0);
       save("eigenvalues_" + std::string(name_of(kinds[k])), {static_cast<Index>(values.size())}, values);
-      progress.update(static_cast<std::int64_t>(k) + 1);
     }
   }
   if (std::find(kinds.begin(), kinds.end(), Curvature::hessian) != kinds.end())
@@ -263,8 +275,7 @@ void curvature_command(const CommandOptions& options) {
         *bench.model, examples, entry.layers,
         {wanted.kinds(), {wanted.monte_carlo_labels, config.seed}, wanted.max_dense, [&](Index n) {
            progress->update(done += n);
-           if (Trainer::stop_pending())
-             fail(ExitCode::interrupted, "stopped in layer {}; continue with --resume", entry.name);
+           check_stop(entry.name);
          }});
     if (!study.dense())
       say(options, fmt::format("note: {} has {} weights, more than curvature.max_dense = {}: diagonals, "
