@@ -1,6 +1,7 @@
 #include "pruning/gradient_matrix.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "framework/autograd/backward.h"
@@ -11,8 +12,6 @@
 namespace espalier {
 namespace {
 
-constexpr Index examples_per_pass = 64;  // bounds the memory of the graph; no effect on the values
-
 /// Puts the gradients of one pass's examples into their rows: the first to arrive is written, others (of a
 /// mini-batch cut by the passes, of a weight used twice) are added.
 class RowSink final : public GradientSink {
@@ -20,9 +19,11 @@ class RowSink final : public GradientSink {
   RowSink(GradientMatrix& matrix, std::span<const ParameterId> layers, Index first, Index per_row)
       : matrix_(matrix), layers_(layers), reached_(layers.size()), first_(first), per_row_(per_row) {}
 
+  bool wants(ParameterId parameter) const override {
+    return std::find(layers_.begin(), layers_.end(), parameter) != layers_.end();
+  }
   void accept(ParameterId parameter, const Partial& partial) override {
     const auto found = std::find(layers_.begin(), layers_.end(), parameter);
-    if (found == layers_.end()) return;
     const auto layer = static_cast<std::size_t>(found - layers_.begin());
     const Range columns = matrix_.layer_columns()[layer];
     const bool again = std::exchange(reached_[layer], 1) != 0;
@@ -76,20 +77,27 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
                             std::span<const Index> examples) {
   const auto count = static_cast<Index>(examples.size());
   require(rows_ > 0 && count % rows_ == 0, "[gradients] {} examples don't divide into {} rows", count, rows_);
-  double loss = 0;
-  Batch batch;
-  for (Index first = 0; first < count; first += examples_per_pass) {
-    const Index n = std::min(examples_per_pass, count - first);
-    load_examples(set, preprocessing,
-                  examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), batch);
-    Pass pass;
-    const Var losses = cross_entropy(model.forward(batch.images, pass), batch.labels);
-    for (const Real l : losses.value().values()) loss += static_cast<double>(l);
-    const Index per_row = count / rows_;
-    RowSink sink(*this, layers_, first, per_row);
-    backward(losses, Tensor::full({n}, 1), sink);  // summed losses: a row must be its own examples' gradient
-    sink.clear_unreached({first / per_row, (first + n - 1) / per_row + 1});
-  }
+  // Rows are taken together by one thread from the images to G, so that its layers stay in its caches; how
+  // many has no effect on the values.
+  const Index per_row = count / rows_, per_pass = model.examples_in_cache();
+  const Index rows_per_group = std::max<Index>(1, per_pass / per_row), per_group = rows_per_group * per_row;
+  std::vector<Real> losses(examples.size());
+  parallel_for(rows_, rows_per_group, [&](Range group) {
+    const Recording on(true);
+    thread_local Batch batch;
+    const Index last = group.end * per_row;
+    for (Index first = group.begin * per_row; first < last; first += std::min(per_pass, per_group)) {
+      const Index n = std::min({per_pass, per_group, last - first});
+      load_examples(set, preprocessing,
+                    examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), batch);
+      Pass pass;
+      const Var loss = cross_entropy(model.forward(batch.images, pass), batch.labels);
+      std::copy_n(loss.value().data(), n, losses.begin() + first);
+      RowSink sink(*this, layers_, first, per_row);
+      backward(loss, Tensor::full({n}, 1), sink);  // summed losses: a row must be its own examples' gradient
+      sink.clear_unreached({first / per_row, (first + n - 1) / per_row + 1});
+    }
+  });
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const Real* mask =
         store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;
@@ -102,7 +110,7 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
       }
     });
   }
-  return loss / static_cast<double>(count);
+  return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count);
 }
 
 void GradientMatrix::load(Range columns, double* out) const {

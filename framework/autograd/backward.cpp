@@ -13,8 +13,11 @@ std::uint64_t new_visit() {
   return ++visits;
 }
 
-/// Fills `order` with the nodes that y depends on and that need gradients, outputs before inputs.
-void collect(const Var& y, std::vector<Var>& order) {
+enum class Parameters { with, without };
+
+/// Fills `order` with the nodes that y depends on and that need gradients, outputs before inputs. Parameters
+/// are shared by the graphs of all threads: without them nothing shared is written.
+void collect(const Var& y, std::vector<Var>& order, Parameters parameters) {
   order.clear();
   if (!y.requires_grad()) return;
   const std::uint64_t visit = new_visit();
@@ -27,13 +30,21 @@ void collect(const Var& y, std::vector<Var>& order) {
     node.gradient = Var();
     for (int i = 0; i < node.inputs.count(); ++i) {
       const Var& input = node.inputs[i];
-      if (!input.requires_grad() || input.node()->visit == visit) continue;
+      if (!input.requires_grad()) continue;
+      if (parameters == Parameters::without && input.node()->parameter >= 0) continue;
+      if (input.node()->visit == visit) continue;
       input.node()->visit = visit;
       order.push_back(input);
     }
   }
   std::sort(order.begin(), order.end(),
             [](const Var& a, const Var& b) { return a.node()->order > b.node()->order; });
+}
+
+/// Whether the gradient of `input` is wanted, or leads to one that is.
+template <class Wanted>
+bool leads(const Var& input, std::uint64_t mark, Wanted wanted) {
+  return input.requires_grad() && (input.node()->visit == mark || wanted(*input.node()));
 }
 
 /// Marks the collected nodes that lead to a node for which `wanted` holds; returns the mark. The reverse pass
@@ -43,16 +54,10 @@ std::uint64_t mark_paths(const std::vector<Var>& order, Wanted wanted) {
   const std::uint64_t mark = new_visit();
   for (auto v = order.rbegin(); v != order.rend(); ++v) {  // inputs before outputs
     Node& node = *v->node();
-    bool leads = wanted(node);
-    for (int i = 0; i < node.inputs.count() && !leads; ++i)
-      leads = node.inputs[i].requires_grad() && node.inputs[i].node()->visit == mark;
-    if (leads) node.visit = mark;
+    for (int i = 0; i < node.inputs.count(); ++i)
+      if (leads(node.inputs[i], mark, wanted)) node.visit = mark;
   }
   return mark;
-}
-
-bool leads(const Var& input, std::uint64_t mark) {
-  return input.requires_grad() && input.node()->visit == mark;
 }
 
 void accumulate(Node& node, Var gradient) {
@@ -65,17 +70,18 @@ void accumulate(Node& node, Var gradient) {
 
 std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions options, const Var& seed) {
   std::vector<Var> order;
-  collect(y, order);
-  const std::uint64_t mark = mark_paths(order, [&](const Node& node) {
+  collect(y, order, Parameters::with);
+  const auto wanted = [&](const Node& node) {
     return std::any_of(wrt.begin(), wrt.end(), [&](const Var& v) { return v.node() == &node; });
-  });
+  };
+  const std::uint64_t mark = mark_paths(order, wanted);
   const Recording record(options.create_graph);
   if (y.requires_grad()) accumulate(*y.node(), seed.empty() ? Var(Tensor::full(y.shape(), 1)) : seed);
   for (const Var& v : order) {
     Node& node = *v.node();
     if (node.gradient.empty()) continue;
     for (int i = 0; i < node.inputs.count(); ++i)
-      if (leads(node.inputs[i], mark))
+      if (leads(node.inputs[i], mark, wanted))
         accumulate(*node.inputs[i].node(), node.rule(i, node.inputs, v, node.gradient));
   }
   std::vector<Var> result;
@@ -130,9 +136,9 @@ Tensor Partial::operator()(Range range) const {
 
 void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph) {
   thread_local std::vector<Var> order;
-  collect(y, order);
-  const std::uint64_t mark =
-      mark_paths(order, [&](const Node& node) { return node.parameter >= 0 && sink.wants(node.parameter); });
+  collect(y, order, Parameters::without);
+  const auto wanted = [&](const Node& node) { return node.parameter >= 0 && sink.wants(node.parameter); };
+  const std::uint64_t mark = mark_paths(order, wanted);
   const Recording off(false);
   if (y.requires_grad()) accumulate(*y.node(), Var(seed));
   for (Var& v : order) {
@@ -140,7 +146,7 @@ void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph)
     const Var dy = std::exchange(node.gradient, Var());
     if (!dy.empty() && node.inputs.count() > 0) {
       for (int i = 0; i < node.inputs.count(); ++i) {
-        if (!leads(node.inputs[i], mark)) continue;
+        if (!leads(node.inputs[i], mark, wanted)) continue;
         Node& input = *node.inputs[i].node();
         if (input.parameter >= 0)
           sink.accept(input.parameter, Partial(node, i, dy));

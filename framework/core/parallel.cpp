@@ -40,6 +40,15 @@ struct Job {
   }
 };
 
+/// A short pause in a loop that waits for another thread.
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  __asm__ volatile("" ::: "memory");
+#endif
+}
+
 class Pool {
  public:
   ~Pool() { resize(0); }
@@ -71,16 +80,15 @@ class Pool {
       job_ = nullptr;  // a worker that wakes up only now finds nothing to do, and nobody waits for it
     }
     for (int spin = 0; job.workers.load(std::memory_order_acquire) > 0; ++spin)
-      if (spin > spins) std::this_thread::yield();
+      spin > spins ? std::this_thread::yield() : relax();
     if (job.error) std::rethrow_exception(job.error);
   }
 
  private:
-  static constexpr int spins = 4000;  // about 20 microseconds
+  static constexpr int spins = 1000;  // about 20 microseconds; longer would starve others on a busy machine
   void work(std::uint64_t seen) {
     for (;;) {
-      for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin)
-        __asm__ volatile("" ::: "memory");
+      for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) relax();
       Job* job = nullptr;
       {
         std::unique_lock lock(guard_);

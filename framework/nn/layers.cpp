@@ -1,5 +1,7 @@
 #include "framework/nn/layers.h"
 
+#include <cmath>
+
 #include "framework/autograd/arithmetic.h"
 #include "framework/nn/init.h"
 
@@ -7,7 +9,12 @@ namespace espalier {
 
 Sequential& Sequential::add(ModulePtr module) {
   const bool is_relu = dynamic_cast<Relu*>(module.get()) != nullptr;
-  if (!is_relu || modules_.empty() || !modules_.back()->absorb_relu()) modules_.push_back(std::move(module));
+  auto* conv = modules_.empty() ? nullptr : dynamic_cast<Conv2d*>(modules_.back().get());
+  if (conv && dynamic_cast<BatchNorm*>(module.get())) {
+    std::unique_ptr<BatchNorm> norm(static_cast<BatchNorm*>(module.release()));
+    if (!conv->absorb_norm(norm)) modules_.push_back(std::move(norm));
+  } else if (!is_relu || modules_.empty() || !modules_.back()->absorb_relu())
+    modules_.push_back(std::move(module));
   return *this;
 }
 
@@ -28,12 +35,28 @@ Conv2d::Conv2d(const Scope& scope, const Conv2dOptions& o)
 }
 
 Var Conv2d::forward(const Var& x, Pass& pass) const {
-  const Var& w = store_.var(weight_);
-  Var y = conv2d(x, w, bias_ < 0 ? Var() : store_.var(bias_), spec_);
+  const Var &w = store_.var(weight_), bias = bias_ < 0 ? Var() : store_.var(bias_);
+  const bool fold = norm_ && !pass.training && !recording();
+  Var y;
+  if (fold) {
+    Conv2dSpec spec = spec_;
+    spec.relu = norm_->relu();
+    const BatchNorm::Folded folded = norm_->fold(w.value(), bias);
+    y = conv2d(x, Var(folded.weight), Var(folded.bias), spec);
+  } else {
+    y = conv2d(x, w, bias, spec_);
+  }
   if (pass.costs)
     pass.costs->push_back(
         {weight_, conv_geometry("conv2d", x.shape(), w.shape(), spec_).macs(), y.shape().with_examples(1)});
-  return y;
+  return norm_ && !fold ? norm_->forward(y, pass) : y;
+}
+
+bool Conv2d::absorb_norm(std::unique_ptr<BatchNorm>& norm) {
+  const bool possible =
+      !norm_ && !spec_.relu && norm->channels() == store_.infos()[static_cast<std::size_t>(weight_)].shape[0];
+  if (possible) norm_ = std::move(norm);
+  return possible;
 }
 
 Linear::Linear(const Scope& scope, const LinearOptions& o) : store_(scope.store) {
@@ -50,7 +73,7 @@ Var Linear::forward(const Var& x, Pass& pass) const {
 }
 
 BatchNorm::BatchNorm(const Scope& scope, Index channels, double epsilon)
-    : store_(scope.store), epsilon_(epsilon) {
+    : store_(scope.store), channels_(channels), epsilon_(epsilon) {
   gamma_ = scope.store.declare(scope.name("weight"), {channels}, Role::norm_scale, constant(1));
   beta_ = scope.store.declare(scope.name("bias"), {channels}, Role::norm_shift, constant(0));
   mean_ = scope.store.declare_statistic(scope.name("running_mean"), channels, 0);
@@ -72,6 +95,22 @@ Var BatchNorm::forward(const Var& x, Pass& pass) const {
     variance.data()[c] += share * (batch.variance.data()[c] * unbiased - variance.data()[c]);
   }
   return y;
+}
+
+BatchNorm::Folded BatchNorm::fold(const Tensor& weight, const Var& bias) const {
+  const Tensor mean = store_.statistic(mean_), variance = store_.statistic(variance_);
+  const Tensor &gamma = store_.var(gamma_).value(), &beta = store_.var(beta_).value();
+  Folded folded{Tensor::uninitialized(weight.shape()), Tensor::uninitialized(gamma.shape())};
+  const Index per_channel = weight.shape().example_size();
+  for (Index c = 0; c < gamma.size(); ++c) {
+    const double deviation = std::sqrt(static_cast<double>(variance.data()[c]) + epsilon_);
+    const auto factor = static_cast<Real>(static_cast<double>(gamma.data()[c]) / deviation);
+    const Real before = bias.empty() ? Real(0) : bias.value().data()[c];
+    folded.bias.data()[c] = beta.data()[c] + (before - mean.data()[c]) * factor;
+    for (Index k = c * per_channel; k < (c + 1) * per_channel; ++k)
+      folded.weight.data()[k] = factor * weight.data()[k];
+  }
+  return folded;
 }
 
 Var Residual::forward(const Var& x, Pass& pass) const {

@@ -9,6 +9,30 @@ namespace espalier {
 /// Layers that end in ReLU draw He weights, the last layer of a classifier Glorot.
 enum class Init { he, glorot };
 
+class BatchNorm final : public Module {
+ public:
+  BatchNorm(const Scope& scope, Index channels, double epsilon = 1e-5);
+  /// In training, moves the running statistics: the mean, and the unbiased variance as PyTorch does.
+  Var forward(const Var& x, Pass& pass) const override;
+  bool absorb_relu() override { return std::exchange(relu_, true) == false; }
+  /// Weight [out, ..] and bias of the layer before it (which may be empty) such that it does this layer's
+  /// work too, with the running statistics.
+  struct Folded {
+    Tensor weight, bias;
+  };
+  Folded fold(const Tensor& weight, const Var& bias) const;
+  Index channels() const { return channels_; }
+  bool relu() const { return relu_; }
+
+ private:
+  ParameterStore& store_;
+  Index channels_;
+  double epsilon_;
+  bool relu_ = false;
+  ParameterId gamma_, beta_;
+  StatisticId mean_, variance_;
+};
+
 struct Conv2dOptions {
   Index in, out, kernel;
   Index stride = 1, pad = 0, dilation = 1, groups = 1;
@@ -18,12 +42,17 @@ class Conv2d final : public Module {
  public:
   Conv2d(const Scope& scope, const Conv2dOptions& options);
   Var forward(const Var& x, Pass& pass) const override;
-  bool absorb_relu() override { return std::exchange(spec_.relu, true) == false; }
+  bool absorb_relu() override {
+    return norm_ ? norm_->absorb_relu() : std::exchange(spec_.relu, true) == false;
+  }
+  /// Takes over a batch norm that follows. In evaluation without a graph its map goes into weight and bias.
+  bool absorb_norm(std::unique_ptr<BatchNorm>& norm);
 
  private:
   const ParameterStore& store_;
   Conv2dSpec spec_;
   ParameterId weight_, bias_ = -1;
+  std::unique_ptr<BatchNorm> norm_;
 };
 
 struct LinearOptions {
@@ -41,21 +70,6 @@ class Linear final : public Module {
   const ParameterStore& store_;
   bool relu_ = false;
   ParameterId weight_, bias_ = -1;
-};
-
-class BatchNorm final : public Module {
- public:
-  BatchNorm(const Scope& scope, Index channels, double epsilon = 1e-5);
-  /// In training, moves the running statistics: the mean, and the unbiased variance as PyTorch does.
-  Var forward(const Var& x, Pass& pass) const override;
-  bool absorb_relu() override { return std::exchange(relu_, true) == false; }
-
- private:
-  ParameterStore& store_;
-  double epsilon_;
-  bool relu_ = false;
-  ParameterId gamma_, beta_;
-  StatisticId mean_, variance_;
 };
 
 class Relu final : public Module {

@@ -1,5 +1,9 @@
 #include "framework/nn/model.h"
 
+#include <algorithm>
+
+#include "framework/core/parallel.h"
+
 namespace espalier {
 
 void Model::trace() {
@@ -15,6 +19,26 @@ void Model::trace() {
     fail(ExitCode::config, "model: images of {}x{}x{} (height, width, channels) do not fit: {}", image_[0],
          image_[1], image_[2], e.what());
   }
+}
+
+Index Model::examples_in_cache() const {
+  Index largest = image_.size();
+  for (const LayerCost& cost : costs_) largest = std::max(largest, cost.output.size());
+  constexpr Index values = (Index{1} << 20) / static_cast<Index>(sizeof(Real));
+  return std::max<Index>(8, values / largest);
+}
+
+Var Model::forward(const Var& images, Pass& pass) const {
+  const Index n = images.shape()[0], part = examples_in_cache();
+  if (recording() || pass.training || pass.costs || n <= part) return root_->forward(images, pass);
+  Tensor logits = Tensor::uninitialized({n, classes_});
+  parallel_for(n, part, [&](Range examples) {
+    const Recording off(false);  // known per thread
+    Pass mine = pass;
+    const Var rows = root_->forward(Var(images.value().slice(examples)), mine);
+    std::copy_n(rows.value().data(), rows.value().size(), logits.data() + examples.begin * classes_);
+  });
+  return Var(std::move(logits));
 }
 
 Index Model::macs() const {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "framework/config/reader.h"
+#include "framework/core/parallel.h"
 #include "framework/nn/model.h"
 #include "tests/support/oracle.h"
 
@@ -83,6 +84,27 @@ TEST(Models, HeInitialisationKeepsTheScaleOfActivations) {
       square += std::pow(static_cast<double>(m->store().values()[static_cast<std::size_t>(i)]), 2);
     EXPECT_NEAR(square / static_cast<double>(p.range.size()), 2.0 / (5 * 5 * 32), 0.05 * 2.0 / 800)
         << "variance 2 / fan_in";
+  }
+}
+// In evaluation without a graph a batch is cut into parts: each example's logits are those it has alone, to
+// the bit.
+TEST(Models, TheCutOfABatchDoesNotShow) {
+  for (const char* name : {"\"cifarnet\"", "\"resnet20\""}) {
+    const auto m = build(name);
+    const Index n = 2 * m->examples_in_cache() + 3;
+    Tensor x = Tensor::uninitialized({n, 32, 32, 3});
+    Random random(1, Random::Use::test);
+    for (Real& v : x.values()) v = static_cast<Real>(random.normal());
+    const Recording off(false);
+    for (const int count : {1, 2}) {
+      set_threads(count);
+      Pass pass;
+      const Tensor all = m->forward(x, pass).value();
+      for (const Index e : {Index{0}, n / 2, n - 1}) {
+        const Tensor alone = m->forward(x.slice({e, e + 1}), pass).value();
+        EXPECT_TRUE(std::equal(alone.data(), alone.data() + 10, all.example(e))) << name << " " << e;
+      }
+    }
   }
 }
 TEST(Models, SequentialDescribesTheSameNetwork) {

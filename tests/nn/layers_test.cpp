@@ -60,6 +60,31 @@ TEST(BatchNorm, RunningStatisticsFollowTheBatchWithTheUnbiasedVariance) {
       << "evaluation changes nothing";
 }
 
+// In evaluation without a graph the map of a batch norm goes into the convolution before it.
+TEST(BatchNorm, FoldedIntoAConvolutionIsTheSameFunction) {
+  for (const bool bias : {false, true})
+    for (const bool with_relu : {false, true}) {
+      ParameterStore store;
+      Sequential net;
+      net.add<Conv2d>(Scope{store, "conv"},
+                      Conv2dOptions{.in = 3, .out = 5, .kernel = 3, .pad = 1, .bias = bias});
+      net.add<BatchNorm>(Scope{store, "bn"}, 5);
+      if (with_relu) net.add<Relu>();
+      store.allocate(1);
+      Random random(2, Random::Use::test);
+      for (Real& v : store.values()) v = static_cast<Real>(random.normal());
+      for (Real& v : store.statistics()) v = static_cast<Real>(random.uniform(0.5, 2));
+      Tensor x = Tensor::uninitialized({2, 6, 5, 3});
+      for (Real& v : x.values()) v = static_cast<Real>(random.normal());
+      Pass pass;
+      const Tensor with_graph = net.forward(Var(x), pass).value();
+      const Recording off(false);
+      const Tensor folded = net.forward(Var(x), pass).value();
+      for (Index k = 0; k < folded.size(); ++k)
+        ASSERT_NEAR(folded.data()[k], with_graph.data()[k], sizeof(Real) == 8 ? 1e-12 : 1e-4) << k;
+    }
+}
+
 TEST(Dropout, OnlyInTrainingAndByKey) {
   const Dropout layer(0.5, 1);
   const Tensor x = Tensor::full({8, 50}, 1);
