@@ -16,11 +16,11 @@ namespace espalier {
 class CurvatureStudy {
  public:
   struct Options {
-    std::vector<Curvature> kinds;
-    MonteCarlo labels;
+    std::vector<Curvature> kinds = {};
+    MonteCarlo labels = {};
     Index max_dense = 4096;
     /// Called with the number of examples that one matrix has just gone on by; may throw to stop the work.
-    std::function<void(Index)> progress;
+    std::function<void(Index)> progress = {};
   };
   /// Model and examples must outlive the study.
   CurvatureStudy(const Model& model, const ExampleSource& examples, std::vector<ParameterId> layers,

@@ -191,6 +191,11 @@ MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const Cur
         values.push_back(found.largest[i].value);
         put(fmt::format("eigenvalue_{}", i + 1), kinds[k], found.largest[i].value);
       }
+      if (!found.settled && !quiet)
+        fmt::print(
+            stderr,
+            "note: {}: {} products (curvature.lanczos_steps) did not settle all {} eigenvalues of the {}\n",
+            entry.name, found.steps, config.eigenvalues, title_of(kinds[k]));
       put("eigenvalues_settled", kinds[k], found.settled ? 1 : 0);
       save("eigenvalues_" + std::string(name_of(kinds[k])), {static_cast<Index>(values.size())}, values);
     }
