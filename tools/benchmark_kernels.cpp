@@ -16,6 +16,7 @@
 #include "framework/kernels/conv2d.h"
 #include "framework/kernels/elementwise.h"
 #include "framework/kernels/gemm.h"
+#include "framework/kernels/linear.h"
 #include "framework/kernels/pool2d.h"
 
 namespace espalier {
@@ -213,23 +214,19 @@ void products() {
       } t{random_tensor({l.n, l.in}, 1), random_tensor({l.out, l.in}, 2), random_tensor({l.n, l.out}, 3)};
       return t;
     };
-    using kernels::Transpose;
     add("linear_forward" + name, flops, 0, [=] {
       return [l, t = operands()]() mutable {
-        kernels::gemm(Transpose::no, Transpose::yes, l.n, l.out, l.in, 1, t.x.data(), l.in, t.w.data(), l.in,
-                      0, t.y.data(), l.out);
+        kernels::linear(l.n, l.in, l.out, t.x.data(), t.w.data(), nullptr, true, t.y.data());
       };
     });
     add("linear_input_grad" + name, flops, 0, [=] {
       return [l, t = operands()]() mutable {
-        kernels::gemm(Transpose::no, Transpose::no, l.n, l.in, l.out, 1, t.y.data(), l.out, t.w.data(), l.in,
-                      0, t.x.data(), l.in);
+        kernels::linear_input_grad(l.n, l.in, l.out, t.y.data(), t.w.data(), t.x.data());
       };
     });
     add("linear_weight_grad" + name, flops, 0, [=] {
       return [l, t = operands()]() mutable {
-        kernels::gemm(Transpose::yes, Transpose::no, l.out, l.in, l.n, 1, t.y.data(), l.out, t.x.data(), l.in,
-                      0, t.w.data(), l.in);
+        kernels::linear_weight_grad(l.n, l.in, l.out, t.x.data(), t.y.data(), t.w.data());
       };
     });
   }

@@ -23,11 +23,21 @@ std::size_t class_of(std::size_t rounded) {
   return log * 4 + (rounded - 1 - low) / std::max<std::size_t>(low / 4, 1);
 }
 
+constexpr std::size_t classes = 64 * 4 + 4;
+
 struct Pool {
+  /// Working memory of one size class inside chunks.
+  struct Workspace {
+    std::vector<void*> free;
+    int held = 0, depth = 0;  // depth: most that one thread has had at once
+  };
   std::mutex guard;
-  std::vector<std::vector<void*>> free = std::vector<std::vector<void*>>(64 * 4 + 4);
+  std::vector<std::vector<void*>> free = std::vector<std::vector<void*>>(classes);
+  std::vector<Workspace> workspaces = std::vector<Workspace>(classes);
   PoolStatistics statistics;
 };
+thread_local int chunk_depth[classes] = {};
+
 Pool& pool() {
   static auto* p = new Pool;  // never destroyed: tensors of static objects may outlive main()
   return *p;
@@ -37,6 +47,13 @@ void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) {
 #ifdef ESPALIER_POISON
   std::memset(memory, 0xff, bytes);  // all ones is a NaN in float32 and float64
 #endif
+}
+
+void* from_system(std::size_t rounded) {
+  void* memory = std::aligned_alloc(64, (rounded + 63) / 64 * 64);
+  if (!memory) throw std::bad_alloc();
+  poison(memory, rounded);
+  return memory;
 }
 
 }  // namespace
@@ -57,10 +74,35 @@ void* pool_allocate(std::size_t bytes) {
     p.statistics.bytes_held += rounded;
     list.reserve(list.capacity() + 1);  // so that freeing never allocates
   }
-  void* memory = std::aligned_alloc(64, (rounded + 63) / 64 * 64);
-  if (!memory) throw std::bad_alloc();
+  return from_system(rounded);
+}
+
+void* chunk_allocate(std::size_t bytes, int threads) {
+  const std::size_t rounded = round_up(bytes), of = class_of(rounded);
+  Pool& p = pool();
+  const std::lock_guard lock(p.guard);
+  Pool::Workspace& w = p.workspaces[of];
+  w.depth = std::max(w.depth, chunk_depth[of] + 1);
+  while (w.free.empty() || w.held < w.depth * threads) {
+    w.free.reserve(static_cast<std::size_t>(w.held) + 1);  // so that freeing never allocates
+    w.free.push_back(from_system(rounded));
+    ++w.held;
+    ++p.statistics.system_allocations;
+    p.statistics.bytes_held += rounded;
+  }
+  ++chunk_depth[of];
+  void* memory = w.free.back();
+  w.free.pop_back();
   poison(memory, rounded);
   return memory;
+}
+
+void chunk_free(void* memory, std::size_t bytes) noexcept {
+  const std::size_t of = class_of(round_up(bytes));
+  Pool& p = pool();
+  const std::lock_guard lock(p.guard);
+  --chunk_depth[of];
+  p.workspaces[of].free.push_back(memory);
 }
 
 void pool_free(void* memory, std::size_t bytes) noexcept {

@@ -12,6 +12,12 @@ namespace espalier {
 void* pool_allocate(std::size_t bytes);
 void pool_free(void* memory, std::size_t bytes) noexcept;
 
+/// The same for working memory inside the chunks of a parallel loop. The first time a thread holds k buffers
+/// of a size at once, k for each of `threads` threads are put by: whether chunks ever run at the same moment
+/// is up to the scheduler, and a later step must not allocate because they did.
+void* chunk_allocate(std::size_t bytes, int threads);
+void chunk_free(void* memory, std::size_t bytes) noexcept;
+
 struct PoolStatistics {
   std::size_t system_allocations = 0;  ///< times the pool had to ask the system
   std::size_t bytes_held = 0;          ///< in use or waiting for reuse

@@ -15,7 +15,7 @@
 namespace espalier {
 namespace {
 
-thread_local bool inside_chunk = false;
+thread_local bool running_chunk = false;
 
 struct Job {
   Index items, chunk;
@@ -26,7 +26,7 @@ struct Job {
   std::mutex error_guard;
 
   void run() {
-    inside_chunk = true;
+    running_chunk = true;
     for (Index begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < items;) {
       try {
         fn({begin, std::min(begin + chunk, items)});
@@ -36,7 +36,7 @@ struct Job {
         next.store(items, std::memory_order_relaxed);
       }
     }
-    inside_chunk = false;
+    running_chunk = false;
   }
 };
 
@@ -125,10 +125,12 @@ void set_threads(int count) {
 
 int threads() { return pool().size() + 1; }
 
+bool inside_chunk() { return running_chunk; }
+
 void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn) {
   if (items <= 0) return;
   require(chunk > 0, "[parallel_for] chunks of {} items would never end", chunk);
-  if (inside_chunk || pool().size() == 0 || items <= chunk) {
+  if (running_chunk || pool().size() == 0 || items <= chunk) {
     for (Index begin = 0; begin < items; begin += chunk) fn({begin, std::min(begin + chunk, items)});
     return;
   }

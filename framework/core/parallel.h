@@ -31,6 +31,8 @@ class FunctionRef<R(Args...)> {
 /// Number of threads parallel_for may use, including the caller. 0 = all cores.
 void set_threads(int count);
 int threads();
+/// Whether the caller runs inside a chunk that other threads may run beside.
+bool inside_chunk();
 
 /// Calls `fn` on [0, items) cut into chunks of `chunk` > 0, on all threads; returns when all are done. The
 /// first exception is rethrown in the caller. A call from inside a chunk runs on the calling thread alone.

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "framework/core/buffer_pool.h"
+#include "framework/core/parallel.h"
 #include "framework/core/real.h"
 
 namespace espalier::kernels {
@@ -15,8 +16,9 @@ class Scratch {
  public:
   explicit Scratch(Index count)
       : bytes_(static_cast<std::size_t>(std::max<Index>(count, 1)) * sizeof(T)),
-        data_(static_cast<T*>(pool_allocate(bytes_))) {}
-  ~Scratch() { pool_free(data_, bytes_); }
+        in_chunk_(inside_chunk()),
+        data_(static_cast<T*>(in_chunk_ ? chunk_allocate(bytes_, threads()) : pool_allocate(bytes_))) {}
+  ~Scratch() { in_chunk_ ? chunk_free(data_, bytes_) : pool_free(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   T* data() { return data_; }
@@ -24,6 +26,7 @@ class Scratch {
 
  private:
   std::size_t bytes_;
+  bool in_chunk_;
   T* data_;
 };
 
