@@ -11,14 +11,18 @@
 namespace espalier::kernels {
 namespace {
 
-constexpr Index rows_per_chunk = 32;     // examples
+/// Examples in a chunk: at least 2^18 multiply-adds, about 5 microseconds, or handing it over is not worth
+/// it.
+Index rows_per_chunk(Index inner, Index channels) {
+  return std::max<Index>(32, (Index{1} << 18) / std::max<Index>(inner * channels, 1));
+}
 constexpr Index columns_per_chunk = 96;  // of a weight gradient: two tiles of three vectors
 
 /// y [n, channels] = bias + x [n, inner] times a packed weight.
 void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,
                    Real* y) {
   const Level& simd = level();
-  parallel_for(n, rows_per_chunk, [&](Range r) {
+  parallel_for(n, rows_per_chunk(inner, channels), [&](Range r) {
     simd.conv_image({.out_h = 1,
                      .out_w = r.size(),
                      .channels = channels,
