@@ -37,11 +37,11 @@ struct Affine {
       shift.data()[c] = beta.data()[c] - mean.data()[c] * factor.data()[c];
     }
   }
-  /// Of x, plus `add` unless it is empty, optionally rectified.
-  Tensor apply(const Var& x, const Var& add, bool relu) const {
+  /// Of x, optionally rectified.
+  Tensor apply(const Var& x, bool relu) const {
     Tensor y = Tensor::uninitialized(x.shape());
     kernels::channel_affine(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), factor.data(),
-                            shift.data(), add.empty() ? nullptr : add.value().data(), relu, y.data());
+                            shift.data(), nullptr, relu, y.data());
     return y;
   }
 };
@@ -150,7 +150,7 @@ Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tenso
           mean.shape(), variance.shape());
   // A copy: running statistics may be updated before the reverse pass.
   const BatchNormEval rule{with_relu, mean.clone(), inverse_deviation(variance, epsilon)};
-  Tensor y = Affine(gamma.value(), beta.value(), rule.mean, rule.inv).apply(x, Var(), with_relu);
+  Tensor y = Affine(gamma.value(), beta.value(), rule.mean, rule.inv).apply(x, with_relu);
   return record(
       "batch_norm_eval", {x, gamma, beta}, std::move(y),
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
@@ -170,7 +170,7 @@ Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double eps
   const BatchNormTrain rule{epsilon, with_relu, moments.mean, inv,
                             Affine(gamma.value(), beta.value(), moments.mean, inv)};
   return record(
-      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, Var(), with_relu), Examples::coupled,
+      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, with_relu), Examples::coupled,
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dgamma(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dbeta(in, out, dy); });
