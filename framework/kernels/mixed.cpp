@@ -57,6 +57,12 @@ void add_gram(Index n, Index k, const float* a, Index lda, double* c, Index ldc)
   }
 }
 
+void add_gram(Index n, Index k, const double* a, Index lda, double* c, Index ldc) {
+  use_one_blas_thread();
+  cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, blas_int(n), blas_int(k), 1, a, blas_int(lda), 1, c,
+              blas_int(ldc));
+}
+
 void prepare_single(Index n, const double* l, Index ldl, float* to) {
   use_one_blas_thread();
   Scratch<double> inverse(inverted * inverted);

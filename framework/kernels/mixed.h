@@ -15,6 +15,8 @@ void add_column_squares(Index m, Index n, const float* a, Index lda, double* sum
 /// The lower triangle of C += A A', A [n,k] float32, C float64. Products are summed in float32 over at most
 /// 1,024 columns, the sums in float64: relative to |a_i| |a_j| the error is about 1e-7.
 void add_gram(Index n, Index k, const float* a, Index lda, double* c, Index ldc);
+/// The same in float64 throughout.
+void add_gram(Index n, Index k, const double* a, Index lda, double* c, Index ldc);
 
 /// A lower triangle in the form that solve_single() takes: float32, blocks of 64 on the diagonal inverted (in
 /// float64), zeros above. `to` is [n,n].

@@ -2,7 +2,8 @@
 // L^-1 G and K = L L'; it costs N^2 c for K and N^2 c for V, the rest is small.
 //
 // Precision. Gradients that are float32 numbers let most of this run in float32, at twice the rate. What that
-// does to [F^-1]_qq was measured on trained networks (README.md, "Precision"): the relative error is below
+// does to [F^-1]_qq was measured on trained networks (README.md, "Precision"): the relative error is of
+// the order of
 //   e = 6e-8 |g|^2 / (N damp)   from K in float32 (|g|^2: mean squared norm of the rows in the block), and
 //   about 1e-6 / (damp [F^-1]_qq)     from V in float32.
 // So V is float32 and taken again in float64 where damp [F^-1]_qq < 0.1; K is float32 only where e is small.
@@ -21,7 +22,7 @@ using kernels::Transpose;
 constexpr Index panel = 256;         // columns at a time
 constexpr Index small_block = 4096;  // columns that one thread takes as a whole
 constexpr Index lanes = 4;           // sums of a large block's Gram matrix that are made side by side
-constexpr double largest_single_error = 1e-4;  // e above; measured errors are at least 4 times smaller
+constexpr double largest_single_error = 3e-5;  // e above
 constexpr double retake_below = 0.1;           // damp [F^-1]_qq
 constexpr double hopeless_below = 1e-3;        // the same, where K is float32 as well
 
@@ -100,7 +101,10 @@ class GramForm final : public BlockForm {
     for (Index first = 0; first < columns_.size(); first += wide) {
       const Index width = std::min(wide, columns_.size() - first);
       columns_.load(first, width, g.data());
-      kernels::syrk(n_, width, 1, g.data(), width, 1, k, n_);
+      if (columns_.size() <= small_block)  // on this thread: one product is faster than tiles
+        kernels::add_gram(n_, width, g.data(), width, k, n_);
+      else
+        kernels::syrk(n_, width, 1, g.data(), width, 1, k, n_);
     }
   }
 
@@ -148,9 +152,12 @@ class GramForm final : public BlockForm {
 
   /// The columns `which` in float64.
   void double_diagonal(const double* l, const std::vector<Index>& which, std::span<double> out) const {
-    // The error of 1 - |V_q|^2 is about eps * cond(K); where the difference itself is within 1e10 times that,
-    // it is taken in a form that does not cancel. Since sum_q |V_q|^2 <= N, at most about N weights need it.
-    const double cancels = std::clamp(2e-16 * 1e10 * trace_ / scale(), 1e-12, 1e-2);
+    // The error of 1 - |V_q|^2 is below eps * cond(K); where the difference itself is not much larger than
+    // that (1e10 times, or 1e5 for gradients that are known to float32 only), it is taken in a form that does
+    // not cancel. That costs N^3 a weight. Since sum_q |V_q|^2 <= N, at most about N weights could need it;
+    // few do.
+    const double digits = precision_ == Precision::both_double ? 1e10 : 1e5;
+    const double cancels = std::clamp(2e-16 * digits * trace_ / scale(), 1e-12, 1e-2);
     const auto count = static_cast<Index>(which.size());
     std::vector<double> v(static_cast<std::size_t>(n_ * std::min(panel, count)));
     for (Index first = 0; first < count; first += panel) {

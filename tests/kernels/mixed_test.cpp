@@ -63,12 +63,16 @@ TEST(Mixed, GramMatrixIsAddedToTheLowerTriangleOnly) {
       SCOPED_TRACE(fmt::format("{} x {}", n, k));
       const auto a = normal<float>(n * k, 1);
       std::vector<double> c(static_cast<std::size_t>(n * n), 7);
+      std::vector<double> exact = c;
+      const std::vector<double> wide(a.begin(), a.end());
       kernels::add_gram(n, k, a.data(), k, c.data(), n);
+      kernels::add_gram(n, k, wide.data(), k, exact.data(), n);
       for (Index i = 0; i < n; ++i)
         for (Index j = 0; j < n; ++j) {
           double sum = 7;
           for (Index q = 0; q < k && j <= i; ++q) sum += at(a, i * k + q) * at(a, j * k + q);
           EXPECT_NEAR(at(c, i * n + j), sum, 1e-6 * static_cast<double>(k)) << i << ", " << j;
+          EXPECT_NEAR(at(exact, i * n + j), sum, 1e-14 * static_cast<double>(k)) << i << ", " << j;
         }
     }
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr double unclean = 0.02;  // share of a repetition
 constexpr int enough = 5;         // clean repetitions
+constexpr double slow_call = 2;   // seconds
 constexpr int most = 3;           // times the repetitions asked for
 
 double wall_seconds() {
@@ -60,15 +61,22 @@ double median_of(std::vector<double> v) {
 double Timing::median() const { return median_of(seconds); }
 
 Timing time_calls(const BenchmarkOptions& options, int threads, FunctionRef<void()> f) {
-  f();
-  f();
   double once = wall_seconds();
   f();
-  once = std::max(wall_seconds() - once, 1e-7);
+  once = wall_seconds() - once;
+  const bool slow =
+      once > slow_call;  // then one call warms up enough, and three repetitions are what there is time for
+  if (!slow) {
+    f();
+    once = wall_seconds();
+    f();
+    once = std::max(wall_seconds() - once, 1e-7);
+  }
   const int calls = std::max(1, static_cast<int>(std::lround(options.seconds / once)));
   std::vector<double> clean, all, cpu;
-  const int wanted = options.repetitions;
-  while (static_cast<int>(clean.size()) < wanted && static_cast<int>(all.size()) < most * wanted) {
+  const int wanted = slow ? std::min(options.repetitions, 3) : options.repetitions;
+  while (static_cast<int>(clean.size()) < wanted &&
+         static_cast<int>(all.size()) < (slow ? 1 : most) * wanted) {
     const double delay = waited(), steal = stolen(), cpu_start = cpu_seconds(), start = wall_seconds();
     for (int i = 0; i < calls; ++i) f();
     const double took = wall_seconds() - start;
