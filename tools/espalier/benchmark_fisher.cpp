@@ -209,7 +209,7 @@ void measure_steps(const BenchmarkOptions& options, const std::string& name, con
                                          baseline / timing.median(), baseline)
                            : "";
     note += fmt::format(
-        "{:.0f} % of ssyrk over {:.0f} GFLOP; {:.3f} us a weight; memory beyond G {:.0f} MiB = {:.0f} % of G "
+        "{:.0f} % of ssyrk over {:.0f} GFLOP; {:.3f} us a weight; peak with G {:.0f} MiB = {:.0f} % of G "
         "{}",
         100e-9 * work / timing.median() / syrk, 1e-9 * work, 1e6 * timing.median() / static_cast<double>(d),
         peak * mib, 100 * peak / stored, timing.note);
