@@ -42,27 +42,44 @@ std::string place(const std::string& text, std::size_t byte) {
   return fmt::format("line {}, column {}: {}", line, at - begin + 1, text.substr(begin, end - begin));
 }
 
-Json parse_strictly(const std::string& text, const std::string& name) {
-  // nlohmann keeps the last of two equal keys; here that is an error.
-  std::vector<std::set<std::string>> open;
-  std::string duplicate;
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end) open.pop_back();
-    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second &&
-        duplicate.empty())
-      duplicate = parsed.get<std::string>();
+constexpr int deepest = 200;  // lists and objects within each other; reading and printing recurse
+
+/// Counts keys while a text is parsed: nlohmann keeps the last of two equal ones without a word.
+class Watch {
+ public:
+  explicit Watch(std::string where, ExitCode code) : where_(std::move(where)), code_(code) {}
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > deepest)
+      fail(code_, "{}: lists and objects lie more than {} deep in each other; no config needs that", where_,
+           deepest);
+    if (event == Json::parse_event_t::object_start) open_.emplace_back();
+    if (event == Json::parse_event_t::object_end) open_.pop_back();
+    if (event == Json::parse_event_t::key && !open_.back().insert(parsed.get<std::string>()).second)
+      fail(code_, "{}: the key \"{}\" is given twice in one object; remove one", where_,
+           parsed.get<std::string>());
     return true;
+  }
+
+ private:
+  std::string where_;
+  ExitCode code_;
+  std::vector<std::set<std::string>> open_;
+};
+
+Json parse_strictly(const std::string& text, const std::string& name) {
+  const auto reason = [](const Json::exception& e) {
+    const std::string what = e.what();
+    const auto colon = what.find(": ");
+    return colon == std::string::npos ? what : what.substr(colon + 2);
   };
   try {
-    Json json = Json::parse(text, watch, true, true);
-    if (!duplicate.empty())
-      fail(ExitCode::config, "{}: the key \"{}\" is given twice in one object; remove one", name, duplicate);
-    return json;
+    return Json::parse(text, Watch(name, ExitCode::config), true, true);
   } catch (const Json::parse_error& e) {
-    std::string reason = e.what();
-    if (const auto colon = reason.find(": "); colon != std::string::npos) reason = reason.substr(colon + 2);
-    fail(ExitCode::config, "{}: not valid JSON at {}\n  {}", name, place(text, e.byte), reason);
+    fail(ExitCode::config, "{}: not valid JSON at {}\n  {}", name, place(text, e.byte), reason(e));
+  } catch (const Json::out_of_range& e) {  // 1e400
+    const std::string what = e.what();
+    fail(ExitCode::config, "{}: {}; the largest number is 1.8e308", name,
+         what.substr(std::min(what.size(), what.find("] ") + 2)));
   }
 }
 
@@ -310,12 +327,25 @@ void JsonDocument::apply_override(const std::string& assignment) {
   if (equals == std::string::npos || equals == 0)
     fail(ExitCode::usage, "--set {}: write it as json.path=value, for example --set train.epochs=3",
          assignment);
+  try {
+    (void)Json(assignment).dump();
+  } catch (const Json::exception&) {
+    fail(ExitCode::usage, "--set {}: is not valid UTF-8, which JSON needs", assignment);
+  }
   const std::string text = assignment.substr(equals + 1);
-  Json value = Json::parse(text, nullptr, false);
-  if (value.is_discarded()) value = text;
+  Json value;
+  try {
+    value = Json::parse(text, Watch("--set " + assignment.substr(0, equals), ExitCode::usage));
+  } catch (const Json::exception&) {
+    value = text;  // no JSON: a string
+  }
+  if (assignment[equals - 1] == '.')
+    fail(ExitCode::usage, "--set {}: the path has an empty part", assignment);
   Json* at = &impl_->json;
   std::istringstream path(assignment.substr(0, equals));
+  int parts = 0;
   for (std::string key; std::getline(path, key, '.');) {
+    if (++parts > deepest) fail(ExitCode::usage, "--set: a path of more than {} parts", deepest);
     if (key.empty()) fail(ExitCode::usage, "--set {}: the path has an empty part", assignment);
     if (at->is_array()) {
       const bool number = std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });

@@ -165,6 +165,20 @@ TEST(Reader, AKeyGivenTwiceIsAnError) {
   EXPECT_EQ(error(R"({"shape": {"width": 1}, "extra": {"width": 1}})"), "accepted")
       << "the same key in two objects is fine";
 }
+TEST(Reader, ANumberTooLargeForADoubleIsAnErrorOfTheConfig) {
+  expect_parts(error(R"({"share": 1e400})"), {"a.json: ", "1e400", "1.8e308"});
+}
+TEST(Reader, NestingThatWouldOverflowTheStackIsRefused) {
+  const auto nested = [](const std::string& open, const std::string& close, int n) {
+    std::string text;
+    for (int i = 0; i < n; ++i) text += open;
+    for (int i = 0; i < n; ++i) text += close;
+    return text;
+  };
+  expect_parts(error("{\"count\": " + nested("[", "]", 300'000) + "}"), {"a.json: ", "200 deep"});
+  const std::string herds = nested(R"({"type": "herd", "members": [)", "]}", 50'000);
+  expect_parts(error("{\"pet\": " + herds + "}"), {"a.json: ", "200 deep"});
+}
 TEST(Reader, MissingFile) {
   try {
     JsonDocument::load("/nonexistent/x.json");
@@ -192,13 +206,26 @@ TEST(Override, SetsValuesByPath) {
   EXPECT_EQ(static_cast<const Dog&>(*s.pet.settings).weight, 5) << "a variant given by name can be refined";
 }
 TEST(Override, MistakesAreUsageErrors) {
-  for (const char* set : {"count", "=3", "list.7=1", "list.x=1", "count.a=1", "a..b=1"}) {
+  for (const char* set : {"count", "=3", "list.7=1", "list.x=1", "count.a=1", "a..b=1", "count.=1",
+                          "text=\xff", "\xff=1", "shape={\"width\": 1, \"width\": 2}"}) {
     JsonDocument d = JsonDocument::parse(R"({"list": [1], "count": 3})", "a.json");
     try {
       d.apply_override(set);
       ADD_FAILURE() << set;
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ExitCode::usage) << set;
+    }
+  }
+  JsonDocument d = JsonDocument::parse("{}", "a.json");
+  std::string path = "a";
+  for (int i = 0; i < 50'000; ++i) path += ".a";
+  for (const std::string& set : {"text=" + std::string(100'000, '['), path + "=1"}) {
+    try {
+      d.apply_override(set);
+      ADD_FAILURE();
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ExitCode::usage);
+      EXPECT_LT(std::string(e.what()).size(), 300U);
     }
   }
 }
