@@ -17,6 +17,8 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t largest_header = 100'000'000;  // as in the format's reference implementation
 
+constexpr int deepest = 8;
+
 template <class... Args>
 [[noreturn]] void corrupt(const std::filesystem::path& path, fmt::format_string<Args...> what,
                           Args&&... args) {
@@ -28,7 +30,10 @@ template <class... Args>
 Json parse_header(const std::filesystem::path& path, const std::string& text) {
   std::vector<std::set<std::string>> open;
   std::string duplicate;
-  const auto count_keys = [&](int, Json::parse_event_t event, Json& parsed) {
+  const auto count_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    // {tensor: {shape: [extent]}}: what is deeper is damage, and may be deep enough to overflow the stack.
+    if (depth > deepest)
+      corrupt(path, "its header has lists or objects more than {} deep in each other", deepest);
     if (event == Json::parse_event_t::object_start) open.emplace_back();
     if (event == Json::parse_event_t::object_end) open.pop_back();
     if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)

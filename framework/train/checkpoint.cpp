@@ -1,5 +1,6 @@
 #include "framework/train/checkpoint.h"
 
+#include <cmath>
 #include <set>
 #include <vector>
 
@@ -33,6 +34,19 @@ std::string list(const std::vector<std::string>& items) {
   for (std::size_t i = 0; i < std::min(items.size(), most); ++i) text += "\n    " + items[i];
   if (items.size() > most) text += fmt::format("\n    ... and {} more", items.size() - most);
   return text;
+}
+
+/// What a finite float64 may still be: too large for the float32 we compute in, or a variance below zero.
+void check_values(const std::filesystem::path& path, const StoredTensor& t) {
+  const std::vector<float> values = to_floats(t);
+  const bool variance = t.name.ends_with("running_var");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i]) && !(variance && values[i] < 0)) continue;
+    fail(ExitCode::checkpoint, "{}: tensor '{}' holds {} at index {} (counted row by row); {}", path.string(),
+         t.name, to_doubles(t)[i], i,
+         variance ? "a variance must not be negative, nor larger than float32 holds (3.4e38)"
+                  : "larger than float32 holds (3.4e38)");
+  }
 }
 
 }  // namespace
@@ -97,6 +111,7 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
          "was saved from.{}",
          path.string(), text);
   }
+  for (const StoredTensor& t : file.tensors) check_values(path, t);
   for (const ParameterInfo& p : store.infos()) {
     const std::vector<float> values = to_floats(*file.find(p.name));
     const StoredTensor* stored_mask = file.find(p.name + "_mask");

@@ -124,7 +124,7 @@ TEST(Safetensors, ADamagedHeaderIsRefusedWithItsReason) {
   expect_refused(raw_file("", 0), "no JSON");
   expect_refused(raw_file("{\"a\":", 0), "no JSON");
   expect_refused(raw_file("{\"\xff\":1}", 0), "no JSON");
-  expect_refused(raw_file(std::string(1000, '['), 0), "no JSON");
+  expect_refused(raw_file(std::string(1000, '['), 0), "more than 8 deep");
   expect_refused(raw_file("[1]", 0), "no JSON object");
   expect_refused(raw_file(R"({"__metadata__":[]})", 0), "__metadata__");
   expect_refused(raw_file(R"({"__metadata__":{"a":1}})", 0), "__metadata__ 'a'");
@@ -152,6 +152,12 @@ TEST(Safetensors, ADamagedEntryIsRefusedByName) {
                  "3 bytes follow the last tensor");
   expect_refused(with(R"({"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]})", 4),
                  "'dtype' occurs twice");
+}
+
+TEST(Safetensors, NestingThatWouldOverflowTheStackIsRefused) {
+  const std::string deep = std::string(500'000, '[') + std::string(500'000, ']');
+  expect_refused(raw_file(R"({"fc1":{"dtype":"F32","data_offsets":[0,0],"shape":[)" + deep + "]}}", 0),
+                 "more than 8 deep");
 }
 
 TEST(Safetensors, TensorsThatOverlapLeaveGapsOrShareANameAreRefused) {

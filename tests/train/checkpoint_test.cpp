@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <limits>
 
 namespace espalier {
@@ -79,6 +80,36 @@ TEST_F(CheckpointTest, ValuesThatAreNotFiniteAreRefused) {
   model->store().values()[5] = std::numeric_limits<Real>::quiet_NaN();
   save_checkpoint(path, *model);
   EXPECT_NE(refusal(*build("cifarnet")).find("conv1.weight"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, ADoubleThatFloat32CannotHoldIsRefused) {
+  const auto model = build("cifarnet");
+  save_checkpoint(path, *model);
+  TensorFile file = read_safetensors(path);
+  for (StoredTensor& t : file.tensors)
+    if (t.name == "fc2.bias") {
+      const std::vector<double> values{0, 1, 1e300, 0, 0, 0, 0, 0, 0, 0};
+      t.dtype = DType::f64;
+      t.bytes.resize(80);
+      std::memcpy(t.bytes.data(), values.data(), 80);
+    }
+  write_safetensors(path, file);
+  const std::string message = refusal(*build("cifarnet"));
+  for (const char* part : {"'fc2.bias'", "1e+300", "index 2", "float32"})
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+TEST_F(CheckpointTest, ANegativeVarianceIsRefusedSinceItsRootIsNoNumber) {
+  const auto model = build("resnet20");
+  for (const StatisticInfo& s : model->store().statistic_infos())
+    if (s.name == "bn1.running_var")
+      model->store().statistics()[static_cast<std::size_t>(s.range.begin)] = -1;
+  save_checkpoint(path, *model);
+  const auto other = build("resnet20", 2);
+  const std::vector<Real> before(other->store().values().begin(), other->store().values().end());
+  const std::string message = refusal(*other);
+  EXPECT_NE(message.find("'bn1.running_var' holds -1 at index 0"), std::string::npos) << message;
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), other->store().values().begin()));
 }
 
 }  // namespace
