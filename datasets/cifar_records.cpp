@@ -53,7 +53,8 @@ ImageSet read_cifar(const std::filesystem::path& folder, const std::vector<std::
 
 std::vector<std::string> read_class_names(const std::filesystem::path& file,
                                           std::vector<std::string> standard) {
-  if (!std::filesystem::exists(file)) return standard;
+  std::error_code unknown;
+  if (!std::filesystem::exists(file, unknown)) return standard;
   std::vector<std::string> names = read_lines(file);
   if (names.size() != standard.size())
     fail(ExitCode::data, "{}: {} class names; there must be {}, one a line", file.string(), names.size(),

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "datasets/decode_image.h"
+#include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/image_set.h"
 
@@ -24,12 +25,13 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
 
 /// The names of the class folders in PATH/split, sorted. Hidden ones do not count.
 std::vector<std::string> class_folders(const fs::path& split) {
-  if (!fs::is_directory(split))
+  std::error_code unknown;  // a name too long, a link to itself: as good as no folder
+  if (!fs::is_directory(split, unknown))
     fail(ExitCode::data, "{}: no such folder; an image folder holds train/CLASS/*.jpg and test/CLASS/*.jpg",
          split.string());
   std::vector<std::string> names;
   for (const auto& entry : sorted_entries(split))
-    if (const auto name = entry.filename().string(); fs::is_directory(entry) && name[0] != '.')
+    if (const auto name = entry.filename().string(); fs::is_directory(entry, unknown) && name[0] != '.')
       names.push_back(name);
   if (names.empty()) fail(ExitCode::data, "{}: holds no class folder", split.string());
   return names;
@@ -74,6 +76,9 @@ Listing list_images(const fs::path& split, const std::vector<std::string>& class
 /// Decodes all files; each must have the size of `first`, which is named in the message if not.
 ImageSet decode_all(Listing listing, const fs::path& first, const DecodedImage& sample, int channels) {
   ImageSet set{sample.height, sample.width, channels, {}, std::move(listing.labels)};
+  require_memory(static_cast<double>(set.size()) * static_cast<double>(set.image_bytes()),
+                 fmt::format("{}: {} images of {}x{}", first.parent_path().parent_path().string(), set.size(),
+                             set.height, set.width));
   set.pixels.resize(static_cast<std::size_t>(set.size() * set.image_bytes()));
   parallel_for(set.size(), 16, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {

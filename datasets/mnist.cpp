@@ -29,7 +29,8 @@ std::uint32_t big_endian(const Bytes& bytes, std::size_t at) {
 /// Reads folder/name, or folder/name.gz if only that exists.
 Idx read_idx(const fs::path& folder, const std::string& name, std::size_t axes, const std::string& help) {
   fs::path path = folder / name;
-  if (!fs::exists(path) && fs::exists(path.string() + ".gz")) path += ".gz";
+  std::error_code unknown;  // a name too long, a link to itself: read_file says what is wrong
+  if (!fs::exists(path, unknown) && fs::exists(path.string() + ".gz", unknown)) path += ".gz";
   Idx idx{path.string(), read_maybe_gzip(path, help), {}};
   const std::size_t size = idx.bytes.size(), header = 4 + 4 * axes;
   const auto magic = static_cast<std::uint32_t>(0x800 + axes);

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "framework/core/check.h"
+#include "framework/core/memory.h"
 
 namespace espalier {
 namespace {
@@ -59,14 +60,17 @@ Bytes unpack(const Bytes& packed, const std::string& path, const std::string& ad
 Bytes read_file(const std::filesystem::path& path, const std::string& advice) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status))
+  if (status.type() == std::filesystem::file_type::not_found)
     fail(ExitCode::data, "{}: no such file{}", path.string(), with(advice));
+  if (error) fail(ExitCode::data, "{}: cannot be read: {}{}", path.string(), error.message(), with(advice));
   if (!std::filesystem::is_regular_file(status))
     fail(ExitCode::data, "{}: is not a regular file{}", path.string(), with(advice));
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (!file) fail(ExitCode::data, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
-  Bytes bytes(static_cast<std::size_t>(std::filesystem::file_size(path, error)));
+  const auto size = std::filesystem::file_size(path, error);
   if (error) fail(ExitCode::data, "{}: its size cannot be read: {}", path.string(), error.message());
+  require_memory(static_cast<double>(size), path.string());
+  Bytes bytes(static_cast<std::size_t>(size));
   const std::size_t read = std::fread(bytes.data(), 1, bytes.size(), file.get());
   if (read != bytes.size())
     fail(ExitCode::data, "{}: only {} of {} bytes could be read: {}", path.string(), read, bytes.size(),

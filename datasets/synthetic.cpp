@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "framework/core/memory.h"
 #include "framework/core/random.h"
 #include "framework/data/image_set.h"
 
@@ -60,6 +61,8 @@ struct SyntheticSettings final : DataSettings {
   }
 
   DataSource open() const override {
+    const double image = static_cast<double>(height) * width * channels;
+    require_memory(image * (double{1} * train + test + 8.0 * classes), "data.source: the synthetic images");
     std::vector<std::string> names;
     names.reserve(static_cast<std::size_t>(classes));
     for (int k = 0; k < classes; ++k) names.push_back(fmt::format("pattern {}", k));

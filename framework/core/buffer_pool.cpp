@@ -8,6 +8,8 @@
 #include <new>
 #include <vector>
 
+#include "framework/core/memory.h"
+
 namespace espalier {
 namespace {
 
@@ -24,6 +26,7 @@ std::size_t class_of(std::size_t rounded) {
 }
 
 constexpr std::size_t classes = 64 * 4 + 4;
+constexpr std::size_t large = std::size_t{256} << 20;  // bytes from which asking the system first pays
 
 struct Pool {
   /// Working memory of one size class inside chunks.
@@ -50,6 +53,7 @@ void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t bytes) {
 }
 
 void* from_system(std::size_t rounded) {
+  if (rounded >= large) require_memory(static_cast<double>(rounded), "a buffer of one tensor");
   void* memory = std::aligned_alloc(64, (rounded + 63) / 64 * 64);
   if (!memory) throw std::bad_alloc();
   poison(memory, rounded);

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -63,7 +64,16 @@ class Pool {
     workers_.clear();
     stop_ = false;
     const auto seen = generation_.load();
-    for (int i = 0; i < workers; ++i) workers_.emplace_back([this, seen] { work(seen); });
+    try {
+      for (int i = 0; i < workers; ++i) workers_.emplace_back([this, seen] { work(seen); });
+    } catch (const std::system_error& e) {
+      const int started = size();
+      resize(0);
+      fail(ExitCode::memory,
+           "[threads] only {} of {} threads could be started ({}); use a smaller --threads, or raise ulimit "
+           "-u or -v",
+           started + 1, workers + 1, e.code().message());
+    }
   }
   int size() const { return static_cast<int>(workers_.size()); }
   void run(Job& job) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <string>
@@ -23,6 +24,7 @@ class Shape {
       require(e >= 0, "[shape] axis {} has the negative extent {}", rank_, e);
       extents_[static_cast<std::size_t>(rank_++)] = e;
     }
+    check_size();
   }
   int rank() const { return rank_; }
   /// Extent of `axis`; negative axes count from the end, as in Python.
@@ -38,6 +40,7 @@ class Shape {
   Shape with_examples(Index n) const {
     Shape s = *this;
     s.extents_[0] = n;
+    s.check_size();
     return s;
   }
   /// Number of values of one example: the product over all axes but the first.
@@ -63,6 +66,19 @@ class Shape {
   }
 
  private:
+  /// So that no product of extents overflows, nor a sum of sizes: 2^48 values are 1 PB.
+  void check_size() const {
+    Index product = 1;
+    for (int a = 0; a < rank_; ++a) {
+      const Index e = std::max<Index>((*this)[a], 1);
+      if (e > most_values / product)
+        fail(ExitCode::memory,
+             "[shape] an array of {} has more than 2^48 values; use smaller layers, images or batches",
+             str());
+      product *= e;
+    }
+  }
+  static constexpr Index most_values = Index{1} << 48;
   std::array<Index, max_rank> extents_{};
   int rank_ = 0;
 };

@@ -127,7 +127,8 @@ std::string text(const MetricsRow& row, std::string_view name) {
 
 std::vector<MetricsRow> read_metrics(const std::filesystem::path& jsonl) {
   std::vector<MetricsRow> rows;
-  if (!std::filesystem::exists(jsonl)) return rows;
+  std::error_code unknown;
+  if (!std::filesystem::exists(jsonl, unknown)) return rows;
   const std::string contents = read_whole_file(jsonl);
   for (std::size_t begin = 0; begin < contents.size();) {
     const std::size_t end = contents.find('\n', begin);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "framework/core/memory.h"
+
 namespace espalier {
 namespace {
 
@@ -17,7 +19,9 @@ std::shared_ptr<Real> flat_array(Index size, Real fill) {
 ParameterId ParameterStore::declare(std::string name, const Shape& shape, Role role, Initializer init) {
   require(!values_, "[parameters] '{}' is declared after allocate()", name);
   for (const ParameterInfo& other : infos_)
-    require(other.name != name, "[parameters] two parameters are named '{}'", name);
+    if (other.name == name)
+      fail(ExitCode::config,
+           "model: two layers have a parameter named '{}'; give each layer a \"name\" of its own", name);
   infos_.push_back({std::move(name), shape, role, {size_, size_ + shape.size()}});
   initializers_.push_back(std::move(init));
   size_ += shape.size();
@@ -34,6 +38,8 @@ StatisticId ParameterStore::declare_statistic(std::string name, Index size, Real
 
 void ParameterStore::allocate(std::uint64_t seed) {
   require(!values_, "[parameters] allocate() is called twice");
+  require_memory(3.0 * sizeof(Real) * static_cast<double>(size_),
+                 fmt::format("model: {} parameters, each with gradient and mask", size_));
   values_ = flat_array(size_, 0);
   gradients_ = flat_array(size_, 0);
   mask_ = flat_array(size_, 1);

@@ -32,6 +32,16 @@ TEST(Shape, ExtentsAndSizes) {
   EXPECT_EQ(fmt::format("{}", Shape{7}), "{7}");
 }
 
+TEST(Shape, SizesThatWouldOverflowAreRefused) {
+  // 2^31 x 2^16 x 2^16 is 2^63: one more bit than an Index has.
+  expect_error(ExitCode::memory, {"{2147483647,65536,65536,1}", "2^48"}, [] {
+    Shape({2147483647, 65536, 65536, 1});
+  });
+  expect_error(ExitCode::memory, {"2^48"}, [] { Shape({0, Index{1} << 40, Index{1} << 40}); });
+  expect_error(ExitCode::memory, {"2^48"}, [] { Shape({1, 1 << 20}).with_examples(Index{1} << 40); });
+  EXPECT_EQ(Shape({Index{1} << 24, Index{1} << 24}).size(), Index{1} << 48);
+}
+
 TEST(Shape, EqualityLooksAtRankAndExtents) {
   EXPECT_EQ((Shape{2, 3}), (Shape{2, 3}));
   EXPECT_FALSE((Shape{2, 3} == Shape{3, 2}));

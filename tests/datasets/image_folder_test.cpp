@@ -148,6 +148,9 @@ TEST(ImageFolder, FoldersThatHoldNothingAreNamed) {
   images.expect({"/test", "no class folder"});
   std::filesystem::remove_all(images.folder / "test");
   images.expect({"/test", "no such folder"});
+  expect_error(ExitCode::data, {"/train", "no such folder"}, [] {
+    open_source("image_folder", {{"path", std::string(300, 'a')}});  // NAME_MAX is 255
+  });
   expect_error(ExitCode::data, {"/nowhere/train", "no such folder"}, [] {
     open_source("image_folder", {{"path", std::string("/nowhere")}});
   });

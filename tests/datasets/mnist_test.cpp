@@ -108,6 +108,10 @@ TEST(Mnist, MissingFilesAreNamed) {
   const IdxFolder idx;
   std::filesystem::remove(idx.folder / "t10k-labels-idx1-ubyte");
   expect_error(ExitCode::data, {"/t10k-labels-idx1-ubyte", "no such file", ".gz"}, [&] { idx.open(); });
+  const std::string longer_than_names = std::string(300, 'a');  // NAME_MAX is 255
+  expect_error(ExitCode::data, {"/train-images-idx3-ubyte", "too long", "dataset-fashion-mnist"}, [&] {
+    open_source("fashion_mnist", {{"path", longer_than_names}});
+  });
   expect_error(ExitCode::data, {"/train-images-idx3-ubyte", "no such file", "dataset-fashion-mnist"}, [&] {
     open_source("fashion_mnist", {{"path", std::string("/nowhere")}});
   });

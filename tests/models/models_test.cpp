@@ -37,6 +37,27 @@ std::map<std::string, Index> sizes(const Model& m) {
   return all;
 }
 
+TEST(Models, SizesBeyondAnyMemoryAreRefusedBeforeTheyOverflow) {
+  for (
+      const char* model :
+      {R"({"type": "sequential", "layers": [{"type": "conv", "out": 2147483647, "kernel": 65536, "pad": 65536},
+            "global_average_pool", {"type": "linear", "out": 10}]})",
+       R"({"type": "mlpnet", "widths": [2147483647, 2147483647]})",
+       R"({"type": "resnet20", "width": 2147483647})", R"({"type": "mlpnet", "widths": [100000000]})"}) {
+    try {
+      build(model);
+      ADD_FAILURE() << model;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ExitCode::memory) << e.what();
+    }
+  }
+}
+TEST(Models, TwoLayersOfOneNameAreAnErrorOfTheConfig) {
+  EXPECT_NE(error(R"({"type": "sequential", "layers": ["flatten", {"type": "linear", "name": "a", "out": 5},
+                      {"type": "linear", "name": "a", "out": 10}]})")
+                .find("'a.weight'"),
+            std::string::npos);
+}
 TEST(Models, CifarNetHasItsPublishedSizes) {
   const auto m = build("\"cifarnet\"");
   EXPECT_EQ(m->store().size(), 116906);

@@ -9,6 +9,7 @@
 
 #include "framework/nn/init.h"
 #include "framework/nn/model.h"
+#include "tests/support/expect_error.h"
 
 namespace espalier {
 namespace {
@@ -34,7 +35,8 @@ TEST(ParameterStore, ParametersAreViewsOfOneFlatArray) {
 TEST(ParameterStore, NamesAreUniqueAndMasksZeroEvenNonFiniteWeights) {
   ParameterStore store;
   store.declare("a", {2}, Role::weight, constant(1));
-  EXPECT_THROW(store.declare("a", {2}, Role::weight, constant(1)), Error);
+  espalier::testing::expect_error(ExitCode::config, {"two layers", "'a'", "name"},
+                                  [&] { store.declare("a", {2}, Role::weight, constant(1)); });
   store.allocate(1);
   store.values()[0] = std::numeric_limits<Real>::infinity();
   store.mask()[0] = 0;

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "framework/config/reader.h"
+#include "framework/core/memory.h"
 #include "framework/core/random.h"
-#include "framework/io/memory.h"
 #include "pruning/gradient_matrix.h"
 #include "pruning/prune_config.h"
 #include "tools/espalier/benchmark_jobs.h"

@@ -1,7 +1,7 @@
 // benchmark_network.cpp: training steps, inference and per-example gradients of whole networks.
 #include "framework/autograd/var.h"
+#include "framework/core/memory.h"
 #include "framework/core/random.h"
-#include "framework/io/memory.h"
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
 #include "pruning/gradient_matrix.h"

@@ -8,9 +8,9 @@
 #include <numeric>
 
 #include "framework/config/writer.h"
+#include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
-#include "framework/io/memory.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
 #include "pruning/curvature/compare.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "framework/io/memory.h"
+#include "framework/core/memory.h"
 #include "framework/io/progress.h"
 
 namespace espalier {

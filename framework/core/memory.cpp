@@ -1,4 +1,4 @@
-#include "framework/io/memory.h"
+#include "framework/core/memory.h"
 
 #include <fmt/format.h>
 
@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+
+#include "framework/core/check.h"
 
 namespace espalier {
 namespace fs = std::filesystem;
@@ -80,7 +82,29 @@ std::uint64_t available_memory(const fs::path& root) {
     if (controllers.find(",memory,") != std::string::npos)
       least = std::min(least, left_in_all(root, version1, group));
   }
-  return least;
+  return std::min(least, available_address_space(root));
+}
+
+std::uint64_t available_address_space(const fs::path& root) {
+  constexpr std::string_view name = "Max address space";
+  std::ifstream limits(root / "proc/self/limits");  // lines "name  soft limit  hard limit  unit"
+  for (std::string line; std::getline(limits, line);) {
+    std::uint64_t limit = 0;
+    if (!line.starts_with(name) || !(std::istringstream(line.substr(name.size())) >> limit)) continue;
+    const std::uint64_t used = value_of(root / "proc/self/status", "VmSize:").value_or(0) * 1024;
+    return limit > used ? limit - used : 0;
+  }
+  return unlimited;
+}
+
+void require_memory(double bytes, const std::string& what) {
+  const auto available = static_cast<double>(available_memory());
+  if (bytes > available)
+    fail(ExitCode::memory,
+         "{}: {:.3g} GB are needed and {:.3g} GB available; use a smaller model, batch, data set "
+         "(train_limit) or "
+         "prune.num_grads",
+         what, bytes / 1e9, available / 1e9);
 }
 
 std::uint64_t peak_resident_memory(const fs::path& root) {

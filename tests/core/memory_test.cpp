@@ -1,11 +1,12 @@
 // Available memory, on this machine and on machines that exist only as files.
-#include "framework/io/memory.h"
+#include "framework/core/memory.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <vector>
 
+#include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {
@@ -63,6 +64,25 @@ TEST(AvailableMemory, ALimitThatIsPassedLeavesNothing) {
   m.root.write_text("sys/fs/cgroup/memory.max", "1000");
   m.root.write_text("sys/fs/cgroup/memory.current", "2000");
   EXPECT_EQ(available_memory(m.root.path()), 0U);
+}
+
+TEST(AvailableMemory, ALimitOfTheAddressSpaceCountsWhatIsMappedAlready) {
+  Machine m("");
+  m.root.write_text("proc/self/status", "Name:\tx\nVmSize:\t  102400 kB\n");
+  m.root.write_text("proc/self/limits",
+                    "Limit                     Soft Limit           Hard Limit           Units\n"
+                    "Max address space         1048576000           unlimited            bytes\n");
+  EXPECT_EQ(available_address_space(m.root.path()), 900 * mib);
+  EXPECT_EQ(available_memory(m.root.path()), 900 * mib);
+  m.root.write_text("proc/self/limits",
+                    "Max address space         unlimited            unlimited            bytes\n");
+  EXPECT_EQ(available_memory(m.root.path()), 8000 * mib);
+}
+
+TEST(AvailableMemory, MoreThanThereIsIsRefusedByName) {
+  require_memory(1e6, "a megabyte");
+  espalier::testing::expect_error(ExitCode::memory, {"the universe: 1e+20 GB are needed", "available"},
+                                  [] { require_memory(1e29, "the universe"); });
 }
 
 TEST(PeakMemory, GrowsWithWhatIsTouched) {
