@@ -84,6 +84,13 @@ Var BatchNorm::forward(const Var& x, Pass& pass) const {
   Tensor mean = store_.statistic(mean_), variance = store_.statistic(variance_);
   if (!pass.training)
     return batch_norm_eval(x, store_.var(gamma_), store_.var(beta_), mean, variance, epsilon_, relu_);
+  if (x.shape().size() == x.shape()[-1])
+    fail(ExitCode::config,
+         "model: {} gets one value per channel, which has no variance: a batch of one example, of shape {}. "
+         "Set "
+         "train.batch_size (or prune.recalibration_examples, data.train_limit) so that no batch has one "
+         "example",
+         store_.infos()[static_cast<std::size_t>(gamma_)].name, x.shape());
   BatchMoments batch;
   Var y = batch_norm_train(x, store_.var(gamma_), store_.var(beta_), epsilon_, batch, relu_);
   const Index pixels = x.shape().size() / x.shape()[-1];

@@ -92,6 +92,10 @@ void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessi
   Random(seed, Random::Use::recalibrate).shuffle(order);
   if (examples > 0 && examples < set.size()) order.resize(static_cast<std::size_t>(examples));
   const Recording off(false);
+  // Batches count alike, so they are cut alike: 251 images are 126 and 125, not 250 and 1 that weighs as
+  // much.
+  const auto count = static_cast<int>(order.size());
+  batch_size = (count + (count + batch_size - 1) / batch_size - 1) / ((count + batch_size - 1) / batch_size);
   int batches = 0;
   for_batches(set, preprocessing, order, batch_size, [&](const Batch& batch) {
     Pass pass{.training = true, .statistics_momentum = 1.0 / ++batches};  // the running mean of all batches
@@ -104,8 +108,43 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
       settings_(settings),
       optimizer_(settings.optimizer->make(context.model.store())),
       loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
-              settings.batch_size, context.seed) {}
+              settings.batch_size, context.seed) {
+  check_last_batch();
+}
 Trainer::~Trainer() = default;
+
+/// A batch of one example may have no variance in a batch norm; better told now than after the first epoch.
+void Trainer::check_last_batch() const {
+  const Index images = context_.data.source.train.size();
+  if (settings_.epochs == 0 || images % settings_.batch_size != (settings_.batch_size == 1 ? 0 : 1)) return;
+  const Recording off(false);
+  const Shape& image = context_.model.image();
+  Pass pass{.training = true, .statistics_momentum = 0};  // 0: the statistics stay as they are
+  context_.model.forward(Tensor::zeros({1, image[0], image[1], image[2]}), pass);
+}
+
+std::string Trainer::last_good() const {
+  std::error_code unknown;
+  const std::filesystem::path path = context_.folder.checkpoint();
+  return std::filesystem::exists(path, unknown) ? "The last good checkpoint is " + path.string()
+                                                : "No checkpoint was saved yet";
+}
+
+void Trainer::require_finite() const {
+  const ParameterStore& store = context_.model.store();
+  const auto check = [&](const auto& infos, std::span<const Real> all) {
+    for (const auto& info : infos)
+      for (Index i = info.range.begin; i < info.range.end; ++i)
+        if (const Real v = all[static_cast<std::size_t>(i)]; !std::isfinite(v))
+          fail(ExitCode::numeric,
+               "{} holds {} after epoch {}, step {}: training diverged, and nothing was saved since. {}; "
+               "lower "
+               "train.learning_rate.rate or add a warm-up",
+               info.name, v, at_.epoch, at_.step, last_good());
+  };
+  check(store.infos(), store.values());
+  check(store.statistic_infos(), store.statistics());
+}
 
 Score Trainer::evaluate_test() {
   if (!score_) score_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
@@ -125,11 +164,9 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   const double loss = sum(losses.value());
   if (!std::isfinite(loss))
     fail(ExitCode::numeric,
-         "the loss is not finite at epoch {}, step {} (learning rate {:.3g}): {}. The last good checkpoint "
-         "is {}; lower "
+         "the loss is not finite at epoch {}, step {} (learning rate {:.3g}): {}. {}; lower "
          "train.learning_rate.rate or add a warm-up",
-         at_.epoch + 1, at_.step, rate, first_non_finite(losses, store),
-         context_.folder.checkpoint().string());
+         at_.epoch + 1, at_.step, rate, first_non_finite(losses, store), last_good());
   at_.loss_sum += loss;
   at_.correct += count_correct(logits.value(), batch.labels);
   at_.seen += n;
@@ -151,7 +188,8 @@ void Trainer::train_epoch(bool decay) {
     train_step(batch, settings_.learning_rate->at(time, settings_.epochs), decay);
     progress.update(at_.seen, fmt::format("loss {:.4f}", at_.loss_sum / static_cast<double>(at_.seen)));
     at_.seconds = seconds_now() - started;
-    if (stop_requested.load()) {
+    if (stop_requested.exchange(false)) {
+      require_finite();
       write_state();
       fail(ExitCode::interrupted, "stopped at epoch {}, step {} of {}; continue with --resume", at_.epoch + 1,
            at_.step, steps);
@@ -161,7 +199,6 @@ void Trainer::train_epoch(bool decay) {
 }
 
 void Trainer::run(Hook* hook) {
-  stop_requested.store(false);
   const auto run_hook = [&] {
     if (at_.hook_done) return;
     const bool changed = hook && hook->on_epoch(*this, at_.epoch);
@@ -173,6 +210,11 @@ void Trainer::run(Hook* hook) {
     const bool decay = !(settings_.stop_weight_decay_after_pruning && hook && hook->finished(at_.epoch));
     train_epoch(decay);
     const Score test = evaluate_test();
+    require_finite();
+    if (!std::isfinite(test.loss))
+      fail(ExitCode::numeric,
+           "the test loss is not finite after epoch {}. {}; lower train.learning_rate.rate or add a warm-up",
+           at_.epoch + 1, last_good());
     const auto seen = static_cast<double>(at_.seen);
     context_.metrics.append({{"event", "epoch"},
                              {"epoch", at_.epoch + 1},
@@ -191,6 +233,7 @@ void Trainer::run(Hook* hook) {
 }
 
 void Trainer::save() {
+  require_finite();
   save_checkpoint(context_.folder.checkpoint(), context_.model,
                   {{"resolved_config", context_.resolved_config}, {"epoch", std::to_string(at_.epoch)}});
   write_state();

@@ -62,8 +62,8 @@ class Trainer {
   ~Trainer();
   /// Continues from the folder's state file. Throws Error(checkpoint) if it is of another configuration.
   void resume();
-  /// Trains to the last epoch. Throws Error(numeric) on a non-finite loss, Error(interrupted) after
-  /// request_stop().
+  /// Trains to the last epoch. Throws Error(numeric) on a non-finite loss, weight or statistic, before it is
+  /// saved; Error(interrupted) after request_stop().
   void run(Hook* hook = nullptr);
 
   /// Whether the run has come to its end, results written and all; a resumed run that is complete has nothing
@@ -80,7 +80,8 @@ class Trainer {
   /// Writes checkpoint and state; both atomically.
   void save();
 
-  /// Ends the run after the current step, with its state saved. Safe to call from a signal handler.
+  /// Ends the run after the current step, or the next if it has not begun, with its state saved. Safe to call
+  /// from a signal handler.
   static void request_stop() { stop_requested.store(true); }
   /// For other long loops than a trainer's: whether a stop was requested.
   static bool stop_pending() { return stop_requested.load(); }
@@ -94,6 +95,9 @@ class Trainer {
     Index correct = 0, seen = 0;
     bool complete = false;
   };
+  void check_last_batch() const;
+  void require_finite() const;
+  std::string last_good() const;
   void train_epoch(bool decay);
   void train_step(const Batch& batch, double rate, bool decay);
   void write_state() const;
@@ -111,7 +115,8 @@ Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& pre
                int batch_size = 250);
 
 /// Sets the batch-norm statistics to their averages over `examples` training images (0: all), un-augmented,
-/// drawn by seed. Does nothing for models without batch norm.
+/// drawn by seed, in batches of equal size (to one example) of at most `batch_size`. Does nothing for models
+/// without batch norm.
 void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing,
                             Index examples, std::uint64_t seed, int batch_size = 250);
 

@@ -8,6 +8,7 @@
 
 #include "framework/core/buffer_pool.h"
 #include "framework/core/parallel.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/pruning.h"
 #include "tests/support/temp_folder.h"
 
@@ -42,6 +43,78 @@ TEST_F(TrainerTest, RecalibrationAveragesTheBatchesWhateverTheStatisticsWere) {
                          48);  // two halves of the same images
   for (std::size_t c = 0; c < 4; ++c)
     EXPECT_NEAR(store.statistics()[c], once[c], 1e-4) << "means of halves average to the whole";
+}
+
+TEST_F(TrainerTest, RecalibrationGivesTheImagesOfAShortLastBatchNoMoreWeightThanOthers) {
+  // 96 images at most 50 at a time are two batches of 48, as if 48 had been asked for.
+  ParameterStore& store = model->store();
+  recalibrate_batch_norm(*model, data.source.train, data.preprocessing, 0, 1, 48);
+  const std::vector<Real> halves(store.statistics().begin(), store.statistics().end());
+  recalibrate_batch_norm(*model, data.source.train, data.preprocessing, 0, 1, 50);
+  EXPECT_TRUE(std::equal(halves.begin(), halves.end(), store.statistics().begin()));
+}
+
+/// A trainer of `settings` in a folder of its own.
+struct Bench {
+  Bench(Model& model, const LoadedData& data, const TrainSettings& settings)
+      : context{model, data, folder, metrics, 1, "{}", true}, trainer(context, settings) {}
+  testing::TempFolder temp;
+  RunFolder folder{temp.path() / "run"};
+  MetricsLog metrics{folder.path(), 0};
+  RunContext context;
+  Trainer trainer;
+};
+
+TEST_F(TrainerTest, ABatchOfOneExampleWithoutVarianceIsRefusedBeforeTraining) {
+  const auto flat = made<ModelSettings>(
+                        R"({"type": "sequential", "layers": ["flatten", {"type": "batch_norm", "name": "bn"},
+                            {"type": "linear", "out": 3}]})")
+                        ->build({12, 12, 1}, 3, 1);
+  TrainSettings settings;
+  for (const int batch : {95, 5, 19, 1}) {  // 96 images leave one over
+    settings.batch_size = batch;
+    testing::expect_error(ExitCode::config, {"bn.weight", "one value per channel", "train.batch_size"},
+                          [&] { const Bench bench(*flat, data, settings); });
+  }
+  settings.batch_size = 32;
+  const Bench fits(*flat, data, settings);
+  settings.batch_size = 95;
+  const std::vector<Real> before(model->store().statistics().begin(), model->store().statistics().end());
+  const Bench has_pixels(*model, data, settings);
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), model->store().statistics().begin()));
+}
+
+TEST_F(TrainerTest, WeightsThatDivergeInTheLastStepAreAnErrorAndNotSaved) {
+  TrainSettings settings;
+  settings.epochs = 1;
+  settings.batch_size = 96;  // a single step: no later loss would tell
+  settings.learning_rate.choose("constant");
+  settings.learning_rate->rate = 1e300;
+  Bench bench(*model, data, settings);
+  testing::expect_error(ExitCode::numeric, {"diverged", "No checkpoint was saved yet", "learning_rate"},
+                        [&] { bench.trainer.run(); });
+  EXPECT_FALSE(std::filesystem::exists(bench.folder.checkpoint()));
+}
+
+TEST_F(TrainerTest, AStopAskedForBeforeTheRunEndsItAfterItsFirstStepAndItIsResumedToTheSameBits) {
+  TrainSettings settings;
+  settings.epochs = 2;
+  settings.batch_size = 32;
+  settings.optimizer.choose("adam");
+  const std::vector<Real> initial(model->store().values().begin(), model->store().values().end());
+  const std::vector<Real> statistics(model->store().statistics().begin(), model->store().statistics().end());
+  Bench whole(*model, data, settings);
+  whole.trainer.run();
+  const std::vector<Real> expected(model->store().values().begin(), model->store().values().end());
+  std::copy(initial.begin(), initial.end(), model->store().values().begin());
+  std::copy(statistics.begin(), statistics.end(), model->store().statistics().begin());
+  Bench parts(*model, data, settings);
+  Trainer::request_stop();
+  testing::expect_error(ExitCode::interrupted, {"epoch 1, step 1 of 3"}, [&] { parts.trainer.run(); });
+  Trainer again(parts.context, settings);
+  again.resume();
+  again.run();
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), model->store().values().begin()));
 }
 
 TEST_F(TrainerTest, EvaluationCountsEveryImageOnce) {
