@@ -1,5 +1,6 @@
 // The program as a user meets it: whole runs on small synthetic data, stopped, resumed, repeated, and
 // everything that can be wrong with its input. Each failure must end in a message and its own exit code.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -52,13 +53,18 @@ class CommandLine : public testing::Test {
   void TearDown() override { fs::remove_all(dir); }
   void write(const std::string& name, const std::string& text) { std::ofstream(dir / name) << text; }
 
-  pid_t start(const std::vector<std::string>& arguments, rlim_t file_limit = RLIM_INFINITY) {
+  pid_t start(const std::vector<std::string>& arguments, rlim_t file_limit = RLIM_INFINITY,
+              rlim_t address_space = RLIM_INFINITY) {
     const pid_t child = fork();
     if (child != 0) return child;
     if (file_limit != RLIM_INFINITY) {
       const rlimit limit{file_limit, file_limit};
       setrlimit(RLIMIT_FSIZE, &limit);
       signal(SIGXFSZ, SIG_IGN);  // so that writing fails with an error, as on a full disk
+    }
+    if (address_space != RLIM_INFINITY) {
+      const rlimit limit{address_space, address_space};
+      setrlimit(RLIMIT_AS, &limit);
     }
     if (!freopen((dir / "output.txt").c_str(), "w", stdout) || dup2(1, 2) < 0 || chdir(dir.c_str()) != 0)
       _exit(99);
@@ -233,6 +239,86 @@ TEST_F(CommandLine, AFullDiskEndsInAnErrorThatNamesTheFile) {
   const Result r = finish(start({"prune", "run.json", "--quiet", "--output", "a"}, 4096));
   EXPECT_EQ(r.code, 8) << r.output;
   EXPECT_NE(r.output.find("a/"), std::string::npos) << r.output;
+}
+
+TEST_F(CommandLine, CtrlCWhileTheDataLoadEndsAtOnce) {
+  const pid_t child =
+      start({"prune", "run.json", "--output", "a", "--set", "data.source.train=3000000"});  // ~ 10 s
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  kill(child, SIGINT);
+  EXPECT_EQ(finish(child).code, 1000 + SIGINT);
+  EXPECT_FALSE(fs::exists(dir / "a"));
+}
+
+TEST_F(CommandLine, ARunThatReplacesAnotherAndIsKilledEarlyIsNotMistakenForIt) {
+  ASSERT_EQ(prune({"--output", "a"}).code, 0);
+  const std::string expected = weights("a");
+  // Begun anew and stopped before the first epoch ends: a limit of the file size stands for the kill.
+  const Result stopped = finish(start({"prune", "run.json", "--quiet", "--output", "a"}, 4096));
+  ASSERT_EQ(stopped.code, 8) << stopped.output;
+  const Result resumed = run({"prune", "run.json", "--quiet", "--output", "a", "--resume"});
+  EXPECT_EQ(resumed.code, 0) << resumed.output;
+  EXPECT_TRUE(weights("a") == expected);
+  // A dense run in the folder of a pruned one does not show the other's dense network as its own.
+  const Result dense = run({"train", "run.json", "--quiet", "--output", "a"});
+  EXPECT_EQ(dense.code, 0);
+  EXPECT_EQ(dense.output.find("dense.safetensors"), std::string::npos) << dense.output;
+}
+
+TEST_F(CommandLine, AResumedRunDoesNotNeedTheCheckpointItBeganWith) {
+  ASSERT_EQ(run({"train", "run.json", "--quiet", "--output", "a", "--set", "train.epochs=1"}).code, 0);
+  fs::copy_file(dir / "a" / "checkpoint.safetensors", dir / "start.safetensors");
+  const std::vector<std::string> arguments{"prune", "run.json", "--quiet", "--output",
+                                           "b",     "--resume", "--set",   "checkpoint=start.safetensors"};
+  ASSERT_EQ(run(arguments).code, 0);
+  fs::remove(dir / "start.safetensors");
+  const Result again = run(arguments);
+  EXPECT_EQ(again.code, 0) << again.output;
+}
+
+TEST_F(CommandLine, WhatCannotBePrintedIsAnError) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  for (const char* verb : {"schema", "settings", "train run.json --dry-run"}) {
+    const std::string command =
+        fmt::format("cd {} && {} {} > /dev/full 2> error.txt", dir.string(), ESPALIER_CLI, verb);
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 8) << verb << ": " << slurp(dir / "error.txt");
+  }
+  const std::string closed =
+      fmt::format("cd {} && {} prune run.json --output a <&- >&- 2>&-", dir.string(), ESPALIER_CLI);
+  EXPECT_EQ(WEXITSTATUS(std::system(closed.c_str())), 0);
+  const std::string lock = slurp(dir / "a" / ".lock");
+  EXPECT_LT(lock.size(), 10U) << "something was printed into a file of the run: " << lock;
+}
+
+TEST_F(CommandLine, AnAddressSpaceTooSmallIsAnErrorAndNotAHang) {
+  constexpr rlim_t mib = 1 << 20;
+  expect_error(finish(start({"prune", "run.json", "--output", "a"}, RLIM_INFINITY, 150 * mib)), 7,
+               {"ulimit -v"});
+  expect_error(
+      finish(start({"prune", "run.json", "--output", "a", "--threads", "1024"}, RLIM_INFINITY, 900 * mib)), 7,
+      {"threads", "1024"});
+  expect_error(finish(start({"prune", "run.json", "--output", "a", "--threads", "1", "--set", "model=mlpnet",
+                             "--set", "model.widths=[1000000]"},
+                            RLIM_INFINITY, 900 * mib)),
+               7, {"needed"});
+}
+
+TEST_F(CommandLine, ABatchLargerThanTheSetNeedsNoMoreMemoryThanTheSet) {
+  const Result r =
+      run({"train", "run.json", "--output", "a", "--dry-run", "--set", "train.batch_size=2147483647"});
+  EXPECT_EQ(r.code, 0) << r.output;
+}
+
+TEST_F(CommandLine, ANameIsOneFolderInRuns) {
+  for (const char* name : {"name=", "name=..", "name=../x", "name=/tmp/x"})
+    expect_error(run({"train", "run.json", "--set", name}), 3, {"runs/", "--output"});
+}
+
+TEST_F(CommandLine, EvaluatingToALossThatIsNoNumberIsAnError) {
+  ASSERT_EQ(run({"train", "run.json", "--quiet", "--output", "a", "--set", "train.epochs=1"}).code, 0);
+  expect_error(run({"evaluate", "run.json", "--checkpoint", "a/checkpoint.safetensors", "--set",
+                    "data.normalize={\"mean\": [1e300], \"std\": [1]}"}),
+               6, {"a/checkpoint.safetensors", "test loss"});
 }
 
 TEST_F(CommandLine, ADamagedCheckpointIsRefused) {

@@ -55,7 +55,10 @@ void run(const CommandOptions& options, bool with_pruning) {
     say(options, "note: the \"prune\" section is ignored by `espalier train`");
     config.prune.reset();
   }
-  Workbench bench = prepare(config, config.checkpoint);
+  std::error_code unknown;
+  const bool resuming =
+      options.resume && std::filesystem::exists(run_directory(config) / "state.safetensors", unknown);
+  Workbench bench = prepare(config, resuming ? "" : config.checkpoint);  // the state has it all
   config.provenance.version = ESPALIER_VERSION;
   std::optional<Pruner> pruner;
   if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
@@ -71,9 +74,13 @@ void run(const CommandOptions& options, bool with_pruning) {
   RunFolder folder(run_directory(config));
   config.output.clear();  // where a run lies is no part of what it is: folders may be moved
   const std::string resolved = resolved_json(config);
-  const bool resuming = options.resume && std::filesystem::exists(folder.state());
-  if (!resuming && std::filesystem::exists(folder.state()))
+  if (!resuming && std::filesystem::exists(folder.state(), unknown)) {
     say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
+    // First of all, so that --resume after a kill does not take up the earlier run.
+    if (!std::filesystem::remove(folder.state(), unknown))
+      fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", folder.state().string(),
+           unknown.message());
+  }
   if (!resuming) {
     config.provenance.threads = threads();  // for the record only: results do not depend on it
     write_file_atomically(folder.config(), resolved_json(config) + "\n");
@@ -91,6 +98,7 @@ void run(const CommandOptions& options, bool with_pruning) {
             config.model.type, format_count(bench.model->store().size()), format_count(bench.model->macs()),
             format_count(bench.data.source.train.size()), format_count(bench.data.source.test.size()),
             threads()));
+    stop_gently_on_signals();
     trainer.run(pruner ? &*pruner : nullptr);
     append_final_row(trainer, pruner ? &*pruner : nullptr);
     trainer.mark_complete();
@@ -105,10 +113,11 @@ void prune_command(const CommandOptions& options) { run(options, true); }
 
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
+  std::error_code unknown;
   // The checkpoint asked for, else the config's, else that of the config's run.
   std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
   const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
-  if (options.checkpoint.empty() && std::filesystem::exists(of_run)) checkpoint = of_run.string();
+  if (options.checkpoint.empty() && std::filesystem::exists(of_run, unknown)) checkpoint = of_run.string();
   if (checkpoint.empty())
     fail(ExitCode::usage,
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
@@ -116,6 +125,10 @@ void evaluate_command(const CommandOptions& options) {
          of_run.string());
   const Workbench bench = prepare(config, checkpoint);
   const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  if (!std::isfinite(score.loss))
+    fail(ExitCode::numeric,
+         "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,
+         score.loss);
   Index pruned = 0, weights = 0;
   const ParameterStore& store = bench.model->store();
   for (const ParameterInfo& p : store.infos()) {

@@ -269,6 +269,7 @@ void curvature_command(const CommandOptions& options) {
   if (!resuming)
     metrics.append({{"event", "start"}, {"checkpoint", config.checkpoint}, {"weights_sha256", weights_hash}});
 
+  stop_gently_on_signals();
   std::string pictures;
   for (const Entry& entry : entries) {
     const bool finished = std::all_of(wanted.examples.begin(), wanted.examples.end(),

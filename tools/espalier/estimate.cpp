@@ -34,8 +34,12 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
   const auto macs = static_cast<double>(model.macs());
   e.bytes.emplace_back("parameters, gradients, masks, optimizer",
                        5.0 * sizeof(Real) * static_cast<double>(model.store().size()));
-  e.bytes.emplace_back("activations of a training step",
-                       sizeof(Real) * activation_values(model) * config.train.batch_size);
+  // Passes that keep their graph: a batch of training, 64 examples at a time for gradients.
+  double examples = config.train.epochs > 0 ? std::min<double>(config.train.batch_size, images) : 0;
+  if (pruner && config.prune->needs_gradients())
+    examples = std::max(examples,
+                        std::min(64.0, double{1} * config.prune->num_grads * config.prune->grad_batch_size));
+  e.bytes.emplace_back("activations of a training step", sizeof(Real) * activation_values(model) * examples);
   e.training_flop = 6 * macs * images * config.train.epochs;
   e.available = static_cast<double>(available_memory());
   if (pruner && config.prune->needs_gradients()) {

@@ -1,14 +1,18 @@
 // main.cpp: the command line of espalier, and the one place where errors end.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
+#include <system_error>
 
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
-#include "framework/train/trainer.h"
 #include "tools/espalier/benchmark.h"
 #include "tools/espalier/commands.h"
 
@@ -19,9 +23,30 @@ constexpr const char* exit_codes =
     "writing failed, 9 a "
     "layer would lose all weights, 130 interrupted (continue with --resume), 1 a bug.\n";
 
-void on_interrupt(int) {
-  if (std::signal(SIGINT, SIG_DFL) == SIG_ERR) return;  // a second Ctrl-C ends at once
-  espalier::Trainer::request_stop();
+/// So that no file we open becomes standard output or error when the caller closed them.
+void open_standard_streams() {
+  while (true) {
+    const int descriptor = ::open("/dev/null", O_RDWR);
+    if (descriptor > STDERR_FILENO) ::close(descriptor);
+    if (descriptor < 0 || descriptor > STDERR_FILENO) return;
+  }
+}
+
+/// OpenBLAS starts a thread per core before main(), each with a buffer of 128 MiB, and where `ulimit -v`
+/// leaves no room for one it tries for ever, also at exit. We use none of these threads: without them, start
+/// again.
+void restart_without_blas_threads(char** argv) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  if (std::getenv("OPENBLAS_NUM_THREADS") || ::setenv("OPENBLAS_NUM_THREADS", "1", 1) != 0) return;
+  ::execv("/proc/self/exe", argv);
+}
+
+/// What was printed may still lie in a buffer; a full disk behind `>` shows only now.
+void flush_output() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    espalier::fail(espalier::ExitCode::io,
+                   "standard output: writing failed; free disk space or redirect it elsewhere");
 }
 
 void add_run_options(CLI::App* verb, espalier::CommandOptions& o) {
@@ -64,6 +89,8 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
 
 int main(int argc, char** argv) {
   using namespace espalier;
+  open_standard_streams();
+  restart_without_blas_threads(argv);
   CLI::App app("Espalier trains and prunes neural networks with second-order information.");
   app.footer(exit_codes);
   app.set_version_flag("--version", ESPALIER_VERSION);
@@ -74,8 +101,6 @@ int main(int argc, char** argv) {
     v->footer(exit_codes);
     v->callback([&options, run] {
       set_threads(options.threads);
-      std::signal(SIGINT, on_interrupt);
-      std::signal(SIGTERM, on_interrupt);
       run(options);
     });
     return v;
@@ -107,6 +132,7 @@ int main(int argc, char** argv) {
              did_you_mean(argv[1], verbs), fmt::join(verbs, ", "));
     }
     app.parse(argc, argv);
+    flush_output();
     return static_cast<int>(ExitCode::ok);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
@@ -118,6 +144,9 @@ int main(int argc, char** argv) {
         stderr,
         "error: out of memory; use a smaller prune.num_grads, train.batch_size or data.train_limit\n");
     return static_cast<int>(ExitCode::memory);
+  } catch (const std::system_error& e) {  // of the file system, or of fmt while it prints
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return static_cast<int>(ExitCode::io);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "internal error: %s\n", e.what());
     return static_cast<int>(ExitCode::internal);

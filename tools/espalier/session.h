@@ -23,6 +23,10 @@ struct Workbench {
 /// checkpoint.
 Workbench prepare(RunConfig& config, const std::string& checkpoint);
 
+/// From here on Ctrl-C and SIGTERM ask for a stop with everything saved (Trainer::request_stop). To be called
+/// when there is something to save: before, while data load, a signal ends the program at once.
+void stop_gently_on_signals();
+
 std::filesystem::path run_directory(const RunConfig& config);
 
 }  // namespace espalier

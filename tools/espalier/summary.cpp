@@ -1,5 +1,6 @@
 #include "tools/espalier/summary.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "framework/io/progress.h"
@@ -70,11 +71,14 @@ std::string summary(const RunFolder& folder, const MetricsLog& metrics) {
   std::string result = "\n" + history(metrics.rows());
   if (const std::string table = layers(metrics.rows()); !table.empty()) result += "\n" + table;
   const auto line = [&](const char* what, const std::filesystem::path& path) {
-    if (std::filesystem::exists(path)) result += fmt::format("  {:<12} {}\n", what, path.string());
+    std::error_code unknown;
+    if (std::filesystem::exists(path, unknown)) result += fmt::format("  {:<12} {}\n", what, path.string());
   };
   result += "\n";
   line("checkpoint", folder.checkpoint());
-  line("dense", folder.path() / "dense.safetensors");
+  const auto& rows = metrics.rows();  // dense.safetensors may be of an earlier run in the folder
+  if (std::any_of(rows.begin(), rows.end(), [](const MetricsRow& r) { return text(r, "event") == "prune"; }))
+    line("dense", folder.path() / "dense.safetensors");
   line("metrics", folder.metrics_csv());
   line("config", folder.config());
   return result + pictures;
