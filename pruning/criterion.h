@@ -18,7 +18,9 @@ struct PruneState {
   std::span<const double> g{};             ///< mean gradient; empty if needs_gradients() is false
   const GradientRows* rows = nullptr;      ///< G, likewise
   const FisherInverse* inverse = nullptr;  ///< for the score; null unless needs_inverse()
-  std::span<const double> step{};  ///< h, the gradient step to be subtracted; empty unless uses_step()
+  std::span<const double> step{};   ///< h, the gradient step to be subtracted; empty unless uses_step()
+  std::span<const Range> blocks{};  ///< the inverse's
+  const std::vector<bool>* pruned = nullptr;  ///< weights that are zero already; null: none
 };
 
 struct Criterion {

@@ -4,9 +4,10 @@
 #include <numeric>
 #include <utility>
 
-#include "framework/autograd/backward.h"
 #include "framework/core/parallel.h"
+#include "framework/core/random.h"
 #include "framework/kernels/elementwise.h"
+#include "framework/kernels/softmax.h"
 #include "framework/ops/ops.h"
 
 namespace espalier {
@@ -16,14 +17,23 @@ namespace {
 /// mini-batch cut by the passes, of a weight used twice) are added.
 class RowSink final : public GradientSink {
  public:
-  RowSink(GradientMatrix& matrix, std::span<const ParameterId> layers, Index first, Index per_row)
-      : matrix_(matrix), layers_(layers), reached_(layers.size()), first_(first), per_row_(per_row) {}
+  RowSink(GradientMatrix& matrix, std::span<const ParameterId> layers, Index first, Index per_row,
+          LayerTap* tap)
+      : matrix_(matrix),
+        layers_(layers),
+        reached_(layers.size()),
+        first_(first),
+        per_row_(per_row),
+        tap_(tap) {}
 
   bool wants(ParameterId parameter) const override {
-    return std::find(layers_.begin(), layers_.end(), parameter) != layers_.end();
+    return std::find(layers_.begin(), layers_.end(), parameter) != layers_.end() ||
+           (tap_ && tap_->wants(parameter));
   }
   void accept(ParameterId parameter, const Partial& partial) override {
+    if (tap_) tap_->accept(parameter, first_, partial);
     const auto found = std::find(layers_.begin(), layers_.end(), parameter);
+    if (found == layers_.end()) return;  // only the tap wanted it
     const auto layer = static_cast<std::size_t>(found - layers_.begin());
     const Range columns = matrix_.layer_columns()[layer];
     const bool again = std::exchange(reached_[layer], 1) != 0;
@@ -58,23 +68,46 @@ class RowSink final : public GradientSink {
   std::span<const ParameterId> layers_;
   std::vector<char> reached_;
   Index first_, per_row_;
+  LayerTap* tap_;
 };
+
+/// One label for each row of logits, drawn from softmax(logits); a function of seed and example.
+void draw_labels(const Tensor& logits, std::uint64_t seed, std::span<const Index> examples,
+                 std::vector<std::int32_t>& labels) {
+  const Index n = logits.shape()[0], classes = logits.shape()[1];
+  Tensor p = Tensor::uninitialized(logits.shape());
+  kernels::softmax(n, classes, logits.data(), p.data());
+  for (Index e = 0; e < n; ++e) {
+    const auto example = static_cast<std::size_t>(e);
+    double u = Random(seed, Random::Use::labels, {static_cast<std::uint64_t>(examples[example])}).uniform();
+    std::int32_t label = 0;
+    while (label + 1 < classes && (u -= static_cast<double>(p.data()[e * classes + label])) >= 0) ++label;
+    labels[example] = label;
+  }
+}
 
 }  // namespace
 
-GradientMatrix::GradientMatrix(const ParameterStore& store, std::vector<ParameterId> layers, Index rows)
+GradientMatrix::GradientMatrix(const ParameterStore& store, std::vector<ParameterId> layers, Index rows,
+                               const std::string& scratch_folder)
     : store_(store), layers_(std::move(layers)), rows_(rows) {
   for (const ParameterId id : layers_) {
     const Index size = store.infos()[static_cast<std::size_t>(id)].range.size();
     columns_.push_back({cols_, cols_ + size});
     cols_ += size;
   }
-  buffer_ = Tensor::uninitialized({rows_, cols_});
-  values_ = buffer_.values();
+  if (scratch_folder.empty()) {
+    buffer_ = Tensor::uninitialized({rows_, cols_});
+    values_ = buffer_.values();
+  } else {
+    const auto count = static_cast<std::size_t>(rows_ * cols_);
+    scratch_.emplace(scratch_folder, count * sizeof(Real));
+    values_ = {static_cast<Real*>(scratch_->data()), count};
+  }
 }
 
 double GradientMatrix::fill(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
-                            std::span<const Index> examples) {
+                            std::span<const Index> examples, const FillOptions& options) {
   const auto count = static_cast<Index>(examples.size());
   require(rows_ > 0 && count % rows_ == 0, "[gradients] {} examples don't divide into {} rows", count, rows_);
   // Rows are taken together by one thread from the images to G, so that its layers stay in its caches; how
@@ -82,22 +115,30 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
   const Index per_row = count / rows_, per_pass = model.examples_in_cache();
   const Index rows_per_group = std::max<Index>(1, per_pass / per_row), per_group = rows_per_group * per_row;
   std::vector<Real> losses(examples.size());
-  parallel_for(rows_, rows_per_group, [&](Range group) {
+  const auto fill_group = [&](Range group) {
     const Recording on(true);
     thread_local Batch batch;
     const Index last = group.end * per_row;
     for (Index first = group.begin * per_row; first < last; first += std::min(per_pass, per_group)) {
       const Index n = std::min({per_pass, per_group, last - first});
-      load_examples(set, preprocessing,
-                    examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), batch);
+      const auto mine = examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+      load_examples(set, preprocessing, mine, batch);
       Pass pass;
-      const Var loss = cross_entropy(model.forward(batch.images, pass), batch.labels);
+      const Var logits = model.forward(batch.images, pass);
+      if (options.labels == FisherLabels::model)
+        draw_labels(logits.value(), options.seed, mine, batch.labels);
+      const Var loss = cross_entropy(logits, batch.labels);
       std::copy_n(loss.value().data(), n, losses.begin() + first);
-      RowSink sink(*this, layers_, first, per_row);
+      RowSink sink(*this, layers_, first, per_row, options.tap);
       backward(loss, Tensor::full({n}, 1), sink);  // summed losses: a row must be its own examples' gradient
       sink.clear_unreached({first / per_row, (first + n - 1) / per_row + 1});
     }
-  });
+  };
+  if (options.tap && options.tap->in_order())
+    for (Index first = 0; first < rows_; first += rows_per_group)
+      fill_group({first, std::min(first + rows_per_group, rows_)});
+  else
+    parallel_for(rows_, rows_per_group, fill_group);
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const Real* mask =
         store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;

@@ -3,12 +3,15 @@
 // column panels. Storage may be float32 (GradientMatrix), float64 (tests, `espalier explain`) or a file.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "framework/core/check.h"
 #include "framework/core/real.h"
 
 namespace espalier {
+
+struct KroneckerFactor;
 
 struct GradientRows {
   virtual ~GradientRows() = default;
@@ -21,6 +24,16 @@ struct GradientRows {
   /// large products of such rows in float32 where that is exact enough.
   virtual bool single() const { return false; }
   virtual void load(Range, float*) const { require(false, "[gradient rows] these rows are not float32"); }
+
+  /// Column ranges whose share of G G' costs less than through load(), in order, and that share, added to
+  /// gram [N, N].
+  virtual std::vector<Range> gram_ranges() const { return {}; }
+  virtual void add_gram(Range columns, double* gram) const {
+    (void)columns, (void)gram;
+    fail(ExitCode::internal, "[gradients] these rows have no short way to their Gram matrix");
+  }
+  /// Kronecker factors of the layers, if they were gathered (K-FAC).
+  virtual std::span<const KroneckerFactor> kronecker() const { return {}; }
 };
 
 /// G held as float64.

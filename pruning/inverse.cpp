@@ -29,6 +29,29 @@ std::vector<double> FisherInverse::submatrix(std::span<const Index> indices) con
   return result;
 }
 
+void FisherInverse::submatrices(std::span<const std::vector<Index>> sets,
+                                const SubmatrixVisitor& visit) const {
+  for (std::size_t i = 0; i < sets.size(); ++i) visit(i, submatrix(sets[i]));
+}
+
+namespace {
+
+struct BuiltAnew final : InverseFamily {
+  BuiltAnew(const InverseSettings& s, const GradientRows& r, std::span<const Range> l)
+      : settings(s), rows(r), layers(l) {}
+  std::unique_ptr<FisherInverse> at(double damp) override { return settings.build(rows, layers, damp); }
+  const InverseSettings& settings;
+  const GradientRows& rows;
+  std::span<const Range> layers;
+};
+
+}  // namespace
+
+std::unique_ptr<InverseFamily> InverseSettings::family(const GradientRows& rows,
+                                                       std::span<const Range> layers) const {
+  return std::make_unique<BuiltAnew>(*this, rows, layers);
+}
+
 std::vector<Range> cut_into_blocks(std::span<const Range> layers, Index size) {
   std::vector<Range> blocks;
   for (const Range layer : layers)

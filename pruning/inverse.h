@@ -3,6 +3,7 @@
 // this interface alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "pruning/gradient_rows.h"
 
 namespace espalier {
+
+/// Receives [F^-1]_QQ of the set with this number.
+using SubmatrixVisitor = std::function<void(std::size_t set, std::span<const double> submatrix)>;
 
 class FisherInverse {
  public:
@@ -22,8 +26,21 @@ class FisherInverse {
   virtual void apply(std::span<const double> v, std::span<double> out) const = 0;
   /// Column q of F^-1.
   void column(Index q, std::span<double> out) const;
-  /// [F^-1]_QQ, row-major |Q| x |Q|; one apply() per index.
-  std::vector<double> submatrix(std::span<const Index> indices) const;
+  /// [F^-1]_QQ, row-major |Q| x |Q|, positive definite. By default one apply() per index.
+  virtual std::vector<double> submatrix(std::span<const Index> indices) const;
+  /// The same for many sets, handed to `visit` in any order, on the calling thread. By default one by one.
+  virtual void submatrices(std::span<const std::vector<Index>> sets, const SubmatrixVisitor& visit) const;
+};
+
+/// Inverses of one matrix for many dampenings.
+struct InverseFamily {
+  virtual ~InverseFamily() = default;
+  /// Says which dampenings will be asked for, so that they can share work. Others may be asked for too.
+  virtual void prepare(std::span<const double> damps) { (void)damps; }
+  virtual std::unique_ptr<FisherInverse> at(double damp) = 0;
+  /// Eigenvalues of the undamped F other than zero, all blocks together, ascending; empty if they are not
+  /// known.
+  virtual std::vector<double> spectrum() const { return {}; }
 };
 
 /// Settings of one kind of inverse. `rows` must outlive the inverse. `layers` are the column ranges of the
@@ -35,6 +52,14 @@ struct InverseSettings {
   /// <= 0.
   virtual std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range> layers,
                                                double damp) const = 0;
+  /// For trying many dampenings; by default a build() for each. `rows`, `layers` and this must outlive it.
+  virtual std::unique_ptr<InverseFamily> family(const GradientRows& rows,
+                                                std::span<const Range> layers) const;
+  /// Whether `build` wants rows that carry Kronecker factors.
+  virtual bool needs_kronecker() const { return false; }
+  /// Whether build() on MaskedRows gives the inverse for the weights that remain (the joint update then takes
+  /// one factorisation; otherwise it is solved for by conjugate gradients on [F^-1]_QQ).
+  virtual bool fits_subsets() const { return true; }
   /// The blocks F is restricted to.
   virtual std::vector<Range> partition(std::span<const Range> layers) const = 0;
   /// Bytes the inverse will hold and need while it is built, beyond G.
@@ -54,6 +79,7 @@ class MaskedRows final : public GradientRows {
   void load(Range columns, double* out) const override { load_zeroed(columns, out); }
   bool single() const override { return rows_.single(); }
   void load(Range columns, float* out) const override { load_zeroed(columns, out); }
+  std::span<const KroneckerFactor> kronecker() const override { return rows_.kronecker(); }
 
  private:
   template <class T>

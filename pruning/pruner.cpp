@@ -3,87 +3,46 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <optional>
 
-#include "framework/core/random.h"
-#include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
-#include "pruning/gradient_matrix.h"
+#include "pruning/auto_damp.h"
+#include "pruning/examples.h"
 
 namespace espalier {
 namespace {
+
+constexpr int most_sub_steps = 32;        // of one step with num_recomputations "auto"
+constexpr double negligible_loss = 0.01;  // nats: rises below are no reason to distrust a prediction
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// Examples named in a file: [3, 1, ...] or {"indices": [3, 1, ...]}.
-std::vector<Index> read_indices(const std::string& path) {
-  const auto json = nlohmann::json::parse(read_whole_file(path, ExitCode::data), nullptr, false);
-  const auto& list = json.is_object() && json.contains("indices") ? json["indices"] : json;
-  if (!list.is_array() || list.empty())
-    fail(ExitCode::data,
-         "{}: prune.index_file must hold a JSON list of example numbers, or an object with \"indices\"",
-         path);
-  std::vector<Index> indices;
-  for (const auto& v : list) {
-    if (!v.is_number_integer()) fail(ExitCode::data, "{}: {} is no example number", path, v.dump());
-    indices.push_back(v.get<Index>());
-  }
-  return indices;
-}
-
-/// The weights of the pruned layers in float64, in column order, and back.
-std::vector<double> gather(std::span<const Real> values, const ParameterStore& store,
-                           const std::vector<ParameterId>& layers) {
-  std::vector<double> w;
-  for (const ParameterId id : layers) {
-    const Range r = store.infos()[static_cast<std::size_t>(id)].range;
-    w.insert(w.end(), values.begin() + r.begin, values.begin() + r.end);
-  }
-  return w;
+double share(const std::vector<bool>& set) {
+  return static_cast<double>(std::count(set.begin(), set.end(), true)) / static_cast<double>(set.size());
 }
 
 }  // namespace
 
 Pruner::Pruner(const PruneConfig& config, const Model& model, int epochs)
-    : config_(config), events_(config.schedule->events()) {
-  const auto& infos = model.store().infos();
-  std::vector<ParameterId> candidates;
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < infos.size(); ++i) {
-    if (infos[i].role != Role::weight) continue;
-    candidates.push_back(static_cast<ParameterId>(i));
-    std::string name = infos[i].name;
-    if (name.ends_with(".weight")) name.resize(name.size() - 7);
-    names.push_back(name);
+    : config_(config),
+      layers_(prunable_layers(config, model)),
+      views_(layer_views(model, layers_)),
+      events_(config.schedule->events()) {
+  for (const LayerView& view : views_) {
+    columns_.push_back(view.columns);
+    if (!config.group->single())
+      (void)config.group->sets(view);  // refuses layers whose shape does not divide
   }
-  Index column = 0;
-  for (const std::size_t c : match_names(names, config.include, config.exclude)) {
-    const Index size = infos[static_cast<std::size_t>(candidates[c])].range.size();
-    layers_.push_back(candidates[c]);
-    names_.push_back(names[c]);
-    columns_.push_back({column, column + size});
-    column += size;
-  }
-  if (layers_.empty())
-    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {})",
-         fmt::join(names, ", "));
   for (const ScheduleEvent& e : events_)
     if (e.epoch > epochs)
       fail(ExitCode::config,
            "prune.schedule: a step is due at epoch {}, but train.epochs is {}; the target sparsity would "
            "never be reached",
            e.epoch, epochs);
-  if (!config.index_file.empty()) {
-    index_file_ = read_indices(config.index_file);
-    const auto needed =
-        static_cast<std::size_t>(config.num_grads) * static_cast<std::size_t>(config.grad_batch_size);
-    if (index_file_.size() < needed)
-      fail(ExitCode::config, "prune.index_file {} names {} examples; num_grads x grad_batch_size needs {}",
-           config.index_file, index_file_.size(), needed);
-  }
+  if (!config.index_file.empty()) index_file_ = read_indices(config.index_file);
 }
 
 bool Pruner::finished(int epoch) const { return events_.empty() || epoch >= events_.back().epoch; }
@@ -94,30 +53,9 @@ std::vector<PrunedLayer> Pruner::layer_sparsity(const ParameterStore& store) con
     const Range r = store.infos()[static_cast<std::size_t>(layers_[l])].range;
     const auto mask =
         store.mask().subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.size()));
-    result.push_back({names_[l], r.size(), std::count(mask.begin(), mask.end(), Real(0))});
+    result.push_back({views_[l].name, r.size(), std::count(mask.begin(), mask.end(), Real(0))});
   }
   return result;
-}
-
-std::vector<Index> Pruner::draw_examples(const ImageSet& train, std::uint64_t seed, int epoch,
-                                         int step) const {
-  const Index needed = Index{config_.num_grads} * config_.grad_batch_size;
-  std::vector<Index> examples = index_file_;
-  if (examples.empty()) {
-    if (needed > train.size())
-      fail(ExitCode::config, "prune: num_grads x grad_batch_size is {}, the training set has {} examples",
-           needed, train.size());
-    examples.resize(static_cast<std::size_t>(train.size()));
-    for (std::size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<Index>(i);
-    const auto draw = static_cast<std::uint64_t>(config_.fresh_examples ? 1 + epoch * 1000 + step : 0);
-    Random(seed, Random::Use::fisher, {draw}).shuffle(examples);
-  }
-  examples.resize(static_cast<std::size_t>(needed));
-  for (const Index i : examples)
-    if (i < 0 || i >= train.size())
-      fail(ExitCode::data, "{}: example {} is not in the training set of {} images", config_.index_file, i,
-           train.size());
-  return examples;
 }
 
 bool Pruner::on_epoch(Trainer& trainer, int epoch) {
@@ -129,126 +67,173 @@ bool Pruner::on_epoch(Trainer& trainer, int epoch) {
       save_checkpoint(run.folder.path() / "dense.safetensors", run.model, {{"epoch", std::to_string(epoch)}});
     Index weights = 0, pruned = 0;
     for (const PrunedLayer& l : layer_sparsity(run.model.store())) weights += l.weights, pruned += l.pruned;
-    const double now = static_cast<double>(pruned) / static_cast<double>(weights);
-    const auto levels =
-        sub_levels(now, event.sparsity, config_.num_recomputations, config_.recomputation_levels);
-    for (std::size_t i = 0; i < levels.size(); ++i) prune_to(trainer, levels[i], epoch, static_cast<int>(i));
+    double now = static_cast<double>(pruned) / static_cast<double>(weights);
+    if (config_.num_recomputations) {
+      int step = 0;
+      for (const double level :
+           sub_levels(now, event.sparsity, *config_.num_recomputations, config_.recomputation_levels))
+        prune_towards(trainer, level, false, epoch, step++);
+    } else {
+      for (int step = 0; step == 0 || now < event.sparsity; ++step)
+        now = prune_towards(trainer, event.sparsity, step + 1 < most_sub_steps, epoch, step);
+    }
     changed = true;
   }
   return changed;
 }
 
-void Pruner::prune_to(Trainer& trainer, double sparsity, int epoch, int step) {
+bool Pruner::trusted(const Plan& plan, double measured_change) const {
+  if (!plan.has_prediction) return true;
+  const double predicted = std::max(0.0, plan.prediction.change());
+  return measured_change + negligible_loss <= config_.trust_factor * (predicted + negligible_loss);
+}
+
+Pruner::Trust Pruner::measure(RunContext& run, const Plan& plan, double loss_before,
+                              std::span<const Index> examples) const {
+  Trial trial(run.model, layers_, run.data.source.train, run.data.preprocessing,
+              {examples.begin(), examples.end()});
+  Trust trust{.loss_before = loss_before, .loss_after = trial.loss(plan.delta), .by_layer = {}};
+  for (const Range columns : columns_)
+    trust.by_layer.push_back(trial.loss_of_part(plan.delta, columns) - loss_before);
+  return trust;
+}
+
+void Pruner::apply(Trainer& trainer, const Plan& plan, std::span<const double> w) const {
+  // Survivors move, removed weights and their momentum are exactly zero.
+  ParameterStore& store = trainer.context().model.store();
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const Range r = store.infos()[static_cast<std::size_t>(layers_[l])].range;
+    for (Index j = 0; j < r.size(); ++j) {
+      const auto q = static_cast<std::size_t>(columns_[l].begin + j),
+                 at = static_cast<std::size_t>(r.begin + j);
+      store.values()[at] = plan.removed[q] ? Real(0) : static_cast<Real>(w[q] + plan.delta[q]);
+      store.mask()[at] = plan.removed[q] ? Real(0) : Real(1);
+    }
+  }
+  for (const auto& [name, values] : trainer.optimizer().state())
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (store.mask()[i] == 0) values[i] = 0;
+}
+
+double Pruner::prune_towards(Trainer& trainer, double target, bool may_split, int epoch, int step) {
   RunContext& run = trainer.context();
   ParameterStore& store = run.model.store();
   const ImageSet& train = run.data.source.train;
   const Preprocessing& preprocessing = run.data.preprocessing;
   const double started = seconds_now();
   const Score before = trainer.evaluate_test();
+  const std::vector<Index> examples = fisher_examples(config_, train, index_file_, run.seed, epoch, step);
+  const std::vector<double> w = gather(store.values(), store, layers_),
+                            mask = gather(store.mask(), store, layers_);
+  std::vector<bool> pruned(w.size());
+  for (std::size_t q = 0; q < w.size(); ++q) pruned[q] = mask[q] == 0;
 
-  // G, and what the criterion asks of it.
-  const std::vector<Index> examples = draw_examples(train, run.seed, epoch, step);
-  const std::vector<double> w = gather(store.values(), store, layers_);
-  std::optional<GradientMatrix> gradients;
-  std::vector<double> g, h;
-  std::unique_ptr<FisherInverse> inverse;
-  PruneState state{.w = w};
+  // G, once for everything that the step asks of it.
+  std::optional<Gradients> gradients;
   double loss_before = 0;
-  const double gradients_started = seconds_now();
   if (config_.needs_gradients()) {
-    gradients.emplace(store, layers_, config_.num_grads);
-    loss_before = gradients->fill(run.model, train, preprocessing, examples);
-    g = gradients->mean();
-    state.rows = &*gradients;
-    if (config_.criterion->uses_step()) state.g = g;
+    gradients.emplace(
+        run.model, layers_, train, preprocessing, examples,
+        GradientOptions{.rows = config_.num_grads,
+                        .fisher = config_.fisher,
+                        .kronecker = config_.inverse->needs_kronecker(),
+                        .scratch_folder = config_.gradients_in_file ? run.folder.path().string() : "",
+                        .seed = run.seed});
+    loss_before = gradients->loss();
   } else {
     loss_before = mean_loss(run.model, train, preprocessing, examples);
   }
-  const double solve_started = seconds_now();
-  if (config_.criterion->needs_inverse()) {
-    inverse = config_.inverse->build(*gradients, columns_, config_.damp);
-    state.inverse = inverse.get();
-  }
-  double norm = 0;
-  for (const double v : w) norm += v * v;
-  const UpdateSettings update{.inverse = config_.inverse.settings.get(),
-                              .layers = columns_,
-                              .damp = config_.damp,
-                              .step_damp = config_.step_damp,
-                              .step_limit = config_.step_limit * std::sqrt(norm),
-                              .step_search = config_.step_search};
-  if (config_.criterion->uses_step()) state.step = h = gradient_step(*gradients, g, update, {}, *gradients);
+  const double gathered = seconds_now();
 
-  // Score, select, compensate.
-  std::vector<double> scores(w.size());
-  config_.criterion->score(state, scores);
-  const std::vector<double> mask = gather(store.mask(), store, layers_);
-  std::vector<bool> pruned(w.size());
-  for (std::size_t q = 0; q < w.size(); ++q) pruned[q] = mask[q] == 0;
-  const std::vector<bool> removed = select(scores, pruned, sparsity, columns_, names_, config_.selection);
-  const std::vector<double> delta = compensate(state, removed, config_.update, update);
-  Prediction prediction;
-  if (gradients) prediction = predict(*gradients, g, delta, config_.damp);
-  const double solved = seconds_now();
-
-  // Into the network: survivors move, removed weights and their momentum are exactly zero.
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const Range r = store.infos()[static_cast<std::size_t>(layers_[l])].range;
-    for (Index j = 0; j < r.size(); ++j) {
-      const auto q = static_cast<std::size_t>(columns_[l].begin + j),
-                 at = static_cast<std::size_t>(r.begin + j);
-      store.values()[at] = removed[q] ? Real(0) : static_cast<Real>(w[q] + delta[q]);
-      store.mask()[at] = removed[q] ? Real(0) : Real(1);
-    }
+  // The plan: with the dampening that is best, and no further than the quadratic model holds.
+  Trial held_out(run.model, layers_, train, preprocessing,
+                 held_out_examples(config_, train, examples, run.seed, epoch, step));
+  const PruneProblem problem{.w = w,
+                             .rows = gradients ? &*gradients : nullptr,
+                             .g = gradients ? gradients->mean() : std::span<const double>(),
+                             .layers = views_,
+                             .pruned = pruned,
+                             .held_out = [&](std::span<const double> delta) { return held_out.loss(delta); }};
+  double damp = config_.damp.value_or(1);
+  if (!config_.damp && gradients) {
+    const DampChoice choice = choose_damp(config_, problem, target, held_out);
+    damp = choice.damp;
+    if (!run.quiet) fmt::print(stderr, "{}\n", choice.reason);
+    for (const DampTrial& t : choice.trials)
+      run.metrics.append({{"event", "damp"},
+                          {"epoch", epoch},
+                          {"sub_step", step + 1},
+                          {"damp", t.damp},
+                          {"predicted_loss_change", t.predicted},
+                          {"measured_loss_change", t.measured},
+                          {"chosen", t.damp == choice.damp}});
   }
-  for (const auto& [name, values] : trainer.optimizer().state())
-    for (std::size_t i = 0; i < values.size(); ++i)
-      if (store.mask()[i] == 0) values[i] = 0;
-  const double loss_after = mean_loss(run.model, train, preprocessing, examples);
+  const Planner planner(config_, problem, damp);
+  double level = target;
+  Plan plan = planner.plan(level);
+  double solved = seconds_now();
+  Trust trust = measure(run, plan, loss_before, examples);
+  const double now = share(pruned);
+  for (int halving = 0; may_split && halving < 8 && !trusted(plan, trust.loss_after - loss_before);
+       ++halving) {
+    level = 1 - std::sqrt((1 - now) * (1 - level));  // halfway, as the density counts
+    plan = planner.plan(level);
+    solved = seconds_now();
+    trust = measure(run, plan, loss_before, examples);
+  }
+
+  apply(trainer, plan, w);
   if (config_.recalibrate_batch_norm)
     recalibrate_batch_norm(run.model, train, preprocessing, config_.recalibration_examples, run.seed);
   trainer.weights_changed();
   const Score after = trainer.evaluate_test();
 
-  const auto total = static_cast<double>(w.size());
-  const auto share = [&](const std::vector<bool>& set) {
-    return static_cast<double>(std::count(set.begin(), set.end(), true)) / total;
-  };
+  const double change = trust.loss_after - loss_before;
   MetricsRow row{{"event", "prune"},
                  {"epoch", epoch},
                  {"sub_step", step + 1},
-                 {"sparsity_before", share(pruned)},
-                 {"sparsity", share(removed)},
+                 {"sparsity_before", now},
+                 {"sparsity", share(plan.removed)},
                  {"train_loss_before", loss_before},
-                 {"train_loss_after", loss_after},
-                 {"measured_loss_change", loss_after - loss_before}};
-  if (gradients) {
-    row.push_back({"predicted_loss_change", prediction.change()});
-    row.push_back({"predicted_with_damping", prediction.damped_change()});
+                 {"train_loss_after", trust.loss_after},
+                 {"measured_loss_change", change}};
+  if (plan.has_prediction) {
+    row.push_back({"damp", damp});
+    row.push_back({"predicted_loss_change", plan.prediction.change()});
+    row.push_back({"predicted_with_damping", plan.prediction.damped_change()});
+    row.push_back({"trusted", trusted(plan, change)});
   }
+  if (config_.flops_target > 0) row.push_back({"flops_exponent", plan.flops_exponent});
   row.insert(row.end(), {{"test_accuracy_before", before.accuracy},
                          {"test_loss", after.loss},
                          {"test_accuracy", after.accuracy},
                          {"seconds", seconds_now() - started},
-                         {"gradient_seconds", solve_started - gradients_started},
-                         {"solve_seconds", solved - solve_started}});
-  for (const PrunedLayer& layer : layer_sparsity(store))
-    row.push_back(
-        {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
+                         {"gradient_seconds", gathered - started},
+                         {"solve_seconds", solved - gathered}});
+  const std::vector<PrunedLayer> layers = layer_sparsity(store);
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    row.push_back({"sparsity." + layers[l].name,
+                   static_cast<double>(layers[l].pruned) / static_cast<double>(layers[l].weights)});
+    if (plan.has_prediction) row.push_back({"predicted." + layers[l].name, plan.by_layer[l].change()});
+    row.push_back({"measured." + layers[l].name, trust.by_layer[l]});
+  }
   run.metrics.append(row);
   if (!run.quiet)
     fmt::print(
         stderr,
         "pruned to {:.2f} % after {} epochs: test accuracy {:.2f} -> {:.2f} %, loss change {:+.4f}{} ({})\n",
-        100 * share(removed), epoch, 100 * before.accuracy, 100 * after.accuracy, loss_after - loss_before,
-        gradients ? fmt::format(" (predicted {:+.4f})", prediction.change()) : "",
+        100 * share(plan.removed), epoch, 100 * before.accuracy, 100 * after.accuracy, change,
+        plan.has_prediction ? fmt::format(" (predicted {:+.4f}{})", plan.prediction.change(),
+                                          trusted(plan, change) ? "" : ", not to be trusted")
+                            : "",
         format_duration(seconds_now() - started));
-  if (!std::isfinite(loss_after))
+  if (!std::isfinite(trust.loss_after))
     fail(ExitCode::numeric,
          "the loss is not finite after pruning to {:.2f} %: the update was too large for the quadratic "
          "model; raise "
          "prune.damp or prune.step_damp, or use more prune.num_recomputations",
-         100 * share(removed));
+         100 * share(plan.removed));
+  return level == target ? target : share(plan.removed);
 }
 
 }  // namespace espalier

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "framework/train/trainer.h"
-#include "pruning/prune_config.h"
-#include "pruning/schedule.h"
+#include "pruning/planner.h"
+#include "pruning/trial.h"
 
 namespace espalier {
 
@@ -35,14 +35,21 @@ class Pruner final : public Hook {
   std::vector<PrunedLayer> layer_sparsity(const ParameterStore& store) const;
 
  private:
-  /// One step (or sub-step), reported as a row of the metrics.
-  void prune_to(Trainer& trainer, double sparsity, int epoch, int step);
-  std::vector<Index> draw_examples(const ImageSet& train, std::uint64_t seed, int epoch, int step) const;
+  /// Prunes towards `target` and returns the sparsity reached: the target, or less where the step was not to
+  /// be trusted and may be split. A row of the metrics.
+  double prune_towards(Trainer& trainer, double target, bool may_split, int epoch, int step);
+  struct Trust {
+    double loss_before = 0, loss_after = 0;
+    std::vector<double> by_layer;  ///< measured loss change of each layer's part of the move alone
+  };
+  Trust measure(RunContext& run, const Plan& plan, double loss_before, std::span<const Index> examples) const;
+  bool trusted(const Plan& plan, double measured_change) const;
+  void apply(Trainer& trainer, const Plan& plan, std::span<const double> w) const;
 
   const PruneConfig& config_;
   std::vector<ParameterId> layers_;
+  std::vector<LayerView> views_;
   std::vector<Range> columns_;  // of each layer among the prunable weights
-  std::vector<std::string> names_;
   std::vector<ScheduleEvent> events_;
   std::vector<Index> index_file_;  // examples of the Fisher, if the config names a file
 };

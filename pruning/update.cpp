@@ -46,6 +46,39 @@ void joint_update(const PruneState& s, const std::vector<bool>& removed, const U
     if (!removed[q]) delta[q] -= h[q];
 }
 
+/// x with [F^-1]_QQ x = r on the set Q and x = 0 elsewhere, by conjugate gradients preconditioned with the
+/// diagonal: for inverses that can only be applied (K-FAC).
+std::vector<double> solve_on_set(const FisherInverse& inverse, const std::vector<bool>& removed,
+                                 const std::vector<double>& r) {
+  constexpr int most_iterations = 2000;
+  constexpr double tolerance = 1e-11;
+  const std::size_t d = r.size();
+  const std::span<const double> diagonal = inverse.diagonal();
+  std::vector<double> x(d, 0.0), residual = r, z(d, 0.0), p, product(d);
+  const auto precondition = [&] {
+    for (std::size_t q = 0; q < d; ++q) z[q] = removed[q] ? residual[q] / diagonal[q] : 0;
+  };
+  precondition();
+  p = z;
+  double rz = dot(residual, z);
+  const double goal = tolerance * tolerance * rz;
+  for (int i = 0; i < most_iterations && rz > goal; ++i) {
+    inverse.apply(p, product);
+    for (std::size_t q = 0; q < d; ++q)
+      if (!removed[q]) product[q] = 0;
+    const double step = rz / dot(p, product);
+    for (std::size_t q = 0; q < d; ++q) {
+      x[q] += step * p[q];
+      residual[q] -= step * product[q];
+    }
+    precondition();
+    const double next = dot(residual, z);
+    for (std::size_t q = 0; q < d; ++q) p[q] = z[q] + next / rz * p[q];
+    rz = next;
+  }
+  return x;
+}
+
 }  // namespace
 
 std::vector<double> gradient_step(const GradientRows& kept, std::span<const double> g,
@@ -69,18 +102,24 @@ std::vector<double> gradient_step(const GradientRows& kept, std::span<const doub
 }
 
 std::vector<double> compensate(const PruneState& s, const std::vector<bool>& removed, UpdateMode mode,
-                               const UpdateSettings& settings) {
+                               const UpdateSettings& settings, std::span<const double> multipliers) {
   const std::size_t d = s.w.size();
   std::vector<double> delta(d, 0.0);
-  if (mode == UpdateMode::joint && s.rows != nullptr) {
+  if (mode == UpdateMode::joint && s.rows != nullptr && settings.inverse->fits_subsets()) {
     joint_update(s, removed, settings, delta);
   } else {
-    if (mode == UpdateMode::simultaneous && s.inverse != nullptr) {
-      std::vector<double> multiplier(d, 0.0);
-      const std::span<const double> diagonal = s.inverse->diagonal();
+    if (mode != UpdateMode::none && s.inverse != nullptr) {
+      std::vector<double> multiplier(d, 0.0), r(d, 0.0);
       for (std::size_t q = 0; q < d; ++q)
-        if (removed[q])
-          multiplier[q] = (s.w[q] - (s.step.empty() ? 0 : s.step[q])) / diagonal[q];  // mu of section 4
+        if (removed[q]) r[q] = s.w[q] - (s.step.empty() ? 0 : s.step[q]);
+      if (mode == UpdateMode::joint) {
+        multiplier = solve_on_set(*s.inverse, removed, r);
+      } else if (!multipliers.empty()) {
+        std::copy(multipliers.begin(), multipliers.end(), multiplier.begin());
+      } else {
+        const std::span<const double> diagonal = s.inverse->diagonal();
+        for (std::size_t q = 0; q < d; ++q) multiplier[q] = r[q] / diagonal[q];  // mu of section 4
+      }
       s.inverse->apply(multiplier, delta);
       for (double& v : delta) v = -v;
     }
@@ -92,18 +131,24 @@ std::vector<double> compensate(const PruneState& s, const std::vector<bool>& rem
   return delta;
 }
 
-Prediction predict(const GradientRows& rows, std::span<const double> g, std::span<const double> delta,
-                   double damp) {
+Prediction predict_range(const GradientRows& rows, std::span<const double> g, std::span<const double> delta,
+                         double damp, Range range) {
+  const auto begin = static_cast<std::size_t>(range.begin), width = static_cast<std::size_t>(range.size());
   std::vector<double> projected(static_cast<std::size_t>(rows.rows()));
-  multiply_rows(rows, {0, rows.cols()}, delta, projected);
+  multiply_rows(rows, range, delta.subspan(begin, width), projected);
   Prediction p;
   for (const double x : projected) p.quadratic += x * x;
   p.quadratic /= 2 * std::max<double>(1, static_cast<double>(rows.rows()));
-  for (std::size_t q = 0; q < delta.size(); ++q) {
+  for (std::size_t q = begin; q < begin + width; ++q) {
     p.linear += g[q] * delta[q];
     p.damping += 0.5 * damp * delta[q] * delta[q];
   }
   return p;
+}
+
+Prediction predict(const GradientRows& rows, std::span<const double> g, std::span<const double> delta,
+                   double damp) {
+  return predict_range(rows, g, delta, damp, {0, rows.cols()});
 }
 
 }  // namespace espalier

@@ -35,8 +35,10 @@ std::vector<double> gradient_step(const GradientRows& kept, std::span<const doub
 /// Weights that were pruned before count as removed: they are 0 already, so they cost and move nothing.
 /// `joint` takes the gradient step on the kept weights if state.step is given (its values are for the score
 /// only).
+/// `multipliers` are those of the removed weights where they left in sets; empty: each on its own,
+/// r_q / [F^-1]_qq.
 std::vector<double> compensate(const PruneState& state, const std::vector<bool>& removed, UpdateMode mode,
-                               const UpdateSettings& settings);
+                               const UpdateSettings& settings, std::span<const double> multipliers = {});
 
 /// Predicted loss change of a move delta: g'delta + 1/2 delta' F delta with the undamped, unblocked F = G'G /
 /// N, and the same with damp/2 |delta|^2 added.
@@ -47,5 +49,8 @@ struct Prediction {
 };
 Prediction predict(const GradientRows& rows, std::span<const double> g, std::span<const double> delta,
                    double damp);
+/// The same for the move of the columns `range` alone.
+Prediction predict_range(const GradientRows& rows, std::span<const double> g, std::span<const double> delta,
+                         double damp, Range range);
 
 }  // namespace espalier

@@ -29,6 +29,10 @@ class Partial {
   /// The same, written to `to` without a tensor in between where the op's rule can.
   void write(Range range, Real* to) const;
   Tensor all() const { return (*this)({0, examples()}); }
+  /// What met the weight in its op, and the gradient with respect to the op's output: [examples, ..] each.
+  /// The weight's gradient is bilinear in the two, which is what Kronecker factors are made of.
+  const Tensor& input() const { return node_.inputs[0].value(); }
+  const Tensor& output_gradient() const { return dy_.value(); }
 
  private:
   void check(Range range) const;

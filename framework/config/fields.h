@@ -101,6 +101,15 @@ class Fields {
   void operator()(std::string_view key, std::vector<std::string>& v, std::string_view help) {
     on_strings(take(key, help), v);
   }
+  /// A number or the word "auto", which is std::nullopt.
+  void automatic(std::string_view key, std::optional<double>& v, std::string_view help, Limits l = {}) {
+    on_automatic(take(key, help), v, l, false);
+  }
+  void automatic(std::string_view key, std::optional<int>& v, std::string_view help, Limits l = {}) {
+    std::optional<double> wide = v;
+    on_automatic(take(key, help), wide, clip(l), true);
+    v = wide ? std::optional<int>(static_cast<int>(*wide)) : std::nullopt;
+  }
   /// Enumerations by name.
   template <class E>
   void choice(std::string_view key, E& v, std::initializer_list<std::pair<const char*, E>> names,
@@ -166,6 +175,7 @@ class Fields {
   virtual void on_bool(const Field&, bool&) = 0;
   virtual void on_integer(const Field&, std::int64_t&, const Limits&) = 0;
   virtual void on_number(const Field&, double&, const Limits&) = 0;
+  virtual void on_automatic(const Field&, std::optional<double>&, const Limits&, bool integer) = 0;
   virtual void on_string(const Field&, std::string&, const std::vector<std::string>& allowed) = 0;
   virtual void on_integers(const Field&, std::vector<int>&, const Limits&) = 0;
   virtual void on_numbers(const Field&, std::vector<double>&, const Limits&) = 0;

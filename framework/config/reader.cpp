@@ -147,6 +147,15 @@ class Reader final : public Fields {
     if (!j->is_number()) return wrong(f, *j, "a number");
     if (in_range(f, j->get<double>(), l, *j)) v = j->get<double>();
   }
+  void on_automatic(const Field& f, std::optional<double>& v, const Limits& l, bool whole) override {
+    const Json* j = value(f);
+    if (!j) return;
+    if (*j == "auto") return v.reset();
+    std::int64_t read = 0;
+    if (whole ? !integer(*j, read) : !j->is_number())
+      return wrong(f, *j, whole ? "an integer or \"auto\"" : "a number or \"auto\"");
+    if (in_range(f, j->get<double>(), l, *j)) v = j->get<double>();
+  }
   void on_string(const Field& f, std::string& v, const std::vector<std::string>& allowed) override {
     const Json* j = value(f);
     if (!j) return;

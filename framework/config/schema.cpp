@@ -21,6 +21,10 @@ Json bounded(const char* type, const Limits& l) {
   return s;
 }
 
+Json automatic_value(const std::optional<double>& v, bool integer) {
+  return !v ? Json("auto") : integer ? Json(static_cast<std::int64_t>(*v)) : Json(*v);
+}
+
 /// Fills the schema of one object. Every registry of variants becomes one definition, named after its
 /// identity, so that a layer may contain layers.
 class SchemaWriter final : public Fields {
@@ -38,6 +42,11 @@ class SchemaWriter final : public Fields {
     put(f, bounded("integer", l), v);
   }
   void on_number(const Field& f, double& v, const Limits& l) override { put(f, bounded("number", l), v); }
+  void on_automatic(const Field& f, std::optional<double>& v, const Limits& l, bool integer) override {
+    const Json schema{
+        {"anyOf", Json::array({bounded(integer ? "integer" : "number", l), {{"const", "auto"}}})}};
+    put(f, schema, automatic_value(v, integer));
+  }
   void on_string(const Field& f, std::string& v, const std::vector<std::string>& allowed) override {
     put(f, allowed.empty() ? typed("string") : Json{{"enum", allowed}}, v);
   }
@@ -136,6 +145,9 @@ class MarkdownWriter final : public Fields {
   }
   void on_number(const Field& f, double& v, const Limits& l) override {
     row(f, "number" + range(l), Json(v).dump());
+  }
+  void on_automatic(const Field& f, std::optional<double>& v, const Limits& l, bool integer) override {
+    row(f, (integer ? "integer" : "number") + range(l) + ", or auto", automatic_value(v, integer).dump());
   }
   void on_string(const Field& f, std::string& v, const std::vector<std::string>& allowed) override {
     std::string type = allowed.empty() ? "string" : "";

@@ -18,6 +18,9 @@ class Writer final : public Fields {
   void on_bool(const Field& f, bool& v) override { object_[f.key] = v; }
   void on_integer(const Field& f, std::int64_t& v, const Limits&) override { object_[f.key] = v; }
   void on_number(const Field& f, double& v, const Limits&) override { object_[f.key] = v; }
+  void on_automatic(const Field& f, std::optional<double>& v, const Limits&, bool integer) override {
+    object_[f.key] = !v ? Json("auto") : integer ? Json(static_cast<std::int64_t>(*v)) : Json(*v);
+  }
   void on_string(const Field& f, std::string& v, const std::vector<std::string>&) override {
     object_[f.key] = v;
   }

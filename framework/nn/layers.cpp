@@ -47,8 +47,8 @@ Var Conv2d::forward(const Var& x, Pass& pass) const {
     y = conv2d(x, w, bias, spec_);
   }
   if (pass.costs)
-    pass.costs->push_back(
-        {weight_, conv_geometry("conv2d", x.shape(), w.shape(), spec_).macs(), y.shape().with_examples(1)});
+    pass.costs->push_back({weight_, conv_geometry("conv2d", x.shape(), w.shape(), spec_).macs(),
+                           y.shape().with_examples(1), spec_});
   return norm_ && !fold ? norm_->forward(y, pass) : y;
 }
 
@@ -68,7 +68,7 @@ Linear::Linear(const Scope& scope, const LinearOptions& o) : store_(scope.store)
 Var Linear::forward(const Var& x, Pass& pass) const {
   const Var& w = store_.var(weight_);
   Var y = linear(x, w, bias_ < 0 ? Var() : store_.var(bias_), relu_);
-  if (pass.costs) pass.costs->push_back({weight_, w.shape().size(), y.shape().with_examples(1)});
+  if (pass.costs) pass.costs->push_back({weight_, w.shape().size(), y.shape().with_examples(1), {}});
   return y;
 }
 

@@ -7,14 +7,16 @@
 #include <vector>
 
 #include "framework/nn/parameters.h"
+#include "framework/ops/ops.h"
 
 namespace espalier {
 
 /// What one layer costs, collected by a pass that asks for it.
 struct LayerCost {
   ParameterId weight;
-  Index macs;    ///< multiply-adds per example
-  Shape output;  ///< of one example
+  Index macs;            ///< multiply-adds per example
+  Shape output;          ///< of one example
+  Conv2dSpec spec = {};  ///< of a convolution
 };
 
 struct Pass {

@@ -4,6 +4,7 @@
 // over the block's live columns. A c x c matrix is never formed when c > N.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -18,11 +19,25 @@ class BlockForm {
   /// out[j] = [F^-1]_jj, v and out over the live columns.
   virtual void diagonal(std::span<double> out) const = 0;
   virtual void apply(std::span<const double> v, std::span<double> out) const = 0;
+  /// [F^-1]_QQ of each of the sets of live columns, in the order of the sets.
+  std::vector<std::vector<double>> submatrices(std::span<const std::vector<Index>> sets) const;
+
+ protected:
+  /// The same for a few sets at once, on one thread.
+  virtual void some_submatrices(std::span<const std::vector<Index>> of,
+                                std::span<std::vector<double>> out) const = 0;
 };
 
 /// Throw Error(numeric) if the matrix is not positive definite.
 std::unique_ptr<BlockForm> make_gram_form(LiveColumns columns, double damp);
 std::unique_ptr<BlockForm> make_primal_form(LiveColumns columns, double damp);
+
+/// The sets' columns one after another.
+inline std::vector<Index> columns_of(std::span<const std::vector<Index>> sets) {
+  std::vector<Index> all;
+  for (const std::vector<Index>& set : sets) all.insert(all.end(), set.begin(), set.end());
+  return all;
+}
 
 /// The lower triangle of a [n,n] matrix, row after row.
 template <class T>

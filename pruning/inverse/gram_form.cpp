@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 
 #include "framework/core/parallel.h"
 #include "pruning/inverse/block_forms.h"
@@ -65,6 +66,49 @@ class GramForm final : public BlockForm {
       apply_as<double>(v, out);
   }
 
+ protected:
+  /// (I - V_Q'V_Q) / damp in float64; where that cancels (a set as a whole does so sooner than its members),
+  /// by way of
+  /// ([F^-1]_QQ)^-1 = damp (I + G_Q' K_{-Q}^-1 G_Q), which only adds.
+  void some_submatrices(std::span<const std::vector<Index>> of,
+                        std::span<std::vector<double>> out) const override {
+    if (precision_ == Precision::both_single) {
+      std::call_once(made_exact_,
+                     [&] { exact_.reset(new GramForm(columns_, damp_, Precision::single_solve)); });
+      return exact_->some_submatrices(of, out);
+    }
+    const std::vector<Index> all = columns_of(of);
+    const auto width = static_cast<Index>(all.size());
+    Scratch<double> l(n_ * n_);
+    unpack(l.data());
+    std::vector<double> g(static_cast<std::size_t>(n_ * width));
+    load_listed(all.data(), width, g.data());
+    std::vector<double> v = g;
+    kernels::triangular_solve(Transpose::no, n_, width, l.data(), n_, v.data(), width);
+    const double cancelled = cancels();
+    Index at = 0;
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      const auto k = static_cast<Index>(of[i].size());
+      std::vector<double>& m = out[i];
+      m.assign(static_cast<std::size_t>(k * k), 0.0);
+      if (k > 0)
+        kernels::gemm(Transpose::yes, Transpose::no, k, k, n_, -1, v.data() + at, width, v.data() + at, width,
+                      0.0, m.data(), k);
+      for (Index q = 0; q < k; ++q) m[static_cast<std::size_t>(q * k + q)] += 1;
+      std::vector<double> factor = m;
+      bool exact = kernels::cholesky(k, factor.data(), k) == 0;
+      for (Index q = 0; exact && q < k; ++q) {
+        const double pivot = factor[static_cast<std::size_t>(q * k + q)];
+        exact = pivot * pivot > cancelled;
+      }
+      if (exact)
+        for (double& x : m) x /= damp_;
+      else
+        without_columns(l.data(), g.data() + at, width, k, m);
+      at += k;
+    }
+  }
+
  private:
   GramForm(LiveColumns columns, double damp, Precision precision)
       : columns_(std::move(columns)), damp_(damp), precision_(precision) {
@@ -95,37 +139,59 @@ class GramForm final : public BlockForm {
       unpack_triangle(n_, double_factor_, l);
   }
 
+  /// Panels of at most `wide` columns, without those of layers whose share of G G' the rows know a short way
+  /// to; that share is added to k.
+  std::vector<Range> gram_panels(Index wide, double* k) const {
+    std::vector<Range> stretches, panels;
+    Index first = 0;
+    const Range block = columns_.block();
+    if (columns_.size() == block.size())
+      for (const Range layer : columns_.rows().gram_ranges()) {
+        if (layer.begin < block.begin || layer.end > block.end) continue;
+        columns_.rows().add_gram(layer, k);
+        stretches.push_back({first, layer.begin - block.begin});
+        first = layer.end - block.begin;
+      }
+    stretches.push_back({first, columns_.size()});
+    for (const Range stretch : stretches)
+      for (Index begin = stretch.begin; begin < stretch.end; begin += wide)
+        panels.push_back({begin, std::min(begin + wide, stretch.end)});
+    return panels;
+  }
+
   void add_double_gram(double* k) const {
     constexpr Index wide = 512;
     Scratch<double> g(n_ * wide);
-    for (Index first = 0; first < columns_.size(); first += wide) {
-      const Index width = std::min(wide, columns_.size() - first);
-      columns_.load(first, width, g.data());
+    for (const Range r : gram_panels(wide, k)) {
+      columns_.load(r.begin, r.size(), g.data());
       if (columns_.size() <= small_block)  // on this thread: one product is faster than tiles
-        kernels::add_gram(n_, width, g.data(), width, k, n_);
+        kernels::add_gram(n_, r.size(), g.data(), r.size(), k, n_);
       else
-        kernels::syrk(n_, width, 1, g.data(), width, 1, k, n_);
+        kernels::syrk(n_, r.size(), 1, g.data(), r.size(), 1, k, n_);
     }
   }
 
   void add_single_gram(double* k) const {
-    const Index c = columns_.size();
-    if (c <= small_block) {
-      Scratch<float> g(n_ * c);
-      columns_.load(0, c, g.data());
-      return kernels::add_gram(n_, c, g.data(), c, k, n_);
+    if (columns_.size() <= small_block) {
+      for (const Range r : gram_panels(small_block, k)) {
+        Scratch<float> g(n_ * r.size());
+        columns_.load(r.begin, r.size(), g.data());
+        kernels::add_gram(n_, r.size(), g.data(), r.size(), k, n_);
+      }
+      return;
     }
     // Lane t takes panels t, t + lanes, ...; the lanes' sums are added in order.
     constexpr Index wide = 1024;
-    const Index panels = (c + wide - 1) / wide;
+    const std::vector<Range> panels = gram_panels(wide, k);
+    const auto count = static_cast<Index>(panels.size());
     Scratch<double> sums(lanes * n_ * n_);
     std::fill_n(sums.data(), lanes * n_ * n_, 0.0);
     parallel_for(lanes, 1, [&](Range r) {
       Scratch<float> g(n_ * wide);
       for (Index t = r.begin; t < r.end; ++t)
-        for (Index p = t; p < panels; p += lanes) {
-          const Index width = std::min(wide, c - p * wide);
-          columns_.load(p * wide, width, g.data());
+        for (Index p = t; p < count; p += lanes) {
+          const Index width = panels[static_cast<std::size_t>(p)].size();
+          columns_.load(panels[static_cast<std::size_t>(p)].begin, width, g.data());
           kernels::add_gram(n_, width, g.data(), width, sums.data() + t * n_ * n_, n_);
         }
     });
@@ -150,36 +216,44 @@ class GramForm final : public BlockForm {
     });
   }
 
+  /// out[m, j] = G[m, list[j]].
+  void load_listed(const Index* list, Index width, double* out) const {
+    std::vector<double> g;
+    for (Index j = 0, run = 0; j < width; j += run) {
+      run = 1;
+      while (j + run < width && list[j + run] == list[j] + run) ++run;
+      if (run == width) return columns_.load(list[0], width, out);
+      g.resize(static_cast<std::size_t>(n_ * run));
+      columns_.load(list[j], run, g.data());
+      for (Index m = 0; m < n_; ++m) std::copy_n(g.data() + m * run, run, out + m * width + j);
+    }
+  }
+
+  /// The error of 1 - |V_q|^2 is below eps * cond(K); where the difference itself is not much larger than
+  /// that (1e10 times, or 1e5 for gradients that are known to float32 only), it is taken in a form that does
+  /// not cancel. That costs N^3 a weight or set. Since sum_q |V_q|^2 <= N, at most about N weights could need
+  /// it; few do.
+  double cancels() const {
+    const double digits = precision_ == Precision::both_double ? 1e10 : 1e5;
+    return std::clamp(2e-16 * digits * trace_ / scale(), 1e-12, 1e-2);
+  }
+
   /// The columns `which` in float64.
   void double_diagonal(const double* l, const std::vector<Index>& which, std::span<double> out) const {
-    // The error of 1 - |V_q|^2 is below eps * cond(K); where the difference itself is not much larger than
-    // that (1e10 times, or 1e5 for gradients that are known to float32 only), it is taken in a form that does
-    // not cancel. That costs N^3 a weight. Since sum_q |V_q|^2 <= N, at most about N weights could need it;
-    // few do.
-    const double digits = precision_ == Precision::both_double ? 1e10 : 1e5;
-    const double cancels = std::clamp(2e-16 * digits * trace_ / scale(), 1e-12, 1e-2);
+    const double cancelled = cancels();
     const auto count = static_cast<Index>(which.size());
     std::vector<double> v(static_cast<std::size_t>(n_ * std::min(panel, count)));
     for (Index first = 0; first < count; first += panel) {
       const Index width = std::min(panel, count - first);
       const Index* list = which.data() + first;
-      if (list[width - 1] - list[0] == width - 1) {
-        columns_.load(list[0], width, v.data());
-      } else {
-        std::vector<double> g(static_cast<std::size_t>(n_));
-        for (Index j = 0; j < width; ++j) {
-          columns_.load(list[j], 1, g.data());
-          for (Index m = 0; m < n_; ++m)
-            v[static_cast<std::size_t>(m * width + j)] = g[static_cast<std::size_t>(m)];
-        }
-      }
+      load_listed(list, width, v.data());
       kernels::triangular_solve(Transpose::no, n_, width, l, n_, v.data(), width);
       for (Index j = 0; j < width; ++j) {
         double share = 0;  // |V_q|^2
         for (Index m = 0; m < n_; ++m)
           share += v[static_cast<std::size_t>(m * width + j)] * v[static_cast<std::size_t>(m * width + j)];
         out[static_cast<std::size_t>(list[j])] =
-            1 - share > cancels ? (1 - share) / damp_ : without_column(l, list[j]);
+            1 - share > cancelled ? (1 - share) / damp_ : without_column(l, list[j]);
       }
     }
   }
@@ -204,6 +278,37 @@ class GramForm final : public BlockForm {
     double t = 0;
     for (const double x : g) t += x * x;
     return 1 / (damp_ * (1 + t));
+  }
+
+  /// The same for k columns g (leading dimension ldg): m = [F^-1]_QQ by way of its inverse.
+  void without_columns(const double* l, const double* g, Index ldg, Index k, std::vector<double>& m) const {
+    Scratch<double> rest(n_ * n_);
+    std::vector<double> own(static_cast<std::size_t>(n_ * k)), inner(m.size());
+    for (Index r = 0; r < n_; ++r) std::copy_n(g + r * ldg, k, own.data() + r * k);
+    kernels::syrk(n_, n_, 1, l, n_, 0, rest.data(), n_);
+    kernels::syrk(n_, k, -1, own.data(), k, 1, rest.data(), n_);
+    // What is left is at least N damp; where Q is all that there is, rounding alone decides.
+    for (Index i = 0; i < n_; ++i) rest[i * n_ + i] = std::max(rest[i * n_ + i], scale());
+    bool fits = kernels::cholesky(n_, rest.data(), n_) == 0;
+    if (fits) {
+      kernels::triangular_solve(Transpose::no, n_, k, rest.data(), n_, own.data(), k);
+      kernels::gemm(Transpose::yes, Transpose::no, k, k, n_, damp_, own.data(), k, own.data(), k, 0.0,
+                    inner.data(), k);
+      std::fill(m.begin(), m.end(), 0.0);
+      for (Index q = 0; q < k; ++q) {
+        inner[static_cast<std::size_t>(q * k + q)] += damp_;
+        m[static_cast<std::size_t>(q * k + q)] = 1;
+      }
+      fits = kernels::cholesky(k, inner.data(), k) == 0;
+    }
+    if (!fits)
+      fail(ExitCode::numeric,
+           "pruning: [F^-1]_QQ of a set of {} weights in {}..{} can't be computed at damp {:g}: the "
+           "gradients' scale "
+           "leaves no digits; raise prune.damp",
+           k, columns_.block().begin, columns_.block().end, damp_);
+    kernels::triangular_solve(Transpose::no, k, k, inner.data(), k, m.data(), k);
+    kernels::triangular_solve(Transpose::yes, k, k, inner.data(), k, m.data(), k);
   }
 
   static void add_product(Transpose t, Index n, Index width, const float* g, Index ld, const double* x,
@@ -274,6 +379,8 @@ class GramForm final : public BlockForm {
   Precision precision_ = Precision::both_double;
   std::vector<float> single_factor_;
   std::vector<double> double_factor_;
+  mutable std::once_flag made_exact_;
+  mutable std::unique_ptr<GramForm> exact_;  // with K in float64, for submatrices
 };
 
 }  // namespace

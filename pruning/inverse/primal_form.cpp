@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
+#include "framework/kernels/gemm.h"
 #include "pruning/inverse/block_forms.h"
 
 namespace espalier {
@@ -68,6 +69,27 @@ class PrimalForm final : public BlockForm {
                   residual.data());
     solve(residual);
     for (std::size_t j = 0; j < x.size(); ++j) out[j] = x[j] + residual[j];
+  }
+
+ protected:
+  void some_submatrices(std::span<const std::vector<Index>> of,
+                        std::span<std::vector<double>> out) const override {
+    const std::vector<Index> all = columns_of(of);
+    const Index c = columns_.size(), width = static_cast<Index>(all.size());
+    Scratch<double> l(c * c), x(c * std::max<Index>(width, 1));
+    unpack_triangle(c, factor_, l.data());
+    std::fill_n(x.data(), c * width, 0.0);
+    for (Index j = 0; j < width; ++j) x[all[static_cast<std::size_t>(j)] * width + j] = 1;
+    kernels::triangular_solve(Transpose::no, c, width, l.data(), c, x.data(), width);
+    Index at = 0;  // F^-1 = L^-T L^-1
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      const auto k = static_cast<Index>(of[i].size());
+      out[i].assign(static_cast<std::size_t>(k * k), 0.0);
+      if (k > 0)
+        kernels::gemm(Transpose::yes, Transpose::no, k, k, c, 1, x.data() + at, width, x.data() + at, width,
+                      0.0, out[i].data(), k);
+      at += k;
+    }
   }
 
  private:

@@ -23,14 +23,14 @@ constexpr double sparsity = 0.9;
 constexpr double mib = 0x1p-20;
 
 /// Gradients of one network, as GradientMatrix holds them.
-struct Gradients {
+struct RandomGradients {
   double resident_before = resident_memory();
   std::unique_ptr<Model> model;
   std::vector<std::string> names;
   std::vector<double> w;
   std::unique_ptr<GradientMatrix> rows;
 
-  Gradients(const std::string& name, Index n) : model(benchmark_model(name)) {
+  RandomGradients(const std::string& name, Index n) : model(benchmark_model(name)) {
     std::vector<ParameterId> layers;
     const ParameterStore& store = model->store();
     for (std::size_t i = 0; i < store.infos().size(); ++i) {
@@ -81,7 +81,8 @@ void recursion(Index n, Index c, const float* g, Index row, std::vector<float>& 
 }
 
 /// Seconds of the recursion a block of c weights: the better of BLAS's threads and of blocks side by side.
-Timing time_recursion(const BenchmarkOptions& options, const Gradients& g, Index n, Index c, int threads) {
+Timing time_recursion(const BenchmarkOptions& options, const RandomGradients& g, Index n, Index c,
+                      int threads) {
   const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
                                          [](Range a, Range b) { return a.size() < b.size(); });
   std::vector<std::vector<float>> inverses(static_cast<std::size_t>(threads));
@@ -145,8 +146,8 @@ double operations(Index rows, Index columns) {
 }
 
 /// Blocks alone: inverse, its diagonal, one product.
-void measure_blocks(const BenchmarkOptions& options, const std::string& name, const Gradients& g, int threads,
-                    double syrk) {
+void measure_blocks(const BenchmarkOptions& options, const std::string& name, const RandomGradients& g,
+                    int threads, double syrk) {
   const Index n = g.rows->rows();
   const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
                                          [](Range a, Range b) { return a.size() < b.size(); });
@@ -176,7 +177,7 @@ void measure_blocks(const BenchmarkOptions& options, const std::string& name, co
 }
 
 /// Inverse, diagonal, score, selection and update: all of a step but its gradients.
-void prune_step(const Gradients& g, const InverseSettings& settings) {
+void prune_step(const RandomGradients& g, const InverseSettings& settings) {
   const PruneConfig config;
   Choice<Criterion> criterion;
   criterion.choose("woodfisher");
@@ -191,8 +192,8 @@ void prune_step(const Gradients& g, const InverseSettings& settings) {
   compensate(state, removed, UpdateMode::simultaneous, update);
 }
 
-void measure_steps(const BenchmarkOptions& options, const std::string& name, const Gradients& g, int threads,
-                   double syrk) {
+void measure_steps(const BenchmarkOptions& options, const std::string& name, const RandomGradients& g,
+                   int threads, double syrk) {
   const Index n = g.rows->rows(), d = g.rows->cols();
   const auto measure = [&](const std::string& variant, const InverseSettings& settings, double baseline) {
     double work = 0;
@@ -233,7 +234,7 @@ void benchmark_fisher(const BenchmarkOptions& options, const std::string& name, 
   const double syrk = syrk_rate<float>(options, "ssyrk", threads, cblas_ssyrk);
   syrk_rate<double>(options, "dsyrk", threads, cblas_dsyrk);
   for (const Index n : options.gradients) {
-    const Gradients g(name, n);
+    const RandomGradients g(name, n);
     measure_blocks(options, name, g, threads, syrk);
     measure_steps(options, name, g, threads, syrk);
   }

@@ -13,12 +13,16 @@ struct CommandOptions {
   std::string output, checkpoint;
   int threads = 0;
   bool resume = false, quiet = false, dry_run = false;
+  std::string weight;  ///< explain: layer[o,i,h,w]
+  bool json = false;   ///< explain: for programs
 };
 
 void train_command(const CommandOptions& options);
 void prune_command(const CommandOptions& options);
 void evaluate_command(const CommandOptions& options);
 void curvature_command(const CommandOptions& options);
+void explain_command(const CommandOptions& options);
+void sweep_command(const CommandOptions& options);
 /// JSON Schema of the config format, and the same as a Markdown table.
 void schema_command();
 void settings_command();

@@ -52,7 +52,7 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
                                      format_count(pruner->weights())),
                          gradients);
     e.bytes.emplace_back("inverse of the Fisher", inverse);
-    const double steps = static_cast<double>(pruner->events().size()) * p.num_recomputations;
+    const double steps = static_cast<double>(pruner->events().size()) * p.num_recomputations.value_or(8);
     e.pruning_flop = steps * (6 * macs * n * p.grad_batch_size + 2 * n * n * d);
     const double rest = e.total() - gradients - inverse;
     int fits = p.num_grads;

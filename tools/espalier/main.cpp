@@ -117,6 +117,20 @@ int main(int argc, char** argv) {
   add_output_options(curvature, options);
   curvature->add_option("--checkpoint", options.checkpoint,
                         "safetensors file (default: that of the run's folder, else the config's)");
+  add_output_options(
+      verb("sweep",
+           "one-shot pruning by every combination that CONFIG's \"sweep\" lists, from one gradient pass",
+           sweep_command),
+      options);
+  CLI::App* explain =
+      verb("explain",
+           "work out a small problem step by step (CONFIG is then a PROBLEM.json), or with --weight "
+           "show what every criterion says of one weight",
+           explain_command);
+  add_run_options(explain, options);
+  explain->add_option("--weight", options.weight,
+                      "a weight of CONFIG's network: layer[o,i,h,w] or layer[o,i]");
+  explain->add_flag("--json", options.json, "print one JSON object");
   BenchmarkOptions benchmark;
   add_benchmark(app, benchmark);
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);

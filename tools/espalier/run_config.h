@@ -9,6 +9,7 @@
 #include "framework/train/trainer.h"
 #include "pruning/prune_config.h"
 #include "tools/espalier/curvature_config.h"
+#include "tools/espalier/sweep_config.h"
 
 namespace espalier {
 
@@ -32,6 +33,7 @@ struct RunConfig {
   TrainSettings train;
   std::optional<PruneConfig> prune;
   std::optional<CurvatureConfig> curvature;
+  std::optional<SweepConfig> sweep;
   Provenance provenance;
 
   void fields(Fields& f) {
@@ -44,6 +46,7 @@ struct RunConfig {
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
     f.optional_object("curvature", curvature, "what `espalier curvature` looks at; other verbs ignore it");
+    f.optional_object("sweep", sweep, "combinations for `espalier sweep`; other verbs ignore it");
     f.object("provenance", provenance, "what a recorded config was run with");
   }
 };
