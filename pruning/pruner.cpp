@@ -13,8 +13,9 @@
 namespace espalier {
 namespace {
 
-constexpr int most_sub_steps = 32;        // of one step with num_recomputations "auto"
-constexpr double negligible_loss = 0.01;  // nats: rises below are no reason to distrust a prediction
+constexpr std::size_t examples_by_layer = 256;  // on which each layer's part of a move is measured
+constexpr int most_sub_steps = 32;              // of one step with num_recomputations "auto"
+constexpr double negligible_loss = 0.01;        // nats: rises below are no reason to distrust a prediction
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -90,11 +91,17 @@ bool Pruner::trusted(const Plan& plan, double measured_change) const {
 
 Pruner::Trust Pruner::measure(RunContext& run, const Plan& plan, double loss_before,
                               std::span<const Index> examples) const {
-  Trial trial(run.model, layers_, run.data.source.train, run.data.preprocessing,
-              {examples.begin(), examples.end()});
-  Trust trust{.loss_before = loss_before, .loss_after = trial.loss(plan.delta), .by_layer = {}};
+  const ImageSet& train = run.data.source.train;
+  std::vector<Index> all(examples.begin(), examples.end()), some = all;
+  some.resize(std::min(some.size(), examples_by_layer));
+  Trust trust{
+      .loss_before = loss_before,
+      .loss_after = Trial(run.model, layers_, train, run.data.preprocessing, std::move(all)).loss(plan.delta),
+      .by_layer = {}};
+  Trial trial(run.model, layers_, train, run.data.preprocessing, std::move(some));
+  const double base = trial.loss();
   for (const Range columns : columns_)
-    trust.by_layer.push_back(trial.loss_of_part(plan.delta, columns) - loss_before);
+    trust.by_layer.push_back(trial.loss_of_part(plan.delta, columns) - base);
   return trust;
 }
 
@@ -176,7 +183,12 @@ double Pruner::prune_towards(Trainer& trainer, double target, bool may_split, in
   const double now = share(pruned);
   for (int halving = 0; may_split && halving < 8 && !trusted(plan, trust.loss_after - loss_before);
        ++halving) {
-    level = 1 - std::sqrt((1 - now) * (1 - level));  // halfway, as the density counts
+    const double halfway = 1 - std::sqrt((1 - now) * (1 - level));  // as the density counts
+    // A step that removes next to nothing would only cost time.
+    if ((halfway - now) * static_cast<double>(w.size()) < 1 ||
+        halfway - now < (target - now) / most_sub_steps)
+      break;
+    level = halfway;
     plan = planner.plan(level);
     solved = seconds_now();
     trust = measure(run, plan, loss_before, examples);
