@@ -9,6 +9,7 @@
 #include "framework/train/checkpoint.h"
 #include "pruning/auto_damp.h"
 #include "pruning/examples.h"
+#include "pruning/saliency_log.h"
 
 namespace espalier {
 namespace {
@@ -54,7 +55,9 @@ std::vector<PrunedLayer> Pruner::layer_sparsity(const ParameterStore& store) con
     const Range r = store.infos()[static_cast<std::size_t>(layers_[l])].range;
     const auto mask =
         store.mask().subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.size()));
-    result.push_back({views_[l].name, r.size(), std::count(mask.begin(), mask.end(), Real(0))});
+    const Index pruned = std::count(mask.begin(), mask.end(), Real(0));
+    result.push_back(
+        {views_[l].name, r.size(), pruned, views_[l].macs_per_weight * static_cast<double>(pruned)});
   }
   return result;
 }
@@ -194,6 +197,14 @@ double Pruner::prune_towards(Trainer& trainer, double target, bool may_split, in
     trust = measure(run, plan, loss_before, examples);
   }
 
+  log_saliency(run.folder.path(),
+               {.epoch = epoch,
+                .sub_step = step + 1,
+                .scores = planner.scores(),
+                .before = pruned,
+                .removed = plan.removed,
+                .layers = views_},
+               epoch == events_.front().epoch && step == 0);
   apply(trainer, plan, w);
   if (config_.recalibrate_batch_norm)
     recalibrate_batch_norm(run.model, train, preprocessing, config_.recalibration_examples, run.seed);

@@ -17,6 +17,7 @@ namespace espalier {
 struct PrunedLayer {
   std::string name;
   Index weights = 0, pruned = 0;
+  double macs_pruned = 0;  ///< multiply-adds of one example that the pruned weights took part in
 };
 
 class Pruner final : public Hook {

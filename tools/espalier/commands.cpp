@@ -27,11 +27,14 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
   const Score test = trainer.evaluate_test();
   MetricsRow row{{"event", "done"}, {"test_loss", test.loss}, {"test_accuracy", test.accuracy}};
+  row.push_back({"multiply_adds", static_cast<std::int64_t>(model.macs())});
   if (pruner) {
     Index weights = 0, pruned = 0;
+    double macs_pruned = 0;
     for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
       weights += layer.weights;
       pruned += layer.pruned;
+      macs_pruned += layer.macs_pruned;
       row.push_back(
           {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
       row.push_back({"weights." + layer.name, static_cast<std::int64_t>(layer.weights)});
@@ -40,6 +43,8 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
     row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
     row.push_back({"sparsity_of_all_parameters",
                    static_cast<double>(pruned) / static_cast<double>(model.store().size())});
+    row.push_back(
+        {"multiply_adds_kept", static_cast<std::int64_t>(model.macs() - std::llround(macs_pruned))});
   }
   trainer.context().metrics.append(row);
 }

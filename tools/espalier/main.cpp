@@ -15,6 +15,7 @@
 #include "framework/core/parallel.h"
 #include "tools/espalier/benchmark.h"
 #include "tools/espalier/commands.h"
+#include "tools/espalier/report.h"
 
 namespace {
 
@@ -85,6 +86,23 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
   verb->callback([&o] { espalier::benchmark_command(o); });
 }
 
+void add_report(CLI::App& app, espalier::ReportOptions& o) {
+  CLI::App* verb = app.add_subcommand(
+      "report", "one HTML page that shows run folders, and compares them; opens from disk");
+  verb->footer(exit_codes);
+  verb->add_option("RUN_DIR", o.runs,
+                   "folder of a train, prune, sweep or curvature run; several are compared")
+      ->required();
+  verb->add_option("-o,--output", o.output,
+                   "the page (default: report.html in the run's folder; for several runs, in this one)");
+  verb->add_option(
+          "--published", o.published,
+          "JSON file of published accuracies to show in grey, as in configs/published (may be repeated)")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  verb->callback([&o] { espalier::report_command(o); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -133,6 +151,8 @@ int main(int argc, char** argv) {
   explain->add_flag("--json", options.json, "print one JSON object");
   BenchmarkOptions benchmark;
   add_benchmark(app, benchmark);
+  ReportOptions report;
+  add_report(app, report);
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 

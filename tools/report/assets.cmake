@@ -1,0 +1,41 @@
+# assets.cmake: what the page of `espalier report` is made of, embedded into the program at build time.
+# A new section is one file and one line here; sections appear in this order.
+set(REPORT_HAPPENED
+  happened/notices.js
+  happened/summary.js
+  happened/training.js
+  happened/sparsity.js
+  happened/prediction.js
+  happened/weights.js
+  happened/saliency.js
+  happened/filters.js
+  happened/inputs.js
+  happened/repeat.js
+)
+set(REPORT_WHY
+)
+set(REPORT_SCRIPTS page.js colours.js controls.js spec.js figure.js chart.js runs.js ${REPORT_HAPPENED} ${REPORT_WHY} start.js)
+
+# Modules of Vega in the order of their dependencies; maps, force layouts and word clouds are left out.
+set(REPORT_VEGA_MODULES util time format loader dataflow scale canvas scenegraph statistics expression selection functions
+                        runtime event-selector parser view encode transforms view-transforms interpreter)
+find_path(VEGA_FOLDER vega-parser.min.js PATHS /usr/share/javascript/vega NO_CACHE)
+if(NOT VEGA_FOLDER)
+  message(FATAL_ERROR "Vega, which draws the charts of `espalier report`, is missing: install Debian's package libjs-vega "
+                      "(tools/install-packages does), or give -DVEGA_FOLDER=DIR with its vega-*.min.js")
+endif()
+find_file(VEGA_LICENCE copyright PATHS /usr/share/doc/libjs-vega ${VEGA_FOLDER} NO_DEFAULT_PATH NO_CACHE)
+if(NOT VEGA_LICENCE)
+  message(FATAL_ERROR "Vega's licence is missing: /usr/share/doc/libjs-vega/copyright, or copyright in ${VEGA_FOLDER}")
+endif()
+
+set(REPORT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
+set(REPORT_ASSETS_CPP ${CMAKE_BINARY_DIR}/report_assets.cpp)
+set(report_inputs page.html style.css vega_modules.js embed.cmake ${REPORT_SCRIPTS})
+list(TRANSFORM report_inputs PREPEND ${REPORT_FOLDER}/)
+add_custom_command(
+  OUTPUT ${REPORT_ASSETS_CPP}
+  COMMAND ${CMAKE_COMMAND} "-DFOLDER=${REPORT_FOLDER}" "-DVEGA_FOLDER=${VEGA_FOLDER}" "-DVEGA_LICENCE=${VEGA_LICENCE}"
+          "-DSCRIPTS=${REPORT_SCRIPTS}" "-DVEGA_MODULES=${REPORT_VEGA_MODULES}" "-DOUTPUT=${REPORT_ASSETS_CPP}"
+          -P ${REPORT_FOLDER}/embed.cmake
+  DEPENDS ${report_inputs} VERBATIM)

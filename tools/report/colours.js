@@ -1,0 +1,43 @@
+// colours.js: light and dark, and one colour per method throughout. Colours are those of Okabe and Ito, told apart
+// with every common colour blindness; on dark ground the darker ones are lightened.
+Object.assign(espalier, (() => {
+  const ito = {
+    light: { orange: '#c77f00', sky: '#3a9bd9', green: '#00805e', blue: '#0067a5', red: '#c44e00', purple: '#b0578d', yellow: '#a08a00', grey: '#8a8f94' },
+    dark: { orange: '#e69f00', sky: '#56b4e9', green: '#1fbf92', blue: '#5b9bd5', red: '#f07b3c', purple: '#d98bb8', yellow: '#f0e442', grey: '#7d858c' },
+  };
+  const inks = {
+    light: { text: '#1c2421', muted: '#5a655f', grid: '#e3e6e1', background: '#ffffff', zero: '#f4f4f0' },
+    dark: { text: '#e8ebe8', muted: '#a3ada7', grid: '#333b37', background: '#1b211e', zero: '#262d2a' },
+  };
+  const methods = {
+    magnitude: 'orange', diagonal_fisher: 'sky', obd: 'sky', woodfisher: 'blue', obs: 'blue', woodtaylor: 'green', joint: 'purple',
+    greedy: 'purple', search: 'purple', random: 'grey', published: 'grey', hessian: 'red', empirical_fisher: 'blue', true_fisher: 'green',
+    monte_carlo_fisher: 'yellow',
+  };
+  const order = ['blue', 'orange', 'green', 'red', 'purple', 'sky', 'yellow'];
+  const system = window.matchMedia('(prefers-color-scheme: dark)');
+  const listeners = [];
+  let chosen = 'auto';
+  const dark = () => (chosen === 'auto' ? system.matches : chosen === 'dark');
+  const mode = () => (dark() ? 'dark' : 'light');
+  const changed = () => {
+    document.documentElement.dataset.theme = mode();
+    listeners.forEach((listener) => listener());
+  };
+  system.addEventListener('change', changed);
+  document.documentElement.dataset.theme = mode();
+
+  return {
+    /** Inks of the page as it is now: {dark, text, muted, grid, background, zero, orange, sky, green, ...}. */
+    theme: () => ({ dark: dark(), ...inks[mode()], ...ito[mode()] }),
+    onTheme: (listener) => listeners.push(listener),
+    setTheme: (name) => { chosen = name; changed(); },
+    /** The colour of a method, by the first word of its name: "woodfisher block 100" as "woodfisher". */
+    methodColour: (name) => {
+      const word = String(name).toLowerCase().split(/[^a-z_]/)[0];
+      return espalier.theme()[Object.hasOwn(methods, word) ? methods[word] : 'grey'];
+    },
+    /** The colour of the i-th of several things that are no methods: runs, layers. */
+    seriesColour: (i) => espalier.theme()[order[i % order.length]],
+  };
+})());

@@ -1,0 +1,84 @@
+// page.js: the object `espalier` that every section uses. Sections register here; start.js draws them in order.
+// Text of a run reaches the page through textContent only: there is no innerHTML in any of these files.
+const espalier = (() => {
+  const data = JSON.parse(document.getElementById('espalier-data').textContent);
+  const sections = [];
+
+  /** An element with attributes and children; a child that is no node becomes text. `on` holds event listeners. */
+  function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === 'on') for (const [event, listener] of Object.entries(value)) made.addEventListener(event, listener);
+      else if (value !== undefined && value !== null && value !== false) made.setAttribute(name, value === true ? '' : value);
+    }
+    made.append(...children.flat().filter((child) => child !== null && child !== undefined)
+      .map((child) => (child instanceof Node ? child : String(child))));
+    return made;
+  }
+
+  /**
+   * Registers a section.
+   *   id     its anchor, unique; part 'happened' or 'why'; title its heading
+   *   needs(data) -> bool: whether the runs hold what it shows; without, the section is left out
+   *   draw(container, data): fills it; may return a promise. What it throws becomes a notice in its place
+   */
+  function section({ id, part, title, needs = () => true, draw }) {
+    if (sections.some((other) => other.id === id)) throw new Error(`two sections have the id ${id}`);
+    sections.push({ id, part, title, needs, draw });
+  }
+
+  /** A remark that something is missing, approximate or wrong with the run's files. */
+  function notice(container, text) {
+    const made = element('p', { class: 'notice', role: 'note' }, text);
+    container.append(made);
+    return made;
+  }
+
+  const known = (v) => typeof v === 'number' && Number.isFinite(v);
+  const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+  /** Numbers for people; what is no finite number becomes an en dash. */
+  const format = {
+    percent: (share, digits = 2) => (known(share) ? `${(100 * share).toFixed(digits)} %` : '–'),
+    count: (n) => (known(n) ? grouped.format(n) : '–'),
+    /** Four significant digits, or as many as asked. */
+    number: (v, digits = 4) => {
+      if (!known(v)) return '–';
+      if (v !== 0 && (Math.abs(v) < 1e-3 || Math.abs(v) >= 1e6)) return v.toExponential(digits - 1).replace('e+', 'e');
+      return String(Number(v.toPrecision(digits)));
+    },
+    signed: (v, digits = 5) => (known(v) ? `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(digits)}` : '–'),
+    bytes: (n) => {
+      if (!known(n)) return '–';
+      if (n < 1000) return `${n} B`;
+      return n < 1e6 ? `${(n / 1e3).toFixed(n < 1e4 ? 2 : 1)} kB` : `${(n / 1e6).toFixed(n < 1e7 ? 2 : 1)} MB`;
+    },
+    seconds: (s) => {
+      if (!known(s)) return '–';
+      if (s < 60) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
+      const whole = Math.round(s), hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
+      return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${whole % 60} s`;
+    },
+  };
+
+  /** The bytes of a base64 string; `signed` gives Int8Array. */
+  function bytes(base64, signed = false) {
+    const text = atob(base64), array = signed ? new Int8Array(text.length) : new Uint8Array(text.length);
+    for (let i = 0; i < text.length; ++i) array[i] = text.charCodeAt(i);
+    return array;
+  }
+
+  /** Offers `blob` to be saved as `file`. */
+  function download(file, blob) {
+    const url = URL.createObjectURL(blob);
+    const link = element('a', { href: url, download: file });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  }
+
+  /** Rows of metrics of one event ('epoch', 'prune', 'cell', ...) of a run. */
+  const events = (run, event) => (run.metrics || []).filter((row) => row.event === event);
+
+  return { data, sections, section, element, notice, known, format, bytes, download, events };
+})();
