@@ -14,6 +14,7 @@
 #include "tools/espalier/estimate.h"
 #include "tools/espalier/session.h"
 #include "tools/espalier/summary.h"
+#include "tools/espalier/tour.h"
 
 namespace espalier {
 namespace {
@@ -87,6 +88,7 @@ void run(const CommandOptions& options, bool with_pruning) {
            unknown.message());
   }
   if (!resuming) {
+    std::filesystem::remove(folder.tour(), unknown);
     config.provenance.threads = threads();  // for the record only: results do not depend on it
     write_file_atomically(folder.config(), resolved_json(config) + "\n");
   }
@@ -94,7 +96,8 @@ void run(const CommandOptions& options, bool with_pruning) {
   RunContext context{*bench.model, bench.data, folder, metrics, config.seed, resolved, options.quiet};
   Trainer trainer(context, config.train);
   if (resuming) trainer.resume();
-  if (trainer.complete()) {
+  const bool complete = trainer.complete();
+  if (complete) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
   } else {
     say(options,
@@ -108,6 +111,8 @@ void run(const CommandOptions& options, bool with_pruning) {
     append_final_row(trainer, pruner ? &*pruner : nullptr);
     trainer.mark_complete();
   }
+  if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
+    write_tour_of_run(folder, config, bench, options.quiet);
   fmt::print("{}", summary(folder, metrics));
 }
 

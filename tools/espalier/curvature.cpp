@@ -19,6 +19,7 @@
 #include "tools/espalier/commands.h"
 #include "tools/espalier/curvature_report.h"
 #include "tools/espalier/session.h"
+#include "tools/espalier/tour.h"
 
 namespace espalier {
 namespace {
@@ -217,6 +218,7 @@ bool has(const std::vector<MetricsRow>& rows, const std::string& layer, Index n)
 
 void curvature_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
+  std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its tour
   config.prune.reset();
   if (!config.curvature) {
     say(options, fmt::format("note: {} has no \"curvature\" section; its defaults are used", options.config));
@@ -309,6 +311,7 @@ void curvature_command(const CommandOptions& options) {
       metrics.append(row);
     }
   }
+  write_tour_of_study(folder, config, std::move(prune), bench, options.quiet);
   fmt::print("{}", curvature_table(metrics.rows(), wanted));
   double worst = 0;
   for (const MetricsRow& row : metrics.rows())
