@@ -13,7 +13,21 @@ set(REPORT_HAPPENED
   happened/repeat.js
 )
 set(REPORT_WHY
+  why/matrix.js
+  why/quadratic.js
+  why/woodbury.js
+  why/formula.js
+  why/tour_data.js
+  why/matrix_view.js
+  why/loss_line.js
+  why/matrices.js
+  why/recursion.js
+  why/two_weights.js
+  why/one_weight.js
+  why/k_weights.js
+  why/lesson.js
 )
+set(REPORT_STYLES style.css why/tour.css)
 set(REPORT_SCRIPTS page.js colours.js controls.js spec.js figure.js chart.js runs.js ${REPORT_HAPPENED} ${REPORT_WHY} start.js)
 
 # Modules of Vega in the order of their dependencies; maps, force layouts and word clouds are left out.
@@ -31,11 +45,11 @@ endif()
 
 set(REPORT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
 set(REPORT_ASSETS_CPP ${CMAKE_BINARY_DIR}/report_assets.cpp)
-set(report_inputs page.html style.css vega_modules.js embed.cmake ${REPORT_SCRIPTS})
+set(report_inputs page.html ${REPORT_STYLES} vega_modules.js embed.cmake ${REPORT_SCRIPTS})
 list(TRANSFORM report_inputs PREPEND ${REPORT_FOLDER}/)
 add_custom_command(
   OUTPUT ${REPORT_ASSETS_CPP}
   COMMAND ${CMAKE_COMMAND} "-DFOLDER=${REPORT_FOLDER}" "-DVEGA_FOLDER=${VEGA_FOLDER}" "-DVEGA_LICENCE=${VEGA_LICENCE}"
-          "-DSCRIPTS=${REPORT_SCRIPTS}" "-DVEGA_MODULES=${REPORT_VEGA_MODULES}" "-DOUTPUT=${REPORT_ASSETS_CPP}"
+          "-DSCRIPTS=${REPORT_SCRIPTS}" "-DSTYLES=${REPORT_STYLES}" "-DVEGA_MODULES=${REPORT_VEGA_MODULES}" "-DOUTPUT=${REPORT_ASSETS_CPP}"
           -P ${REPORT_FOLDER}/embed.cmake
   DEPENDS ${report_inputs} VERBATIM)
