@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framework/core/memory.h"
+#include "framework/core/spin.h"
 
 namespace espalier {
 namespace {
@@ -34,7 +35,7 @@ struct Pool {
     std::vector<void*> free;
     int held = 0, depth = 0;  // depth: most that one thread has had at once
   };
-  std::mutex guard;
+  SpinLock guard;
   std::vector<std::vector<void*>> free = std::vector<std::vector<void*>>(classes);
   std::vector<Workspace> workspaces = std::vector<Workspace>(classes);
   PoolStatistics statistics;

@@ -1,5 +1,5 @@
-// parallel.cpp: a small pool of workers that take chunks from a shared counter. Workers spin briefly before
-// they sleep, since a training step issues hundreds of loops a few microseconds apart.
+// parallel.cpp: a small pool of workers that take chunks from a shared count. Loops are often as short as 20
+// microseconds, so handing one over takes no lock: workers watch the count for a while before they sleep.
 #include "framework/core/parallel.h"
 
 #include <algorithm>
@@ -12,43 +12,21 @@
 #include <vector>
 
 #include "framework/core/check.h"
+#include "framework/core/spin.h"
 
 namespace espalier {
 namespace {
 
 thread_local bool running_chunk = false;
 
-struct Job {
-  Index items, chunk;
+/// One parallel_for, on its caller's stack until `unfinished` is 0.
+struct Loop {
+  Index items, chunk, chunks;
   FunctionRef<void(Range)> fn;
-  std::atomic<Index> next{0};
-  std::atomic<int> workers{0};  // workers that have taken this job up and not let go
+  alignas(64) std::atomic<Index> unfinished;
   std::exception_ptr error;
   std::mutex error_guard;
-
-  void run() {
-    running_chunk = true;
-    for (Index begin; (begin = next.fetch_add(chunk, std::memory_order_relaxed)) < items;) {
-      try {
-        fn({begin, std::min(begin + chunk, items)});
-      } catch (...) {
-        const std::lock_guard lock(error_guard);
-        if (!error) error = std::current_exception();
-        next.store(items, std::memory_order_relaxed);
-      }
-    }
-    running_chunk = false;
-  }
 };
-
-/// A short pause in a loop that waits for another thread.
-inline void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#else
-  __asm__ volatile("" ::: "memory");
-#endif
-}
 
 class Pool {
  public:
@@ -56,16 +34,17 @@ class Pool {
   void resize(int workers) {
     {
       const std::lock_guard lock(guard_);
-      stop_ = true;
-      generation_.fetch_add(1);
+      closing_ = true;
     }
     wake_.notify_all();
     for (auto& t : workers_) t.join();
     workers_.clear();
-    stop_ = false;
-    const auto seen = generation_.load();
+    closing_ = false;
     try {
-      for (int i = 0; i < workers; ++i) workers_.emplace_back([this, seen] { work(seen); });
+      for (int i = 0; i < workers; ++i)
+        workers_.emplace_back([this] {
+          while (wait()) take_chunks();
+        });
     } catch (const std::system_error& e) {
       const int started = size();
       resize(0);
@@ -76,49 +55,57 @@ class Pool {
     }
   }
   int size() const { return static_cast<int>(workers_.size()); }
-  void run(Job& job) {
+  void run(Loop& loop) {
     const std::lock_guard one_at_a_time(caller_);
-    {
-      const std::lock_guard lock(guard_);
-      job_ = &job;
-      generation_.fetch_add(1, std::memory_order_release);
+    loop_ = &loop;
+    untaken_.store(loop.chunks);
+    if (sleeping_.load() > 0) {  // both sequentially consistent, as in wait(): one of the two sees the other
+      { const std::lock_guard lock(guard_); }
+      wake_.notify_all();
     }
-    wake_.notify_all();
-    job.run();
-    {
-      const std::lock_guard lock(guard_);
-      job_ = nullptr;  // a worker that wakes up only now finds nothing to do, and nobody waits for it
-    }
-    for (int spin = 0; job.workers.load(std::memory_order_acquire) > 0; ++spin)
-      spin > spins ? std::this_thread::yield() : relax();
-    if (job.error) std::rethrow_exception(job.error);
+    take_chunks();
+    for (Patience p; loop.unfinished.load(std::memory_order_acquire) > 0;) p.wait();
+    if (loop.error) std::rethrow_exception(loop.error);
   }
 
  private:
-  static constexpr int spins = 1000;  // about 20 microseconds; longer would starve others on a busy machine
-  void work(std::uint64_t seen) {
-    for (;;) {
-      for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) relax();
-      Job* job = nullptr;
-      {
-        std::unique_lock lock(guard_);
-        wake_.wait(lock, [&] { return generation_.load() != seen; });
-        seen = generation_.load();
-        if (stop_) return;
-        job = job_;
-        if (job) job->workers.fetch_add(1, std::memory_order_relaxed);
-      }
-      if (!job) continue;
-      job->run();
-      job->workers.fetch_sub(1, std::memory_order_release);
-    }
+  /// Until there is a chunk to take; false when the pool closes.
+  bool wait() {
+    for (Patience p; !p.over(); p.wait())
+      if (untaken_.load(std::memory_order_relaxed) > 0) return true;
+    std::unique_lock lock(guard_);
+    sleeping_.fetch_add(1);
+    wake_.wait(lock, [&] { return closing_ || untaken_.load() > 0; });
+    sleeping_.fetch_sub(1);
+    return !closing_;
   }
+  void take_chunks() {
+    running_chunk = true;
+    for (Index left = untaken_.load(std::memory_order_relaxed); left > 0;) {
+      if (!untaken_.compare_exchange_weak(left, left - 1, std::memory_order_acquire)) continue;
+      Loop& loop = *loop_;  // the loop of the chunk just taken, and so alive until that chunk is finished
+      const Index begin = (loop.chunks - left) * loop.chunk;
+      Index finished = 1;
+      try {
+        loop.fn({begin, std::min(begin + loop.chunk, loop.items)});
+      } catch (...) {
+        const std::lock_guard lock(loop.error_guard);
+        if (!loop.error) loop.error = std::current_exception();
+        finished += untaken_.exchange(0);  // the rest is given up
+      }
+      loop.unfinished.fetch_sub(finished, std::memory_order_release);
+      left = untaken_.load(std::memory_order_relaxed);
+    }
+    running_chunk = false;
+  }
+
   std::vector<std::thread> workers_;
   std::mutex guard_, caller_;
   std::condition_variable wake_;
-  std::atomic<std::uint64_t> generation_{0};
-  Job* job_ = nullptr;
-  bool stop_ = false;
+  bool closing_ = false;
+  Loop* loop_ = nullptr;
+  alignas(64) std::atomic<Index> untaken_{0};  // chunks of `loop_`
+  std::atomic<int> sleeping_{0};
 };
 
 Pool& pool() {
@@ -144,8 +131,9 @@ void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn) {
     for (Index begin = 0; begin < items; begin += chunk) fn({begin, std::min(begin + chunk, items)});
     return;
   }
-  Job job{items, chunk, fn, {}, {}, {}, {}};
-  pool().run(job);
+  const Index chunks = (items + chunk - 1) / chunk;
+  Loop loop{items, chunk, chunks, fn, {chunks}, {}, {}};
+  pool().run(loop);
 }
 
 }  // namespace espalier

@@ -106,6 +106,8 @@ struct Level {
   void (*multiply)(Index n, const Real* a, const Real* b, Real* y);
   void (*relu)(Index n, const Real* x, Real* y);
   void (*keep_positive)(Index n, const Real* x, const Real* sign, Real* y);
+  /// y = e^x for x <= 80, to two units in the last place; 0 where that is no normal number.
+  void (*exponential)(Index n, const Real* x, Real* y);
   /// y[r,c] = a[r] b[c], written past the caches.
   void (*outer)(Index rows, Index columns, const Real* a, const Real* b, Real* y);
   double (*dot)(Index n, const Real* a, const Real* b);

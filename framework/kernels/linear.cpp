@@ -37,10 +37,10 @@ void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Re
   });
 }
 
-/// sums [out, step] = dy' x for `columns` columns of x, of which a multiple of the vector can be read.
-void weight_columns(Index n, Index columns, Index x_step, Index out, const Real* x, const Real* dy,
+/// sums [out, step] (+)= dy' x for `columns` columns of x, of which a multiple of the vector can be read.
+void weight_columns(Index n, Index columns, Index x_step, Index out, const Real* x, const Real* dy, bool add,
                     Real* sums, Index step) {
-  constexpr Index cached = 64;  // examples whose part of x stays in the first-level cache
+  constexpr Index cached = 256;  // examples whose part of x and dy stays in the second-level cache
   for (Index e = 0; e < n; e += cached)
     level().conv_weight_image({.out_h = 1,
                                .out_w = std::min(cached, n - e),
@@ -52,26 +52,35 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
                                .window_row = 0,
                                .y_row = 0,
                                .y_pixel = out},
-                              x + e * x_step, dy + e * out, e > 0, sums, step);
+                              x + e * x_step, dy + e * out, add || e > 0, sums, step);
 }
 
 }  // namespace
 
+Index linear_packed_size(Index in, Index out) { return level().packed_size(in, out); }
+
+void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* packed) {
+  level().pack({.w = w,
+                .rows = 1,
+                .window = in,
+                .channels = out,
+                .row_step = 0,
+                .inner = in,
+                .outer_step = 0,
+                .inner_step = 1,
+                .channel_step = in},
+               bias, packed);
+}
+
+void linear_packed(Index n, Index in, Index out, const Real* x, const Real* packed, bool relu, Real* y) {
+  multiply_rows(n, in, out, x, packed, relu, y);
+}
+
 void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu,
             Real* y) {
-  const Level& simd = level();
-  Scratch<Real> packed(simd.packed_size(in, out));
-  simd.pack({.w = w,
-             .rows = 1,
-             .window = in,
-             .channels = out,
-             .row_step = 0,
-             .inner = in,
-             .outer_step = 0,
-             .inner_step = 1,
-             .channel_step = in},
-            bias, packed.data());
-  multiply_rows(n, in, out, x, packed.data(), relu, y);
+  Scratch<Real> packed(linear_packed_size(in, out));
+  linear_pack(in, out, w, bias, packed.data());
+  linear_packed(n, in, out, x, packed.data(), relu, y);
 }
 
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx) {
@@ -96,16 +105,21 @@ void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real*
   const Index padded = level().weight_sum_step(1, in);
   if (padded == in)
     return parallel_for(in, columns_per_chunk, [&](Range r) {
-      weight_columns(n, r.size(), in, out, x + r.begin, dy, dw + r.begin, in);
+      weight_columns(n, r.size(), in, out, x + r.begin, dy, false, dw + r.begin, in);
     });
-  // Rows that are no multiple of the vector: through padded copies.
-  Scratch<Real> wide(n * padded), sums(out * padded);
-  for (Index e = 0; e < n; ++e) {
-    std::copy_n(x + e * in, in, wide.data() + e * padded);
-    std::fill_n(wide.data() + e * padded + in, padded - in, Real(0));
+  // Rows that are no multiple of the vector: what is read past the end of one belongs to the next, and its
+  // sums are dropped. The last rows, past which nothing may be read, are copied.
+  const Index tail = std::min(n, (padded - 1) / in), direct = n - tail;
+  Scratch<Real> copies(tail * padded), sums(out * padded);
+  for (Index e = 0; e < tail; ++e) {
+    std::copy_n(x + (direct + e) * in, in, copies.data() + e * padded);
+    std::fill_n(copies.data() + e * padded + in, padded - in, Real(0));
   }
   parallel_for(padded, columns_per_chunk, [&](Range r) {
-    weight_columns(n, r.size(), padded, out, wide.data() + r.begin, dy, sums.data() + r.begin, padded);
+    Real* to = sums.data() + r.begin;
+    weight_columns(direct, r.size(), in, out, x + r.begin, dy, false, to, padded);
+    weight_columns(tail, r.size(), padded, out, copies.data() + r.begin, dy + direct * out, direct > 0, to,
+                   padded);
   });
   for (Index o = 0; o < out; ++o) std::copy_n(sums.data() + o * padded, in, dw + o * in);
 }

@@ -17,5 +17,7 @@ void cross_entropy(Index n, Index classes, const Real* x, const std::int32_t* la
 void row_sums(Index n, Index classes, const Real* x, Real* y);
 /// y[n,k] = x[n]
 void spread_rows(Index n, Index classes, const Real* x, Real* y);
+/// y[n,k] = factor[n] x[n,k]
+void scale_rows(Index n, Index classes, const Real* x, const Real* factor, Real* y);
 
 }  // namespace espalier::kernels

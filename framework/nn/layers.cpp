@@ -66,8 +66,9 @@ Linear::Linear(const Scope& scope, const LinearOptions& o) : store_(scope.store)
 }
 
 Var Linear::forward(const Var& x, Pass& pass) const {
-  const Var& w = store_.var(weight_);
-  Var y = linear(x, w, bias_ < 0 ? Var() : store_.var(bias_), relu_);
+  const Var &w = store_.var(weight_), bias = bias_ < 0 ? Var() : store_.var(bias_);
+  const bool reuse = pass.packed && !recording();
+  Var y = linear(x, w, bias, relu_, reuse ? &pass.packed->linear(weight_, w, bias) : nullptr);
   if (pass.costs) pass.costs->push_back({weight_, w.shape().size(), y.shape().with_examples(1), {}});
   return y;
 }

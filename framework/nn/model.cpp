@@ -29,7 +29,9 @@ Index Model::examples_in_cache() const {
 }
 
 Var Model::forward(const Var& images, Pass& pass) const {
-  const Index n = images.shape()[0], part = examples_in_cache();
+  // At least 20 microseconds of work, at most four parts of what would fit a cache as a whole.
+  const Index n = images.shape()[0], worth = (Index{1} << 20) / std::max<Index>(macs(), 1);
+  const Index part = std::min(examples_in_cache(), std::max<Index>({worth, (n + 3) / 4, 1}));
   if (recording() || pass.training || pass.costs || n <= part) return root_->forward(images, pass);
   Tensor logits = Tensor::uninitialized({n, classes_});
   parallel_for(n, part, [&](Range examples) {

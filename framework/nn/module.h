@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/nn/packed_weights.h"
 #include "framework/nn/parameters.h"
 #include "framework/ops/ops.h"
 
@@ -24,6 +25,7 @@ struct Pass {
   std::uint64_t dropout_key = 0;  ///< a function of seed and step; each dropout layer derives its own from it
   double statistics_momentum = 0.1;  ///< share of the batch in the running statistics (PyTorch's momentum)
   std::vector<LayerCost>* costs = nullptr;
+  PackedWeights* packed = nullptr;  ///< of earlier passes with the same weights; not used while recording
 };
 
 class Module {

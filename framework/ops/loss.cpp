@@ -47,7 +47,11 @@ Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, doubl
   return record("cross_entropy", {logits}, std::move(loss),
                 [residual](const Inputs& in, const Var&, const Var& dy) {
                   const Index k = residual.shape()[1];
-                  if (!recording()) return multiply(spread_rows(dy, k), Var(residual));
+                  if (!recording()) {
+                    Tensor dx = Tensor::uninitialized(residual.shape());
+                    kernels::scale_rows(dx.shape()[0], k, residual.data(), dy.value().data(), dx.data());
+                    return Var(std::move(dx));
+                  }
                   const Var p = softmax(in[0]);
                   const Var target = subtract(Var(p.value()), Var(residual));
                   return multiply(spread_rows(dy, k), subtract(p, target));

@@ -28,7 +28,10 @@ Var dropout(const Var& x, double rate, std::uint64_t key);
 /// op(a) op(b) of matrices; transposed where the flag says so.
 Var matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);
 /// y[n, o] = sum_i x[n, i] w[o, i] + bias[o], then ReLU if asked (one pass over memory). `bias` may be empty.
-Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu = false);
+/// `packed`, if given, is what packed_linear() makes of w and bias: worth keeping for many small batches.
+Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu = false,
+           const Tensor* packed = nullptr);
+Tensor packed_linear(const Var& w, const Var& bias);
 
 // --- conv2d.cpp ---
 struct Conv2dSpec {

@@ -74,8 +74,9 @@ double seconds_now() {
 Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size) {
   const Recording off(false);
   Score score;
+  PackedWeights packed;
   for_batches(set, preprocessing, {}, batch_size, [&](const Batch& batch) {
-    Pass pass;
+    Pass pass{.packed = &packed};
     const Var logits = model.forward(batch.images, pass);
     score.loss += sum(cross_entropy(logits, batch.labels).value());
     score.accuracy += static_cast<double>(count_correct(logits.value(), batch.labels));

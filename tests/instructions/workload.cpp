@@ -1,6 +1,6 @@
 // workload.cpp: what instruction_counts runs under callgrind: one call of one function, after a call that
 // warms up (buffers, packed weights). One thread, so that everything is counted.
-//   workload train|resnet|gradients|fisher
+//   workload train|resnet|mlp|gradients|fisher
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -20,16 +20,21 @@ namespace {
 
 struct Network {
   std::unique_ptr<Model> model;
-  ImageSet images{32, 32, 3, {}, {}};
-  Preprocessing preprocessing{32, 32, {{0.5, 0.5, 0.5}, {0.3, 0.3, 0.3}}};
+  ImageSet images;
+  Preprocessing preprocessing;
   std::unique_ptr<Optimizer> optimizer;
   std::vector<Index> examples;
   Batch batch;
 
-  Network(const char* name, Index count) {
+  Network(const char* name, Index count, int extent = 32, int channels = 3)
+      : images{extent, extent, channels, {}, {}},
+        preprocessing{extent,
+                      extent,
+                      {std::vector<double>(static_cast<std::size_t>(channels), 0.5),
+                       std::vector<double>(static_cast<std::size_t>(channels), 0.3)}} {
     Choice<ModelSettings> choice;
     choice.choose(name);
-    model = choice->build({32, 32, 3}, 10, 1);
+    model = choice->build({extent, extent, channels}, 10, 1);
     Random random(1, Random::Use::test);
     for (Index i = 0; i < count * images.image_bytes(); ++i)
       images.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
@@ -84,6 +89,10 @@ std::function<void()> workload(const char* name) {
     const auto net = std::make_shared<Network>(is("train") ? "cifarnet" : "resnet20", is("train") ? 4 : 1);
     return [net] { net->step(); };
   }
+  if (is("mlp")) {
+    const auto net = std::make_shared<Network>("mlpnet", 64, 28, 1);
+    return [net] { net->step(); };
+  }
   if (is("gradients")) {
     const auto net = std::make_shared<Network>("cifarnet", 8);
     const auto gradients = std::make_shared<GradientMatrix>(net->model->store(), net->weights(), 8);
@@ -116,7 +125,7 @@ int main(int argc, char** argv) {
   espalier::set_threads(1);
   const auto work = argc == 2 ? espalier::workload(argv[1]) : nullptr;
   if (!work) {
-    std::fprintf(stderr, "usage: workload train|resnet|gradients|fisher\n");
+    std::fprintf(stderr, "usage: workload train|resnet|mlp|gradients|fisher\n");
     return 2;
   }
   work();

@@ -74,6 +74,41 @@ TEST(Elementwise, ReluKeepsNan) {
   });
 }
 
+// Two units in the last place, over all exponents that a softmax asks for, in vectors and in single values.
+TEST(Elementwise, ExponentialIsThatOfTheLibrary) {
+  const Index n = 20003;
+  Values x(static_cast<std::size_t>(n)), y = poisoned(n);
+  const double low = sizeof(Real) == 4 ? -87 : -708;
+  for (Index k = 0; k < n; ++k)
+    x[static_cast<std::size_t>(k)] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
+  for_each_level([&] {
+    kernels::level().exponential(n, x.data(), y.data());
+    EXPECT_EQ(y[0], Real(1));
+    double worst = 0;
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      const double exact = std::exp(static_cast<double>(x[k]));
+      worst = std::max(worst, std::abs(static_cast<double>(y[k]) - exact) / exact);
+    }
+    EXPECT_LT(worst, 4 * unit);
+  });
+}
+
+TEST(Elementwise, ExponentialOfNanIsNanAndOfFarBelowZeroIsZero) {
+  for_each_level([] {
+    for (const Index n : {1, 40}) {  // a single value, and vectors
+      Values nan = poisoned(n), y(nan.size());
+      kernels::level().exponential(n, nan.data(), y.data());
+      for (const Real v : y) EXPECT_TRUE(std::isnan(v));
+      const Real infinite = std::numeric_limits<Real>::infinity();
+      for (const Real x : {Real(-800), Real(-1e30), -infinite}) {
+        y.assign(y.size(), 1);
+        kernels::level().exponential(n, Values(y.size(), x).data(), y.data());
+        EXPECT_EQ(y, Values(y.size(), Real(0))) << x;
+      }
+    }
+  });
+}
+
 TEST(Elementwise, ReciprocalSqrt) {
   const Values x = {Real(0.25), 1, 4, 16, Real(1e-8)};
   Values y = poisoned(5);

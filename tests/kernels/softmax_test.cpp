@@ -86,6 +86,15 @@ TEST(Rows, SumsAndSpreadAreAdjoint) {
               std::accumulate(x.begin() + classes, x.begin() + 2 * classes, 0.0), tolerance(16));
 }
 
+TEST(Rows, ScaleIsTheProductWithSpreadFactors) {
+  const Index n = 5, classes = 13;
+  const Values x = normal_values(n * classes, 1), factor = normal_values(n, 2);
+  Values spread = poisoned(n * classes), y = poisoned(n * classes);
+  kernels::spread_rows(n, classes, factor.data(), spread.data());
+  kernels::scale_rows(n, classes, x.data(), factor.data(), y.data());
+  for (std::size_t k = 0; k < x.size(); ++k) EXPECT_EQ(y[k], spread[k] * x[k]);
+}
+
 TEST(CrossEntropy, SameBitsOnOneAndTwoThreads) {
   const Index n = 4001, classes = 10;
   const Values x = normal_values(n * classes, 1);

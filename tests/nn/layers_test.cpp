@@ -100,6 +100,33 @@ TEST(Dropout, OnlyInTrainingAndByKey) {
   EXPECT_NE(run(one), run(two));
 }
 
+// Weights kept in the kernels' order give the same bits, and are those of the first pass: the reason why a
+// new PackedWeights must follow any change.
+TEST(Linear, PackedWeightsAreThoseOfTheFirstPass) {
+  for (const bool bias : {false, true}) {
+    ParameterStore store;
+    const Linear layer({store, "fc"}, {.in = 37, .out = 20, .bias = bias});
+    store.allocate(1);
+    const Tensor x = random_tensor({9, 37}, 2);
+    PackedWeights packed;
+    Pass plain, keeping{.packed = &packed};
+    const auto run = [&](Pass& pass) {
+      const Tensor y = layer.forward(Var(x), pass).value();
+      return std::vector<Real>(y.values().begin(), y.values().end());
+    };
+    const std::vector<Real> with_graph = run(keeping);
+    const Recording off(false);
+    const std::vector<Real> first = run(keeping);
+    EXPECT_EQ(first, run(plain));
+    EXPECT_EQ(first, with_graph);
+    for (Real& v : store.values()) v *= 2;
+    EXPECT_EQ(run(keeping), first);
+    EXPECT_NE(run(plain), first);
+    const Recording on(true);
+    EXPECT_EQ(run(keeping), run(plain)) << "a pass that is recorded never uses them";
+  }
+}
+
 TEST(Sequential, AMergedReluIsTheSameFunction) {
   ParameterStore fused_store, plain_store;
   Sequential fused, plain;

@@ -94,10 +94,11 @@ void benchmark_infer(const BenchmarkOptions& options, const std::string& name, i
   for (const int size : options.batches) {
     const auto model = benchmark_model(name);
     const std::vector<Batch> batches = random_batches(*model, size);
+    PackedWeights packed;  // as evaluate() has it
     std::size_t next = 0;
     print_rate({"infer", name, "espalier", threads, size}, "images/s", size,
                time_calls(options, threads, [&] {
-                 Pass pass;
+                 Pass pass{.packed = &packed};
                  model->forward(batches[next++ % different_batches].images, pass);
                }));
   }

@@ -13,36 +13,39 @@ constexpr int max_pixels = ESPALIER_VECTOR_BYTES == 64 ? 14 : 6;
 constexpr int max_vectors = 2;
 
 /// Channels of the next block when `left` remain: two vectors, or for the last ones the smallest vector that
-/// holds them (3 channels in 16 lanes would waste four fifths of the arithmetic).
+/// holds them (3 channels in 16 lanes would waste four fifths of the arithmetic). 20 are 16 and 4.
 static Index block_width(Index left) {
-  if (left > lanes) return max_vectors * lanes;
+  if (left >= max_vectors * lanes || left > lanes + half_lanes) return max_vectors * lanes;
   return left > half_lanes ? lanes : left > small_lanes ? half_lanes : small_lanes;
 }
 static Index padded_channels(Index channels) {
-  const Index full = channels / (max_vectors * lanes) * (max_vectors * lanes);
-  return full + (channels > full ? block_width(channels - full) : 0);
+  Index padded = 0;
+  while (padded < channels) padded += block_width(channels - padded);
+  return padded;
 }
 static Index packed_size(Index taps, Index channels) { return (taps + 1) * padded_channels(channels); }
 
-/// to[t * to_step + c] = from[c * from_step + t], in squares of small_lanes; strips of taps keep the lines
-/// written to in the first-level cache.
+/// to[t * to_step + c] = from[c * from_step + t], in squares of small_lanes, two at a time where a HalfVector
+/// holds two; strips of taps keep the lines written to in the first-level cache.
 static void transpose(Index taps, Index channels, const Real* from, Index from_step, Real* to,
                       Index to_step) {
-  constexpr int edge = small_lanes;
-  for (Index t = 0; t < taps; t += edge)
-    for (Index c = 0; c < channels; c += edge) {
-      if (t + edge > taps || c + edge > channels) {
-        for (Index i = t; i < smaller(t + edge, taps); ++i)
-          for (Index j = c; j < smaller(c + edge, channels); ++j)
-            to[i * to_step + j] = from[j * from_step + i];
+  for (Index t = 0; t < taps; t += small_lanes)
+    for (Index c = 0; c < channels; c += half_lanes) {
+      const Real* corner = from + c * from_step + t;
+      Real* turned = to + t * to_step + c;
+      if (t + small_lanes > taps || c + half_lanes > channels) {
+        for (Index i = 0; i < smaller(small_lanes, taps - t); ++i)
+          for (Index j = 0; j < smaller(half_lanes, channels - c); ++j)
+            turned[i * to_step + j] = corner[j * from_step + i];
         continue;
       }
-      SmallVector rows[edge];
+      HalfVector rows[small_lanes];
 #pragma GCC unroll 4
-      for (int j = 0; j < edge; ++j) rows[j] = load_as<SmallVector>(from + (c + j) * from_step + t);
-      transpose_square(rows);
+      for (int j = 0; j < small_lanes; ++j)
+        rows[j] = load_rows<HalfVector>(corner + j * from_step, small_lanes * from_step);
+      transpose_squares(rows);
 #pragma GCC unroll 4
-      for (int i = 0; i < edge; ++i) store(to + (t + i) * to_step + c, rows[i]);
+      for (int i = 0; i < small_lanes; ++i) store(turned + i * to_step, rows[i]);
     }
 }
 
@@ -51,8 +54,9 @@ static void pack(const WeightView& v, const Real* bias, Real* packed) {
   const Index padded = padded_channels(v.channels);
   for (Index c = 0; c < padded; ++c) packed[c] = bias && c < v.channels ? bias[c] : Real(0);
   Real* block = packed + padded;
-  for (Index c0 = 0; c0 < padded; c0 += max_vectors * lanes) {
-    const Index width = block_width(v.channels - c0), filled = smaller(width, v.channels - c0);
+  for (Index c0 = 0, width = 0; c0 < padded; c0 += width) {
+    width = block_width(v.channels - c0);
+    const Index filled = smaller(width, v.channels - c0);
     for (Index row = 0; row < v.rows; ++row)
       for (Index outer = 0; outer * v.inner < v.window; ++outer) {
         const Real* from = v.w + row * v.row_step + outer * v.outer_step + c0 * v.channel_step;
@@ -147,8 +151,9 @@ static void conv_image(const ConvImage& g, const Real* x, const Real* packed, bo
   const Index padded = padded_channels(g.channels);
   // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
   const Index tiles = (g.out_w + max_pixels - 1) / max_pixels;
-  for (Index c0 = 0; c0 < padded; c0 += max_vectors * lanes) {
-    const Index width = block_width(g.channels - c0), channels = smaller(width, g.channels - c0);
+  for (Index c0 = 0, width = 0; c0 < padded; c0 += width) {
+    width = block_width(g.channels - c0);
+    const Index channels = smaller(width, g.channels - c0);
     const Real* weight = packed + padded + c0 * g.taps();
     for (Index p = 0; p < g.out_h; ++p)
       for (Index t = 0; t < tiles; ++t) {

@@ -49,6 +49,36 @@ static void keep_positive(Index n, const Real* x, const Real* sign, Real* y) {
       x, sign);
 }
 
+static constexpr Real inverse_factorial(int n) {
+  double f = 1;
+  for (int i = 2; i <= n; ++i) f *= i;
+  return static_cast<Real>(1 / f);
+}
+/// e^x = 2^k e^r with k = x / ln 2 rounded, so |r| <= ln 2 / 2: Taylor's series of e^r to a degree whose
+/// remainder is below the rounding. 0 where e^x is no normal number; x must not exceed 80; a NaN stays.
+template <class V>
+static inline V exponential_of(V x) {
+  constexpr bool single = sizeof(Real) == 4;
+  constexpr int mantissa = single ? 23 : 52, degree = single ? 7 : 13;
+  constexpr Real low = single ? -87 : -708, per_ln2 = static_cast<Real>(1.4426950408889634074);
+  // ln 2 in two parts, the first with so few digits that k times it is exact (Cody & Waite 1980).
+  constexpr Real ln2 = static_cast<Real>(single ? 0.693359375 : 6.93147180369123816490e-01),
+                 ln2_rest = static_cast<Real>(single ? -2.12194440054690583e-4 : 1.90821492927058770002e-10);
+  constexpr Real round = 3 * static_cast<Real>(Unsigned{1} << (mantissa - 1));  // its last bit counts 1
+  const V shifted = x * per_ln2 + round, k = shifted - round;
+  const V r = x - k * ln2 - k * ln2_rest;
+  V series = V{} + inverse_factorial(degree);
+#pragma GCC unroll 16
+  for (int d = degree - 1; d >= 0; --d) series = series * r + inverse_factorial(d);
+  using Bits = typename BitsOf<V>::type;  // k is in the last bits of `shifted`: they go to the exponent of 1
+  const Bits power = (same_bits<Bits>(shifted) << mantissa) + same_bits<Bits>(V{} + Real(1));
+  return x < low ? V{} : series * same_bits<V>(power);
+}
+static void exponential(Index n, const Real* x, Real* y) {
+  map(
+      n, y, [](auto v) { return exponential_of(v); }, x);
+}
+
 static void outer(Index rows, Index columns, const Real* a, const Real* b, Real* y) {
   for (Index r = 0; r < rows; ++r) {
     Real* to = y + r * columns;

@@ -33,6 +33,27 @@ static inline void store(Real* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
 }
 
+/// The bits of a V as unsigned integers of the same width.
+#ifdef ESPALIER_REAL_DOUBLE
+using Unsigned = std::uint64_t;
+#else
+using Unsigned = std::uint32_t;
+#endif
+template <class V>
+struct BitsOf {
+  typedef Unsigned type __attribute__((vector_size(sizeof(V))));
+};
+template <>
+struct BitsOf<Real> {
+  using type = Unsigned;
+};
+template <class To, class From>
+static inline To same_bits(From from) {
+  To to;
+  __builtin_memcpy(&to, &from, sizeof(To));
+  return to;
+}
+
 /// Writes a Vector to an address that is a multiple of its size, past the caches: for results too large for
 /// them, whose lines would be read first otherwise. finish_streams() after the last one.
 static inline void stream(Real* to, Vector v) {
@@ -77,22 +98,49 @@ static inline void for_each_vector(Index count, Fn fn) {
   for (; k < count; ++k) fn(Type<Real>(), k);
 }
 
-/// Rows to columns of a square of small vectors, two or four.
+/// A V of one row of small_lanes values, or of two rows `step` apart. (Templates, as `if constexpr` in the
+/// three below chooses what compiles.)
+template <class V, class Row = SmallVector>
+static inline V load_rows(const Real* from, Index step) {
+  constexpr int count = static_cast<int>(sizeof(V) / sizeof(Real));
+  const Row a = load_as<Row>(from);
+  if constexpr (count == small_lanes) return a;
+  if constexpr (count == 4 && small_lanes == 2)
+    return __builtin_shufflevector(a, load_as<Row>(from + step), 0, 1, 2, 3);
+  if constexpr (count == 8)
+    return __builtin_shufflevector(a, load_as<Row>(from + step), 0, 1, 2, 3, 4, 5, 6, 7);
+}
+/// Of every small_lanes values of two vectors the first (or second) halves, value by value in turn.
 template <class V>
-static inline void transpose_square(V* v) {
+static inline V zip_low(V a, V b) {
+  constexpr int count = static_cast<int>(sizeof(V) / sizeof(Real));
+  if constexpr (count == 2) return __builtin_shufflevector(a, b, 0, 2);
+  if constexpr (count == 4 && small_lanes == 2) return __builtin_shufflevector(a, b, 0, 4, 2, 6);
+  if constexpr (count == 4 && small_lanes == 4) return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  if constexpr (count == 8) return __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+}
+template <class V>
+static inline V zip_high(V a, V b) {
+  constexpr int count = static_cast<int>(sizeof(V) / sizeof(Real));
+  if constexpr (count == 2) return __builtin_shufflevector(a, b, 1, 3);
+  if constexpr (count == 4 && small_lanes == 2) return __builtin_shufflevector(a, b, 1, 5, 3, 7);
+  if constexpr (count == 4 && small_lanes == 4) return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  if constexpr (count == 8) return __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+}
+/// Rows to columns of a square of small_lanes, or of two such squares side by side, in place.
+template <class V>
+static inline void transpose_squares(V* v) {
   if constexpr (small_lanes == 2) {
     const V a = v[0], b = v[1];
-    v[0] = __builtin_shufflevector(a, b, 0, 2);
-    v[1] = __builtin_shufflevector(a, b, 1, 3);
+    v[0] = zip_low(a, b);
+    v[1] = zip_high(a, b);
   } else {
-    const V low = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5),
-            high = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
-    const V low2 = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5),
-            high2 = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
-    v[0] = __builtin_shufflevector(low, low2, 0, 1, 4, 5);
-    v[1] = __builtin_shufflevector(low, low2, 2, 3, 6, 7);
-    v[2] = __builtin_shufflevector(high, high2, 0, 1, 4, 5);
-    v[3] = __builtin_shufflevector(high, high2, 2, 3, 6, 7);
+    const V a = zip_low(v[0], v[2]), b = zip_high(v[0], v[2]), c = zip_low(v[1], v[3]),
+            d = zip_high(v[1], v[3]);
+    v[0] = zip_low(a, c);
+    v[1] = zip_high(a, c);
+    v[2] = zip_low(b, d);
+    v[3] = zip_high(b, d);
   }
 }
 

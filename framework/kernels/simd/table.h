@@ -44,6 +44,7 @@ const Level table = {
     .multiply = multiply,
     .relu = relu,
     .keep_positive = keep_positive,
+    .exponential = exponential,
     .outer = outer,
     .dot = dot,
     .sgd = sgd,

@@ -225,8 +225,8 @@ static void winograd_pack(Index taps, Index channels, Index kernel, bool mirrore
   const Index padded = padded_channels(channels), plane = packed_size(taps, channels);
   const Index edge = kernel + 3;
   for (Index k = 0; k < edge * edge * plane; ++k) packed[k] = 0;  // biases, and channels that are none
-  for (Index c0 = 0; c0 < channels; c0 += max_vectors * lanes) {
-    const Index width = block_width(channels - c0);
+  for (Index c0 = 0, width = 0; c0 < channels; c0 += width) {
+    width = block_width(channels - c0);
     winograd_points({.height = kernel,
                      .width = kernel,
                      .channels = smaller(width, channels - c0),
