@@ -12,6 +12,7 @@
 #include "framework/train/checkpoint.h"
 #include "pruning/pruner.h"
 #include "tools/espalier/estimate.h"
+#include "tools/espalier/report.h"
 #include "tools/espalier/session.h"
 #include "tools/espalier/summary.h"
 #include "tools/espalier/tour.h"
@@ -113,7 +114,7 @@ void run(const CommandOptions& options, bool with_pruning) {
   }
   if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
     write_tour_of_run(folder, config, bench, options.quiet);
-  fmt::print("{}", summary(folder, metrics));
+  fmt::print("{}{}", summary(folder, metrics), options.no_report ? "" : report_line(folder.path()));
 }
 
 }  // namespace

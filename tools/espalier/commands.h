@@ -13,8 +13,9 @@ struct CommandOptions {
   std::string output, checkpoint;
   int threads = 0;
   bool resume = false, quiet = false, dry_run = false;
-  std::string weight;  ///< explain: layer[o,i,h,w]
-  bool json = false;   ///< explain: for programs
+  bool no_report = false;  ///< train, prune, sweep, curvature: write no report.html
+  std::string weight;      ///< explain: layer[o,i,h,w]
+  bool json = false;       ///< explain: for programs
 };
 
 void train_command(const CommandOptions& options);

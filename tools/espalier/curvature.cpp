@@ -18,6 +18,7 @@
 #include "pruning/selection.h"
 #include "tools/espalier/commands.h"
 #include "tools/espalier/curvature_report.h"
+#include "tools/espalier/report.h"
 #include "tools/espalier/session.h"
 #include "tools/espalier/tour.h"
 
@@ -321,6 +322,7 @@ void curvature_command(const CommandOptions& options) {
   pictures += draw_curvature_charts(folder, metrics.rows(), wanted);
   fmt::print("\n  {:<12} {}\n{}", "numbers", folder.metrics_csv().string(), pictures);
   if (wanted.save_blocks) fmt::print("  {:<12} {}/*.npz\n", "matrices", blocks.string());
+  if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }
 
 }  // namespace espalier

@@ -65,6 +65,8 @@ void add_output_options(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("--output", o.output,
                    "folder of the run (default: the config's output, else runs/<name>)");
   verb->add_flag("--resume", o.resume, "continue where the run was stopped; does nothing if it is complete");
+  verb->add_flag("--no-report", o.no_report,
+                 "do not write the run's page, report.html (espalier report does)");
   verb->add_flag("--dry-run", o.dry_run,
                  "print the resolved config and an estimate of memory and work, then stop");
 }

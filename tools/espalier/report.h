@@ -19,6 +19,10 @@ struct ReportOptions {
 /// of published rows is not one, Error(io) if the page cannot be written.
 std::filesystem::path write_report(const ReportOptions& options);
 
+/// The page of one finished run, for the end of its verb: the line that says where it lies, or why there is
+/// none. A report that fails is no reason for a run to fail.
+std::string report_line(const std::filesystem::path& run);
+
 /// The verb: writes the page and prints where it lies.
 void report_command(const ReportOptions& options);
 

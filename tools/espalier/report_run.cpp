@@ -80,7 +80,7 @@ Json read_run(const fs::path& folder, std::size_t budget) {
   if (!reader.has("metrics.jsonl"))
     reader.notice("metrics.jsonl is missing: there are no numbers of training and pruning.");
   const std::string kind = kind_of(config, rows), recorded = text_of(config, "name");
-  Json run{{"name", kind == "curvature" || recorded.empty() ? name_of(folder) : recorded},
+  Json run{{"name", recorded.empty() ? name_of(folder) : recorded},
            {"kind", kind},
            {"folder", folder.lexically_normal().string()},
            {"config", config},

@@ -20,6 +20,7 @@
 #include "pruning/planner.h"
 #include "pruning/trial.h"
 #include "tools/espalier/estimate.h"
+#include "tools/espalier/report.h"
 #include "tools/espalier/session.h"
 
 namespace espalier {
@@ -328,7 +329,9 @@ void sweep_command(const CommandOptions& options) {
     for (const double s : config.sweep->sparsities) missing += !cells.contains(cell_key(g.key(), s));
   if (missing == 0) {
     if (!options.quiet) fmt::print(stderr, "all {} cells are here already\n", total);
-    return write_outputs(folder, groups, *config.sweep, cells, dense);
+    write_outputs(folder, groups, *config.sweep, cells, dense);
+    if (!options.no_report) fmt::print("{}", report_line(folder.path()));
+    return;
   }
 
   const ImageSet& train = bench.data.source.train;
@@ -428,6 +431,7 @@ void sweep_command(const CommandOptions& options) {
   }
   progress.done();
   write_outputs(folder, groups, *config.sweep, cells, dense);
+  if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }
 
 }  // namespace espalier

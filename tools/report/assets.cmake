@@ -3,6 +3,9 @@
 set(REPORT_HAPPENED
   happened/notices.js
   happened/summary.js
+  happened/accuracy_sparsity.js
+  happened/overlay.js
+  happened/sweep.js
   happened/training.js
   happened/sparsity.js
   happened/prediction.js

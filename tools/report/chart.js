@@ -12,6 +12,7 @@ espalier.chart = async (container, { spec, renderer = 'svg', ...about }) => {
   let width = 600;
   const make = (wide, more, renderWith) => {
     const theme = espalier.theme();
+    espalier.spec.width = wide;
     const made = typeof spec === 'function' ? spec({ theme, width: wide }) : structuredClone(spec);
     const full = {
       width: wide, padding: 4, autosize: { type: 'fit-x', contains: 'padding' }, description: `${about.title}. ${about.guide}`, ...made, ...more,

@@ -12,7 +12,7 @@ Object.assign(espalier, (() => {
   const methods = {
     magnitude: 'orange', diagonal_fisher: 'sky', obd: 'sky', woodfisher: 'blue', obs: 'blue', woodtaylor: 'green', joint: 'purple',
     greedy: 'purple', search: 'purple', random: 'grey', published: 'grey', hessian: 'red', empirical_fisher: 'blue', true_fisher: 'green',
-    monte_carlo_fisher: 'yellow',
+    monte_carlo_fisher: 'yellow', dense: 'text',
   };
   const order = ['blue', 'orange', 'green', 'red', 'purple', 'sky', 'yellow'];
   const system = window.matchMedia('(prefers-color-scheme: dark)');
@@ -36,6 +36,26 @@ Object.assign(espalier, (() => {
     methodColour: (name) => {
       const word = String(name).toLowerCase().split(/[^a-z_]/)[0];
       return espalier.theme()[Object.hasOwn(methods, word) ? methods[word] : 'grey'];
+    },
+    /**
+     * Looks of several series: the colour is that of the method, dashes and symbols tell series of one method apart.
+     *   series: [{label, method}]; returns Vega scales over the labels ("colour", "dash", "shape") for marks and legend
+     */
+    seriesScales: (series) => {
+      const seen = new Map(), domain = series.map((s) => s.label);
+      const index = series.map((s) => {
+        const method = String(s.method).split(/[^a-z_]/)[0];
+        seen.set(method, (seen.get(method) ?? -1) + 1);
+        return seen.get(method);
+      });
+      const dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3], [12, 3]];
+      const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'stroke'];
+      const of = (list) => index.map((i) => list[i % list.length]);
+      return [
+        { name: 'colour', type: 'ordinal', domain, range: series.map((s) => espalier.methodColour(s.method)) },
+        { name: 'dash', type: 'ordinal', domain, range: of(dashes) },
+        { name: 'shape', type: 'ordinal', domain, range: of(shapes) },
+      ];
     },
     /** The colour of the i-th of several things that are no methods: runs, layers. */
     seriesColour: (i) => espalier.theme()[order[i % order.length]],

@@ -35,10 +35,16 @@ const espalier = (() => {
   }
 
   const known = (v) => typeof v === 'number' && Number.isFinite(v);
+  /** toFixed with ties to even, as the program's own tables round. */
+  function fixed(v, digits) {
+    const scaled = Math.abs(v) * 10 ** digits, whole = Math.floor(scaled);
+    if (scaled - whole !== 0.5 || scaled > 2 ** 50) return v.toFixed(digits);
+    return ((v < 0 ? -1 : 1) * (whole + whole % 2) / 10 ** digits).toFixed(digits);
+  }
   const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
   /** Numbers for people; what is no finite number becomes an en dash. */
   const format = {
-    percent: (share, digits = 2) => (known(share) ? `${(100 * share).toFixed(digits)} %` : '–'),
+    percent: (share, digits = 2) => (known(share) ? `${fixed(100 * share, digits)} %` : '–'),
     count: (n) => (known(n) ? grouped.format(n) : '–'),
     /** Four significant digits, or as many as asked. */
     number: (v, digits = 4) => {
@@ -46,7 +52,7 @@ const espalier = (() => {
       if (v !== 0 && (Math.abs(v) < 1e-3 || Math.abs(v) >= 1e6)) return v.toExponential(digits - 1).replace('e+', 'e');
       return String(Number(v.toPrecision(digits)));
     },
-    signed: (v, digits = 5) => (known(v) ? `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(digits)}` : '–'),
+    signed: (v, digits = 5) => (known(v) ? `${v < 0 ? '−' : '+'}${fixed(Math.abs(v), digits)}` : '–'),
     bytes: (n) => {
       if (!known(n)) return '–';
       if (n < 1000) return `${n} B`;

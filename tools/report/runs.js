@@ -23,7 +23,7 @@ espalier.runs = (() => {
   };
   /** Seconds of training and of pruning that the rows record. */
   const seconds = (run) => ({
-    training: sum(events(run, 'epoch'), 'seconds'), pruning: sum(steps(run), 'seconds'), sweeping: sum(events(run, 'cell'), 'seconds'),
+    training: sum(events(run, 'epoch'), 'seconds'), pruning: sum(steps(run), 'seconds'), other: sum(events(run, 'cell'), 'seconds') + sum(events(run, 'curvature'), 'seconds'),
   });
   /** Layers that were pruned, in the order of the network. */
   const layers = (run) => {
@@ -41,6 +41,27 @@ espalier.runs = (() => {
     const inverse = type(prune.inverse), size = prune.inverse?.fisher_block_size;
     const plain = type(prune.criterion) === 'magnitude';
     return [type(prune.criterion), plain ? null : inverse, inverse === 'block' && !plain ? size : null].filter((word) => word !== null && word !== undefined).join(' ');
+  };
+
+  /** 1e-5 for 0.00001. */
+  const brief = (v) => (v !== 0 && Math.abs(v) < 0.01 ? v.toExponential().replace('.0e', 'e') : String(v));
+  /**
+   * Combinations of a sweep in the order of its rows: {key, label, short, criterion, damp, cells}; `short` leaves the
+   * dampening out, which the rows know only as the last part of their group's name.
+   */
+  const cellGroups = (run) => {
+    const groups = new Map();
+    for (const cell of events(run, 'cell')) {
+      if (!groups.has(cell.group)) {
+        const [, , size, , , damp] = String(cell.group).split('|');
+        const words = [cell.criterion, cell.inverse === '-' ? null : cell.inverse, Number(size) > 0 ? size : null,
+          ['-', 'simultaneous'].includes(cell.update) ? null : cell.update, cell.scope === 'global' ? null : cell.scope];
+        groups.set(cell.group, { key: cell.group, short: words.filter((word) => word).join(' '), criterion: String(cell.criterion), damp: Number(damp), cells: [] });
+      }
+      groups.get(cell.group).cells.push(cell);
+    }
+    const list = [...groups.values()], damps = new Set(list.map((group) => group.damp).filter(known));
+    return list.map((group) => ({ ...group, label: damps.size > 1 && known(group.damp) ? `${group.short} λ=${brief(group.damp)}` : group.short }));
   };
 
   /**
@@ -61,5 +82,5 @@ espalier.runs = (() => {
     await show(0);
   }
 
-  return { done, epochs, steps, trained, dense, final, seconds, layers, file, type, method, each };
+  return { done, epochs, steps, trained, dense, final, seconds, layers, file, type, method, cellGroups, each };
 })();

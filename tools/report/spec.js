@@ -17,10 +17,13 @@ espalier.spec = (() => {
     tickCount: a.ticks ?? { signal: orient === 'left' ? 'max(3, ceil(height / 50))' : 'max(3, ceil(width / 90))' },
   });
 
-  /** A legend above the plot, in as many columns as fit. */
-  const legend = (channel, name, title, more = {}) => ({
-    [channel]: name, orient: 'top', direction: 'horizontal', title, titleOrient: 'left', labelLimit: 260,
-    columns: { signal: 'max(1, floor(width / 150))' }, ...more,
+  /**
+   * A legend above the plot, in as many columns of `each` pixels as fit. The number is fixed, not an expression of the
+   * width: Vega would lay the legend out again when it fits the plot, and cut off the rows this adds.
+   */
+  const legend = (channel, name, title, { each = 150, ...more } = {}) => ({
+    [channel]: name, orient: 'top', direction: 'horizontal', title, titleOrient: 'left', labelLimit: each - 26,
+    columns: Math.max(1, Math.floor((builders.width - 70) / each)), ...more,
   });
 
   /**
@@ -31,7 +34,7 @@ espalier.spec = (() => {
   function xy({ x, y, marks, height = 260, colour, legends = [], scales = [], signals = [], data = [], axes = [], ...rest }) {
     const list = colour ? [{ name: 'colour', type: 'ordinal', domain: colour.domain, range: colour.range }] : [];
     const keys = colour && colour.legend !== false && colour.domain.length > 1
-      ? [legend(colour.channel || 'stroke', 'colour', colour.title, { symbolType: colour.symbol || 'stroke', symbolStrokeWidth: 3 })] : [];
+      ? [legend(colour.channel || 'stroke', 'colour', colour.title, { symbolType: colour.symbol || 'stroke', symbolStrokeWidth: 3, offset: colour.offset ?? 8, each: colour.each ?? 150 })] : [];
     return {
       height, data, signals,
       scales: [scale('x', x, 'width'), scale('y', y, 'height'), ...list, ...scales],
@@ -82,5 +85,6 @@ espalier.spec = (() => {
     }];
   }
 
-  return { xy, scale, axis, legend, line, points, rules, hint };
+  const builders = { width: 600, xy, scale, axis, legend, line, points, rules, hint };  // width: of the chart being made, set by chart.js
+  return builders;
 })();

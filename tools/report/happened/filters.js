@@ -4,7 +4,7 @@ espalier.section({
   needs: (data) => data.runs.some((run) => run.layers.some((layer) => layer.tiles)),
   draw(container, data) {
     const { element, runs, format } = espalier;
-    const removed = -128, gap = 1;
+    const removed = -128, gap = 2;
 
     /** Red above zero, blue below, paper at zero; removed weights are hatched out by the page's line colour. */
     const shade = (code, theme) => {
@@ -15,8 +15,8 @@ espalier.section({
     };
     /** Filters side by side where there are few channels, else a grid filter x channel. */
     const layout = ([out, channels, h, w], width) => {
-      const few = channels <= 4, columns = few ? Math.min(out, 16) : channels, rows = few ? Math.ceil(out / columns) * channels : out;
-      const pixel = Math.max(1, Math.min(few ? 7 : 4, Math.floor((width / columns - gap) / w)));
+      const few = channels <= 4, columns = few ? Math.max(1, Math.min(out, Math.floor(width / (9 * w + gap)))) : channels, rows = few ? Math.ceil(out / columns) * channels : out;
+      const pixel = Math.max(1, Math.min(few ? 9 : 4, Math.floor((width / columns - gap) / w)));
       return { few, columns, rows, pixel, tile_w: w * pixel + gap, tile_h: h * pixel + gap };
     };
     const place_of = (at, [, channels], o, i) => (at.few ? { column: o % at.columns, row: Math.floor(o / at.columns) * channels + i } : { column: i, row: o });

@@ -26,7 +26,7 @@ espalier.section({
       place.append(body);
       const draw = (name) => {
         body.replaceChildren();
-        const layer = layers.find((l) => l.name === name), grid = grid_of(run, layer), most = layer.shape[0], gap = grid.maps > 1 ? 3 : 0;
+        const layer = layers.find((l) => l.name === name), grid = grid_of(run, layer), most = layer.shape[0], highest = Math.max(...layer.inputs, 1), gap = grid.maps > 1 ? 3 : 0;
         const dead = layer.inputs.filter((kept) => kept === 0).length;
         let at = null;
         const layout = (width) => {
@@ -36,12 +36,12 @@ espalier.section({
         };
         const shade = (kept, theme) => {
           if (kept === 0) return theme.dark ? 'rgb(58 66 61)' : 'rgb(205 209 203)';
-          const share = 0.15 + 0.85 * (kept / most), low = theme.dark ? [24, 29, 26] : [255, 255, 255], high = theme.dark ? [91, 155, 213] : [0, 103, 165];
+          const share = 0.15 + 0.85 * (kept / highest), low = theme.dark ? [24, 29, 26] : [255, 255, 255], high = theme.dark ? [91, 155, 213] : [0, 103, 165];
           return `rgb(${low.map((v, k) => Math.round(v + share * (high[k] - v))).join(' ')})`;
         };
         espalier.picture(body, {
           title: `${layer.name}: weights left of each input`, name: `inputs_${layer.name}`, rows: layer.inputs.map((kept, j) => ({ ...name_of(grid, j), weights: most, kept })),
-          guide: `Each cell is one of ${format.count(layer.inputs.length)} inputs${grid.known ? (grid.maps > 1 ? `, in the ${grid.maps} maps of ${grid.height}x${grid.width} they come from` : `, where it lies in the ${grid.height}x${grid.width} image`) : ', row by row'}. The darker blue, the more of its ${most} weights are left; grey: none, so the layer does not look there at all (${format.count(dead)} inputs).`,
+          guide: `Each cell is one of ${format.count(layer.inputs.length)} inputs${grid.known ? (grid.maps > 1 ? `, in the ${grid.maps} maps of ${grid.height}x${grid.width} they come from` : `, where it lies in the ${grid.height}x${grid.width} image`) : ', row by row'}. The stronger the blue, the more of its ${most} weights are left (at most ${highest}); grey: none, so the layer does not look there at all (${format.count(dead)} inputs).`,
           draw: (context, { width, theme }) => {
             at = layout(width);
             if (context)

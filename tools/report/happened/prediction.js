@@ -11,8 +11,8 @@ espalier.lossScale = (values, linear) => {
   if (linear || magnitudes.length === 0) return { type: 'linear', domain: [Math.min(low - margin, 0), Math.max(high + margin, 0)] };
   const decades = [];
   for (let e = Math.floor(Math.log10(least)); e <= Math.ceil(Math.log10(most)); ++e) decades.push(e);
-  const steps = decades.length > 3 ? [1] : decades.length > 2 ? [1, 3] : [1, 2, 5];
-  const ticks = decades.flatMap((e) => steps.map((s) => Number((s * 10 ** e).toPrecision(1))));
+  const span = Math.log10(most / least), steps = span > 3 ? [1] : span > 1.5 ? [1, 3] : span > 0.7 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+  const ticks = decades.flatMap((e) => steps.map((s) => Number((s * 10 ** e).toPrecision(2))));
   if (low > 0) return { type: 'log', domain: [low / 1.3, high * 1.3], values: ticks };
   if (high < 0) return { type: 'log', domain: [low * 1.3, high / 1.3], values: ticks.map((v) => -v) };
   const constant = Math.max(least, most * 1e-4);

@@ -13,7 +13,9 @@ espalier.section({
       const settings = data.runs.filter((run) => run.config).map((run) => ({ run, values: new Map(flat(run.config)) }));
       const paths = [...new Set(settings.flatMap(({ values }) => [...values.keys()]))].filter((path) => !path.startsWith('provenance.'))
         .filter((path) => new Set(settings.map(({ values }) => values.get(path))).size > 1);
-      espalier.table(container, { caption: 'Settings in which the runs differ',
+      const card = element('details', { open: paths.length <= 15 }, element('summary', {}, `${paths.length} settings in which the runs differ`));
+      container.append(card);
+      espalier.table(card, { caption: 'Settings in which the runs differ',
         columns: [{ name: 'path', title: 'Setting' }, ...settings.map(({ run }, i) => ({ name: `v${i}`, title: run.name }))],
         rows: paths.map((path) => ({ path, ...Object.fromEntries(settings.map(({ values }, i) => [`v${i}`, values.get(path) ?? '–'])) })) });
     }

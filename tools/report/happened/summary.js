@@ -22,7 +22,7 @@ espalier.section({
     };
     const time = (run) => {
       const s = runs.seconds(run);
-      if (run.kind === 'sweep') return [format.seconds(s.sweeping), 'all cells'];
+      if (!runs.trained(run)) return [format.seconds(s.other), run.kind === 'sweep' ? 'all cells' : 'all layers and numbers of examples'];
       return [format.seconds(s.training + s.pruning), `${format.seconds(s.training)} training, ${format.seconds(s.pruning)} pruning`];
     };
 
@@ -44,7 +44,7 @@ espalier.section({
         tile(list, 'Layers', format.count(new Set(rows.map((r) => r.layer)).size), 'whose curvature was measured');
         tile(list, 'Examples', format.count(Math.max(...rows.map((r) => r.examples))), 'at most');
       }
-      if (run.kind !== 'curvature') tile(list, 'Time', ...time(run));
+      tile(list, 'Time', ...time(run));
       return list;
     };
 
@@ -55,9 +55,11 @@ espalier.section({
     const rows = data.runs.map((run) => {
       const end = runs.final(run), s = runs.seconds(run);
       return { run: run.name, kind: run.kind, method: runs.trained(run) ? runs.method(run) : '–', dense: runs.dense(run)?.accuracy, accuracy: end.accuracy,
-        sparsity: end.sparsity, size: runs.file(run, 'checkpoint.safetensors')?.deflated, seconds: s.training + s.pruning + s.sweeping };
+        sparsity: end.sparsity, size: runs.file(run, 'checkpoint.safetensors')?.deflated, seconds: s.training + s.pruning + s.other };
     });
-    espalier.table(container, { caption: 'Runs; size: of the checkpoint, compressed with zlib', rows, columns: [
+    const card = element('div', { class: 'card' });
+    container.append(card);
+    espalier.table(card, { caption: 'Runs; size: of the checkpoint, compressed with zlib', rows, columns: [
       { name: 'run', title: 'Run' }, { name: 'kind', title: 'Kind' }, { name: 'method', title: 'Method' },
       { name: 'dense', title: 'Dense accuracy', numeric: true, format: (v) => format.percent(v) },
       { name: 'accuracy', title: 'Final accuracy', numeric: true, format: (v) => format.percent(v) },

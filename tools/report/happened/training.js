@@ -24,12 +24,12 @@ espalier.section({
         title, guide, name: `${quantity}_over_epochs`, rows: rows_of(run, quantity),
         spec: ({ theme }) => spec.xy({
           height: 280, x: { field: 'epoch', title: 'epochs', zero: true, nice: false }, y: axis,
-          colour: { domain: [test, training], range: [theme.blue, theme.orange] },
+          colour: { domain: [test, training], range: [theme.blue, theme.orange], offset: marks.length > 0 ? 22 : 8, each: 190 },
           data: [{ name: 'steps', values: marks }, { name: 'test', source: 'rows', transform: [{ type: 'filter', expr: `datum.set === '${test}'` }] }],
           marks: [
             ...spec.rules({ field: 'epoch', data: 'steps', label: 'label', colour: theme.muted }),
             spec.line({ x: 'epoch', y: quantity, series: 'set' }),
-            spec.points({ x: 'epoch', y: quantity, data: 'test', colour: { value: theme.blue }, size: 36,
+            spec.points({ x: 'epoch', y: quantity, data: 'test', colour: { value: theme.blue }, size: { signal: "datum.after === 'pruning' ? 70 : 36" },
               shape: { signal: "datum.after === 'pruning' ? 'diamond' : 'circle'" },
               tooltip: { epochs: 'datum.epoch', [quantity]: `format(datum.${quantity}, '.4f')`, after: 'datum.after' } }),
           ],
@@ -55,7 +55,7 @@ espalier.section({
     };
 
     return runs.each(container, data.runs.filter((run) => runs.trained(run) && run.metrics.length > 0), async (place, run) => {
-      const marked = runs.steps(run).length > 0 ? ' Dashed lines are pruning steps with the sparsity reached; there the test line drops or rises at once.' : '';
+      const marked = runs.steps(run).length > 0 ? ' Dashed lines are pruning steps with the sparsity reached; there the test line drops or rises at once (diamond: just after the step).' : '';
       if (runs.epochs(run) > 0) {
         const figures = element('div', { class: 'figures' });
         place.append(figures);

@@ -24,7 +24,7 @@ espalier.section({
           ...(state.scale === 'log' ? { type: 'symlog', constant: 1, values: [0, 1, 10, 100, 1000, 1e4, 1e5, 1e6] } : {}) };
         return espalier.chart(body, {
           title: `${layer.name}: ${format.count(layer.weights)} weights`, name: `weights_${layer.name}`, rows: rows_of(layer),
-          guide: `${had ? 'Outlined in orange: just before the first pruning step. ' : ''}Blue: the ${format.count(layer.kept)} weights that are left at the end${
+          guide: `${had ? 'Pale orange: just before the first pruning step. ' : ''}Blue: the ${format.count(layer.kept)} weights that are left at the end${
             removed > 0 ? `; the ${format.count(removed)} removed ones, all zero now, are not counted` : ''}. A hole around zero is what magnitude would cut; second-order criteria also remove larger weights.`,
           spec: ({ theme }) => spec.xy({
             height: 260, x: { field: ['from', 'to'], title: 'weight', nice: false, domain: [layer.histogram.low, layer.histogram.high], format: '~g' }, y,
