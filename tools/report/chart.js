@@ -10,13 +10,15 @@
  */
 espalier.chart = async (container, { spec, renderer = 'svg', ...about }) => {
   let width = 600;
+  // Vega writes into its rows, and cannot place what is beyond its arithmetic.
+  const drawable = (row) => Object.fromEntries(Object.entries(row).map(([key, v]) => [key, typeof v === 'number' && !(Math.abs(v) < 1e150) ? null : v]));
   const make = (wide, more, renderWith) => {
     const theme = espalier.theme();
     espalier.spec.width = wide;
     const made = typeof spec === 'function' ? spec({ theme, width: wide }) : structuredClone(spec);
     const full = {
       width: wide, padding: 4, autosize: { type: 'fit-x', contains: 'padding' }, description: `${about.title}. ${about.guide}`, ...made, ...more,
-      data: [{ name: 'rows', values: chart.rows.map((row) => ({ ...row })) }, ...(made.data || [])],
+      data: [{ name: 'rows', values: chart.rows.map(drawable) }, ...(made.data || [])],
     };
     return new vega.View(vega.parse(full, espalier.vegaConfig(theme), { ast: true }),
       { expr: vega.expressionInterpreter, renderer: renderWith, hover: true, logLevel: 1, tooltip: (_, event, item, value) => espalier.showHint(event, value) });

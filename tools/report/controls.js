@@ -16,7 +16,8 @@ Object.assign(espalier, (() => {
   function table(container, { caption, columns, rows }) {
     const cell = (column, row) => {
       const value = row[column.name];
-      const text = column.format ? column.format(value, row) : value ?? '–';
+      const plain = value !== null && typeof value === 'object' ? JSON.stringify(value) : value ?? '–';
+      const text = column.format ? column.format(value, row) : plain;
       return element('td', { class: column.numeric ? 'numeric' : null }, text instanceof Node ? text : String(text));
     };
     const made = element('table', {},

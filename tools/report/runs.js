@@ -27,9 +27,12 @@ espalier.runs = (() => {
   });
   /** Layers that were pruned, in the order of the network. */
   const layers = (run) => {
-    const row = steps(run).at(-1) || done(run) || {};
-    return Object.keys(row).filter((key) => key.startsWith('sparsity.')).map((key) => key.slice('sparsity.'.length));
+    const keys = (row) => Object.keys(row).filter((key) => key.startsWith('sparsity.'));
+    const row = [...steps(run), ...events(run, 'done')].find((candidate) => keys(candidate).length > 0) || {};
+    return keys(row).map((key) => key.slice('sparsity.'.length));
   };
+  /** Histograms of saliency.jsonl that are complete. */
+  const saliency = (run) => run.saliency.filter((line) => Array.isArray(line.removed) && Array.isArray(line.kept) && known(line.low) && known(line.width));
   /** Bytes of a file of the run; undefined if it is not there. */
   const file = (run, name) => (run.files || []).find((f) => f.name === name);
   /** The type of a setting that is a text or an object with "type". */
@@ -82,5 +85,5 @@ espalier.runs = (() => {
     await show(0);
   }
 
-  return { done, epochs, steps, trained, dense, final, seconds, layers, file, type, method, cellGroups, each };
+  return { done, epochs, steps, trained, dense, final, seconds, layers, saliency, file, type, method, cellGroups, each };
 })();

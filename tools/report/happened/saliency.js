@@ -1,7 +1,7 @@
 // saliency.js: how the criterion's scores lay at each pruning step, and where the cut fell.
 espalier.section({
   id: 'saliency', part: 'happened', title: 'Saliency and the cut',
-  needs: (data) => data.runs.some((run) => run.saliency.length > 0),
+  needs: (data) => data.runs.some((run) => espalier.runs.saliency(run).length > 0),
   draw(container, data) {
     const { element, runs, spec, format, known } = espalier;
     const all = 'all layers';
@@ -17,10 +17,9 @@ espalier.section({
         highest: Math.max(...lines.map((line) => line.highest_removed).filter(known)), lowest: Math.min(...lines.map((line) => line.lowest_kept).filter(known)),
       };
     };
-    const whole = (line) => Array.isArray(line.removed) && Array.isArray(line.kept) && known(line.low) && known(line.width);
 
-    return runs.each(container, data.runs.filter((run) => run.saliency.some(whole)), async (place, run) => {
-      const lines = run.saliency.filter(whole);
+    return runs.each(container, data.runs.filter((run) => runs.saliency(run).length > 0), async (place, run) => {
+      const lines = runs.saliency(run);
       const key = (line) => `${line.epoch}/${line.sub_step}`;
       const steps = [...new Map(lines.map((line) => [key(line), line])).values()];
       const metrics = (step) => runs.steps(run).find((row) => row.epoch === step.epoch && row.sub_step === step.sub_step);

@@ -38,7 +38,7 @@ espalier.section({
       } else if (run.kind === 'sweep') {
         const cells = espalier.events(run, 'cell'), before = espalier.events(run, 'dense').at(-1);
         tile(list, 'Test accuracy, dense', format.percent(before?.test_accuracy), 'every cell starts from this network');
-        tile(list, 'Cells', format.count(cells.length), `${new Set(cells.map((c) => c.group)).size} combinations; ${cells.filter((c) => c.failed).length} could not be done`);
+        tile(list, 'Cells', format.count(cells.length), `of ${format.count(new Set(cells.map((c) => c.group)).size)} combinations; ${cells.filter((c) => c.failed).length} could not be done`);
       } else if (run.kind === 'curvature') {
         const rows = espalier.events(run, 'curvature');
         tile(list, 'Layers', format.count(new Set(rows.map((r) => r.layer)).size), 'whose curvature was measured');
