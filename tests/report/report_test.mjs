@@ -33,8 +33,7 @@ const charts_of = (page) => page.evaluate(() => espalier.charts.filter((chart) =
   if (canvas) {
     const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
     copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-    for (let i = 0; i < data.length; i += 4) colours.add(data.slice(i, i + 4).join());
+    for (const pixel of new Uint32Array(copy.getImageData(0, 0, canvas.width, canvas.height).data.buffer)) if (colours.size < 10) colours.add(pixel);
   }
   const marks = svg ? [...svg.querySelectorAll('.role-mark path, .role-mark rect, .role-mark line, .role-mark text')].filter((mark) => {
     const box = mark.getBBox();
@@ -54,7 +53,8 @@ for (const [name, file] of Object.entries(pages)) {
       assert.match(c.guide, /\w+ \w+ \w+.*[.]$/s, `${c.name} has no reading guide`);
       assert.doesNotMatch(c.guide, /undefined|NaN|null/);
     }
-    assert.equal(new Set(await page.$$eval('[id]', (all) => all.map((e) => e.id))).size, (await page.$$('[id]')).length, 'an id is used twice');
+    const ids = await page.$$eval('[id]', (all) => all.map((e) => e.id));
+    assert.deepEqual(ids.filter((id, i) => ids.indexOf(id) !== i), [], 'an id is used twice');
     assert.doesNotMatch(await page.innerText('main'), /undefined|NaN|\[object/);
   }));
 

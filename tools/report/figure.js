@@ -44,11 +44,21 @@ espalier.figure = (container, { title, guide, name, rows, columns, image }) => {
 
 /** Calls redraw() when the host's width or the theme changes, as long as the host is on the page. */
 espalier.follow = (host, redraw) => {
-  let width = Math.floor(host.clientWidth);
-  espalier.onTheme(() => { if (host.isConnected) redraw(); });
+  let width = Math.floor(host.clientWidth), busy = false, again = false;
+  const follow = async () => {  // one redraw at a time, and one more if something changed meanwhile
+    again = true;
+    if (busy) return;
+    busy = true;
+    while (again && host.isConnected) {
+      again = false;
+      await redraw();
+    }
+    busy = false;
+  };
+  espalier.onTheme(follow);
   new ResizeObserver(() => {
     const now = Math.floor(host.clientWidth);
-    if (now > 0 && now !== width) { width = now; redraw(); }
+    if (now > 0 && now !== width) { width = now; follow(); }
   }).observe(host);
 };
 
