@@ -1,16 +1,17 @@
 // gram_form.cpp: blocks with more live columns than gradients. The diagonal is (1 - |V_q|^2) / damp with V =
 // L^-1 G and K = L L'; it costs N^2 c for K and N^2 c for V, the rest is small.
 //
-// Precision. Gradients that are float32 numbers let most of this run in float32, at twice the rate. What that
-// does to [F^-1]_qq was measured on trained networks (README.md, "Precision"): the relative error is of
-// the order of
-//   e = 6e-8 |g|^2 / (N damp)   from K in float32 (|g|^2: mean squared norm of the rows in the block), and
-//   about 1e-6 / (damp [F^-1]_qq)     from V in float32.
-// So V is float32 and taken again in float64 where damp [F^-1]_qq < 0.1; K is float32 only where e is small.
+// Precision. Gradients that are float32 numbers let most of this run in float32, at twice the rate; the
+// factor L and all long sums stay float64. What that costs is not bounded beforehand (bounds are 10 to 4000
+// times too high, README.md, "Precision") but measured on each block: with u = (L L')^-1 g_q,
+//   g_q' K^-1 g_q = 2 g_q' u - u' K u   up to the square of L's error,   u' K u = |G' u|^2 + N damp |u|^2,
+// is taken in float64 for the weights that feel errors most, those with the smallest [F^-1]_qq. If it shows
+// an error above `largest_error`, K is summed again in float64 and V is float64 where damp [F^-1]_qq < 0.1.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <mutex>
+#include <numeric>
 
 #include "framework/core/parallel.h"
 #include "pruning/inverse/block_forms.h"
@@ -20,40 +21,40 @@ namespace {
 
 using kernels::Scratch;
 using kernels::Transpose;
-constexpr Index panel = 256;         // columns at a time
-constexpr Index small_block = 4096;  // columns that one thread takes as a whole
-constexpr Index lanes = 4;           // sums of a large block's Gram matrix that are made side by side
-constexpr double largest_single_error = 3e-5;  // e above
-constexpr double retake_below = 0.1;           // damp [F^-1]_qq
-constexpr double hopeless_below = 1e-3;        // the same, where K is float32 as well
+constexpr Index panel = 256;             // columns at a time
+constexpr Index small_block = 4096;      // columns that one thread takes as a whole
+constexpr Index lanes = 4;               // sums of a large block's Gram matrix that are made side by side
+constexpr Index checked = 4;             // weights on which the error of float32 is measured
+constexpr double largest_error = 2e-5;   // of [F^-1]_qq, relative
+constexpr double retake_below = 0.1;     // damp [F^-1]_qq
+constexpr double hopeless_error = 1e-2;  // of K in float32, relative to N damp: not even tried
 
 enum class Precision { both_double, single_solve, both_single };
 
 class GramForm final : public BlockForm {
  public:
   GramForm(LiveColumns columns, double damp) : columns_(std::move(columns)), damp_(damp) {
+    // 6e-8 |g|^2 / (N damp), |g|^2 the mean squared norm of the rows: a bound, never reached.
     const double error = 6e-8 * columns_.squares() / static_cast<double>(n_) / scale();
     if (columns_.rows().single())
-      precision_ = error < largest_single_error ? Precision::both_single : Precision::single_solve;
+      precision_ = error < hopeless_error ? Precision::both_single : Precision::single_solve;
     factor();
   }
 
   void diagonal(std::span<double> out) const override {
     Scratch<double> l(n_ * n_);
     unpack(l.data());
-    std::vector<Index> exactly;
-    if (precision_ == Precision::both_double) {
-      for (Index j = 0; j < columns_.size(); ++j) exactly.push_back(j);
-    } else {
+    if (precision_ == Precision::both_single) {
       single_diagonal(l.data(), out);
-      const double limit = (precision_ == Precision::both_single ? hopeless_below : retake_below) / damp_;
-      for (Index j = 0; j < columns_.size(); ++j)
-        if (!(out[static_cast<std::size_t>(j)] >= limit)) exactly.push_back(j);
-      if (precision_ == Precision::both_single && !exactly.empty()) {
-        GramForm again(columns_, damp_, Precision::single_solve);
-        return again.diagonal(out);
-      }
+      const Precision needed = correct_smallest(l.data(), out);
+      if (needed != Precision::both_single) GramForm(columns_, damp_, needed).diagonal(out);
+      return;
     }
+    std::vector<Index> exactly;
+    if (precision_ == Precision::single_solve) single_diagonal(l.data(), out);
+    for (Index j = 0; j < columns_.size(); ++j)
+      if (precision_ == Precision::both_double || !(out[static_cast<std::size_t>(j)] >= retake_below / damp_))
+        exactly.push_back(j);
     double_diagonal(l.data(), exactly, out);
   }
 
@@ -214,6 +215,70 @@ class GramForm final : public BlockForm {
       kernels::add_column_squares(n_, width, v.data(), width, shares.data());
       for (Index j = 0; j < width; ++j) out[static_cast<std::size_t>(r.begin + j)] = (1 - shares[j]) / damp_;
     });
+  }
+
+  /// Takes the smallest entries again in float64: all below `retake_below`, and at least `checked`. Returns
+  /// what is needed: more than float32 if they are too many, or if one was not good enough, and so perhaps
+  /// others.
+  Precision correct_smallest(const double* l, std::span<double> out) const {
+    const Index most = std::max(checked, columns_.size() / 32);
+    std::vector<Index> order(out.size());
+    std::iota(order.begin(), order.end(), Index{0});
+    const auto value = [&](Index q) { return out[static_cast<std::size_t>(q)]; };
+    order.resize(static_cast<std::size_t>(
+        std::partition(order.begin(), order.end(),
+                       [&](Index q) { return !(value(q) >= retake_below / damp_); }) -
+        order.begin()));
+    if (static_cast<Index>(order.size()) > most)
+      return static_cast<Index>(order.size()) > columns_.size() / 2 ? Precision::both_double
+                                                                    : Precision::single_solve;
+    if (static_cast<Index>(order.size()) < checked) {
+      order.resize(out.size());
+      std::iota(order.begin(), order.end(), Index{0});
+      const Index count = std::min(checked, columns_.size());
+      std::partial_sort(order.begin(), order.begin() + count, order.end(),
+                        [&](Index a, Index b) { return value(a) < value(b); });
+      order.resize(static_cast<std::size_t>(count));
+    }
+    const std::vector<double> shares = shares_in_double(l, order);
+    for (std::size_t k = 0; k < order.size(); ++k) {
+      double& entry = out[static_cast<std::size_t>(order[k])];
+      const double now = entry;
+      entry = (1 - shares[k]) / damp_;
+      if (!(entry > 0) || !(std::abs(now - entry) <= largest_error * std::max(entry, retake_below / damp_)))
+        return Precision::single_solve;
+    }
+    return Precision::both_single;
+  }
+
+  /// g_q' K^-1 g_q = 2 g_q' u - |G' u|^2 - N damp |u|^2 for the u that L gives, for each of `list`.
+  std::vector<double> shares_in_double(const double* l, const std::vector<Index>& list) const {
+    const auto count = static_cast<Index>(list.size());
+    std::vector<double> g(static_cast<std::size_t>(n_ * count)), shares(list.size());
+    load_listed(list.data(), count, g.data());
+    std::vector<double> solved = g, u(static_cast<std::size_t>(n_));
+    kernels::triangular_solve(Transpose::no, n_, count, l, n_, solved.data(), count);
+    kernels::triangular_solve(Transpose::yes, n_, count, l, n_, solved.data(), count);
+    Scratch<double> by_column(n_ * count), across(panel);
+    for (Index m = 0; m < n_; ++m)
+      for (Index k = 0; k < count; ++k) {
+        const double x = solved[static_cast<std::size_t>(m * count + k)];
+        by_column[k * n_ + m] = x;
+        shares[static_cast<std::size_t>(k)] +=
+            x * (2 * g[static_cast<std::size_t>(m * count + k)] - scale() * x);
+      }
+    Scratch<float> rows(n_ * panel);
+    for (Index first = 0; first < columns_.size(); first += panel) {
+      const Index width = std::min(panel, columns_.size() - first);
+      columns_.load(first, width, rows.data());
+      for (Index k = 0; k < count; ++k) {
+        std::fill_n(across.data(), width, 0.0);
+        kernels::mixed_gemv(Transpose::yes, n_, width, rows.data(), width, by_column.data() + k * n_,
+                            across.data());
+        for (Index j = 0; j < width; ++j) shares[static_cast<std::size_t>(k)] -= across[j] * across[j];
+      }
+    }
+    return shares;
   }
 
   /// out[m, j] = G[m, list[j]].

@@ -1,7 +1,6 @@
 // benchmark_fisher.cpp: second order. Ours beside the paper's rank-one recursion, which is written here as
 // well as OpenBLAS lets it be (ssymv and ssyr on one triangle, float32), so that the ratio is against an
-// honest baseline and not against slow code. Gradients are those of a freshly initialised network on random
-// images.
+// honest baseline and not against slow code.
 #include <cblas.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "pruning/gradient_matrix.h"
 #include "pruning/prune_config.h"
 #include "tools/espalier/benchmark_jobs.h"
+#include "tools/espalier/session.h"
 
 namespace espalier {
 namespace {
@@ -23,14 +23,16 @@ constexpr double sparsity = 0.9;
 constexpr double mib = 0x1p-20;
 
 /// Gradients of one network, as GradientMatrix holds them.
-struct RandomGradients {
+struct BenchmarkGradients {
   double resident_before = resident_memory();
   std::unique_ptr<Model> model;
   std::vector<std::string> names;
   std::vector<double> w;
   std::unique_ptr<GradientMatrix> rows;
 
-  RandomGradients(const std::string& name, Index n) : model(benchmark_model(name)) {
+  BenchmarkGradients(std::unique_ptr<Model> network, const ImageSet& images,
+                     const Preprocessing& preprocessing, Index n)
+      : model(std::move(network)) {
     std::vector<ParameterId> layers;
     const ParameterStore& store = model->store();
     for (std::size_t i = 0; i < store.infos().size(); ++i) {
@@ -44,10 +46,26 @@ struct RandomGradients {
     }
     rows = std::make_unique<GradientMatrix>(store, layers, n);
     std::vector<Index> examples;
-    for (Index i = 0; i < n; ++i) examples.push_back(i);
-    rows->fill(*model, random_images(*model, n), plain(*model), examples);
+    for (Index i = 0; i < n; ++i) examples.push_back(i % images.size());
+    rows->fill(*model, images, preprocessing, examples);
   }
 };
+
+/// Of a fresh network on random images, or of the network, data and checkpoint of a config. The first are
+/// larger and more alike than any trained network's, so that more of the work must be float64.
+BenchmarkGradients gradients_for(const BenchmarkOptions& options, const std::string& name, Index n) {
+  if (options.config.empty()) {
+    auto model = benchmark_model(name);
+    const ImageSet images = random_images(*model, n);
+    const Preprocessing preprocessing = plain(*model);
+    return {std::move(model), images, preprocessing, n};
+  }
+  CommandOptions command;
+  command.config = options.config;
+  RunConfig config = read_run_config(command);
+  Workbench bench = prepare(config, config.checkpoint);
+  return {std::move(bench.model), bench.data.source.train, bench.data.preprocessing, n};
+}
 
 /// BLAS on `count` threads in this scope; the rest of the program wants one.
 class BlasThreads {
@@ -81,7 +99,7 @@ void recursion(Index n, Index c, const float* g, Index row, std::vector<float>& 
 }
 
 /// Seconds of the recursion a block of c weights: the better of BLAS's threads and of blocks side by side.
-Timing time_recursion(const BenchmarkOptions& options, const RandomGradients& g, Index n, Index c,
+Timing time_recursion(const BenchmarkOptions& options, const BenchmarkGradients& g, Index n, Index c,
                       int threads) {
   const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
                                          [](Range a, Range b) { return a.size() < b.size(); });
@@ -146,7 +164,7 @@ double operations(Index rows, Index columns) {
 }
 
 /// Blocks alone: inverse, its diagonal, one product.
-void measure_blocks(const BenchmarkOptions& options, const std::string& name, const RandomGradients& g,
+void measure_blocks(const BenchmarkOptions& options, const std::string& name, const BenchmarkGradients& g,
                     int threads, double syrk) {
   const Index n = g.rows->rows();
   const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
@@ -177,7 +195,7 @@ void measure_blocks(const BenchmarkOptions& options, const std::string& name, co
 }
 
 /// Inverse, diagonal, score, selection and update: all of a step but its gradients.
-void prune_step(const RandomGradients& g, const InverseSettings& settings) {
+void prune_step(const BenchmarkGradients& g, const InverseSettings& settings) {
   const PruneConfig config;
   Choice<Criterion> criterion;
   criterion.choose("woodfisher");
@@ -192,7 +210,7 @@ void prune_step(const RandomGradients& g, const InverseSettings& settings) {
   compensate(state, removed, UpdateMode::simultaneous, update);
 }
 
-void measure_steps(const BenchmarkOptions& options, const std::string& name, const RandomGradients& g,
+void measure_steps(const BenchmarkOptions& options, const std::string& name, const BenchmarkGradients& g,
                    int threads, double syrk) {
   const Index n = g.rows->rows(), d = g.rows->cols();
   const auto measure = [&](const std::string& variant, const InverseSettings& settings, double baseline) {
@@ -234,7 +252,7 @@ void benchmark_fisher(const BenchmarkOptions& options, const std::string& name, 
   const double syrk = syrk_rate<float>(options, "ssyrk", threads, cblas_ssyrk);
   syrk_rate<double>(options, "dsyrk", threads, cblas_dsyrk);
   for (const Index n : options.gradients) {
-    const RandomGradients g(name, n);
+    const BenchmarkGradients g = gradients_for(options, name, n);
     measure_blocks(options, name, g, threads, syrk);
     measure_steps(options, name, g, threads, syrk);
   }

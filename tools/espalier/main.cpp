@@ -83,6 +83,10 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
   list("--batches", o.batches, "examples per step")->check(CLI::Range(1, 65536));
   list("--gradients", o.gradients, "numbers of gradients of the fisher job")->check(CLI::Range(1, 100000));
   list("--block-sizes", o.block_sizes, "weights per block of the fisher job")->check(CLI::Range(1, 100000));
+  verb->add_option(
+      "--config", o.config,
+      "fisher job: gradients of this run config's network (its checkpoint, its data) instead of --model's "
+      "at fresh weights");
   verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
   verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
   verb->callback([&o] { espalier::benchmark_command(o); });
