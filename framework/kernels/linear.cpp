@@ -16,7 +16,7 @@ namespace {
 Index rows_per_chunk(Index inner, Index channels) {
   return std::max<Index>(32, (Index{1} << 18) / std::max<Index>(inner * channels, 1));
 }
-constexpr Index columns_per_chunk = 96;  // of a weight gradient: two tiles of three vectors
+constexpr Index columns_per_chunk = 48;  // of a weight gradient: a tile of three vectors
 
 /// y [n, channels] = bias + x [n, inner] times a packed weight.
 void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,

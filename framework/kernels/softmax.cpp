@@ -11,7 +11,7 @@
 namespace espalier::kernels {
 namespace {
 
-Index rows_per_chunk(Index classes) { return std::max<Index>(1, 4096 / std::max<Index>(classes, 1)); }
+Index rows_per_chunk(Index classes) { return std::max<Index>(1, 1024 / std::max<Index>(classes, 1)); }
 
 Real largest(Index classes, const Real* x) {
   Real top = x[0];

@@ -10,6 +10,8 @@ namespace espalier::kernels::ESPALIER_LEVEL {
 
 // 28 + 2 weights + 1 broadcast of 32 registers; 12 + 2 + 1 of 16.
 constexpr int max_pixels = ESPALIER_VECTOR_BYTES == 64 ? 14 : 6;
+// Of tiles one half or small vector wide, which need as many broadcasts as multiply-adds: the fewer others.
+constexpr int max_narrow_pixels = ESPALIER_VECTOR_BYTES == 64 ? 24 : 12;
 constexpr int max_vectors = 2;
 
 /// Channels of the next block when `left` remain: two vectors, or for the last ones the smallest vector that
@@ -26,27 +28,24 @@ static Index padded_channels(Index channels) {
 static Index packed_size(Index taps, Index channels) { return (taps + 1) * padded_channels(channels); }
 
 /// to[t * to_step + c] = from[c * from_step + t], in squares of small_lanes, two at a time where a HalfVector
-/// holds two; strips of taps keep the lines written to in the first-level cache.
+/// holds two; in strips of taps, so that the lines written to stay in the first-level cache.
 static void transpose(Index taps, Index channels, const Real* from, Index from_step, Real* to,
                       Index to_step) {
-  for (Index t = 0; t < taps; t += small_lanes)
-    for (Index c = 0; c < channels; c += half_lanes) {
-      const Real* corner = from + c * from_step + t;
-      Real* turned = to + t * to_step + c;
-      if (t + small_lanes > taps || c + half_lanes > channels) {
-        for (Index i = 0; i < smaller(small_lanes, taps - t); ++i)
-          for (Index j = 0; j < smaller(half_lanes, channels - c); ++j)
-            turned[i * to_step + j] = corner[j * from_step + i];
-        continue;
+  constexpr Index strip = 64;
+  const Index squares = taps - taps % small_lanes, pairs = channels - channels % half_lanes;
+  for (Index t0 = 0; t0 < squares; t0 += strip)
+    for (Index c = 0; c < pairs; c += half_lanes)
+      for (Index t = t0; t < smaller(t0 + strip, squares); t += small_lanes) {
+        HalfVector rows[small_lanes];
+#pragma GCC unroll 4
+        for (int j = 0; j < small_lanes; ++j)
+          rows[j] = load_rows<HalfVector>(from + (c + j) * from_step + t, small_lanes * from_step);
+        transpose_squares(rows);
+#pragma GCC unroll 4
+        for (int i = 0; i < small_lanes; ++i) store(to + (t + i) * to_step + c, rows[i]);
       }
-      HalfVector rows[small_lanes];
-#pragma GCC unroll 4
-      for (int j = 0; j < small_lanes; ++j)
-        rows[j] = load_rows<HalfVector>(corner + j * from_step, small_lanes * from_step);
-      transpose_squares(rows);
-#pragma GCC unroll 4
-      for (int i = 0; i < small_lanes; ++i) store(turned + i * to_step, rows[i]);
-    }
+  for (Index c = 0; c < channels; ++c)
+    for (Index t = c < pairs ? squares : 0; t < taps; ++t) to[t * to_step + c] = from[c * from_step + t];
 }
 
 /// Packed layout: bias of all channels; then per block: [row][tap][channel of the block].
@@ -79,7 +78,7 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
                       bool relu, Real* y) {
   constexpr int width = static_cast<int>(sizeof(V) / sizeof(Real));
   V sum[P][O];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int o = 0; o < O; ++o) sum[p][o] = load_as<V>(bias + o * width);
@@ -87,35 +86,35 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
   for (Index row = 0; row < g.rows; ++row) {
     // One pointer per three pixels: the other two are reached by an index register, as x86 addresses allow.
     const Real* pixel[(P + 2) / 3];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int p = 0; p < P; p += 3) pixel[p / 3] = x + row * g.window_row + p * step;
     for (Index k = 0; k < g.window; ++k) {
       V weight[O];
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) weight[o] = load_as<V>(w + o * width);
       w += O * width;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
         for (int o = 0; o < O; ++o) sum[p][o] += weight[o] * pixel[p / 3][p % 3 * step];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
       for (int p = 0; p < P; p += 3) ++pixel[p / 3];
     }
   }
   if (relu) {
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) sum[p][o] = rectified(sum[p][o]);
   }
   if (channels == O * width) {
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) store(y + p * g.y_pixel + o * width, sum[p][o]);
   } else {
     Real row[O * width];
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) store(row + o * width, sum[p][o]);
@@ -125,41 +124,37 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
 }
 
 using ConvTile = void (*)(const ConvImage&, const Real*, const Real*, const Real*, Index, bool, Real*);
-template <int... P>
-struct ConvTiles {
-  static constexpr ConvTile two[] = {conv_tile<Vector, P + 1, 2>...},
-                            one[] = {conv_tile<Vector, P + 1, 1>...},
-                            half[] = {conv_tile<HalfVector, P + 1, 1>...},
-                            small[] = {conv_tile<SmallVector, P + 1, 1>...};
-  static ConvTile of(Index width, Index pixels) {
-    const ConvTile* tiles = width > lanes         ? two
-                            : width > half_lanes  ? one
-                            : width > small_lanes ? half
-                                                  : small;
-    return tiles[pixels - 1];
-  }
+/// Tiles one to sizeof...(P) pixels long.
+template <class V, int O, class Pixels>
+struct ConvTiles;
+template <class V, int O, int... P>
+struct ConvTiles<V, O, Count<P...>> {
+  static constexpr ConvTile of[] = {conv_tile<V, P + 1, O>...};
 };
-template <int N, int... P>
-struct CountTo : CountTo<N - 1, N - 1, P...> {};
-template <int... P>
-struct CountTo<0, P...> {
-  using Tiles = ConvTiles<P...>;
-};
+static ConvTile conv_tile_of(Index width, Index pixels) {
+  using Wide = CountTo<max_pixels>::type;
+  using Narrow = CountTo<max_narrow_pixels>::type;
+  const ConvTile* tiles = width > lanes         ? ConvTiles<Vector, max_vectors, Wide>::of
+                          : width > half_lanes  ? ConvTiles<Vector, 1, Wide>::of
+                          : width > small_lanes ? ConvTiles<HalfVector, 1, Narrow>::of
+                                                : ConvTiles<SmallVector, 1, Narrow>::of;
+  return tiles[pixels - 1];
+}
 
 static void conv_image(const ConvImage& g, const Real* x, const Real* packed, bool relu, Real* y) {
-  using Tiles = CountTo<max_pixels>::Tiles;
   const Index padded = padded_channels(g.channels);
-  // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
-  const Index tiles = (g.out_w + max_pixels - 1) / max_pixels;
   for (Index c0 = 0, width = 0; c0 < padded; c0 += width) {
     width = block_width(g.channels - c0);
     const Index channels = smaller(width, g.channels - c0);
+    // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
+    const Index most = width > half_lanes ? max_pixels : max_narrow_pixels;
+    const Index tiles = (g.out_w + most - 1) / most;
     const Real* weight = packed + padded + c0 * g.taps();
     for (Index p = 0; p < g.out_h; ++p)
       for (Index t = 0; t < tiles; ++t) {
         const Index first = t * g.out_w / tiles, pixels = (t + 1) * g.out_w / tiles - first;
-        Tiles::of(width, pixels)(g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0, channels, relu,
-                                 y + p * g.y_row + first * g.y_pixel + c0);
+        conv_tile_of(width, pixels)(g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0, channels,
+                                    relu, y + p * g.y_row + first * g.y_pixel + c0);
       }
   }
 }

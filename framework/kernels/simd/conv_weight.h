@@ -57,21 +57,17 @@ static void weight_tile(const ConvImage& g, PixelRows rows, const Real* x, const
 
 using WeightTile = void (*)(const ConvImage&, PixelRows, const Real*, const Index*, const Real*, bool, Real*,
                             Index);
+template <class Outputs>
+struct WeightTiles;
 template <int... O>
-struct WeightTiles {
+struct WeightTiles<Count<O...>> {
   static constexpr WeightTile of[3][sizeof...(O)] = {
       {weight_tile<1, O + 1>...}, {weight_tile<2, O + 1>...}, {weight_tile<max_window_vectors, O + 1>...}};
-};
-template <int N, int... O>
-struct CountOutputs : CountOutputs<N - 1, N - 1, O...> {};
-template <int... O>
-struct CountOutputs<0, O...> {
-  using Tiles = WeightTiles<O...>;
 };
 
 static void conv_weight_image(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums,
                               Index step) {
-  using Tiles = CountOutputs<max_outputs>::Tiles;
+  using Tiles = WeightTiles<CountTo<max_outputs>::type>;
   const Index per_row = padded_window(g.window) / lanes, vectors = g.rows * per_row;
   // Rows of pixels whose x and dy stay in the first-level cache while all tiles pass over them.
   const Index row_values = g.x_row + g.out_w * g.y_pixel;

@@ -144,6 +144,16 @@ static inline void transpose_squares(V* v) {
   }
 }
 
+/// 0, 1, .. N - 1 as template arguments.
+template <int... I>
+struct Count {};
+template <int N, int... I>
+struct CountTo : CountTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct CountTo<0, I...> {
+  using type = Count<I...>;
+};
+
 static inline Index smaller(Index a, Index b) { return a < b ? a : b; }
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL

@@ -224,7 +224,9 @@ static void winograd_pack(Index taps, Index channels, Index kernel, bool mirrore
                           Real* packed) {
   const Index padded = padded_channels(channels), plane = packed_size(taps, channels);
   const Index edge = kernel + 3;
-  for (Index k = 0; k < edge * edge * plane; ++k) packed[k] = 0;  // biases, and channels that are none
+  const Index unwritten = padded > channels ? plane : padded;  // biases, and channels that are none
+  for (Index f = 0; f < edge * edge; ++f)
+    for (Index k = 0; k < unwritten; ++k) packed[f * plane + k] = 0;
   for (Index c0 = 0, width = 0; c0 < channels; c0 += width) {
     width = block_width(channels - c0);
     winograd_points({.height = kernel,
