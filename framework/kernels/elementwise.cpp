@@ -72,8 +72,9 @@ void sgd_step(Index n, Real rate, Real momentum, bool nesterov, Real decay, cons
               const Real* mask, Real* velocity, Real* w) {
   const SgdStep step{rate, momentum, decay, nesterov};
   const Level& simd = level();
-  for_each_chunk(
-      n, [&](Index k, Index count) { simd.sgd(step, count, gradient + k, mask + k, velocity + k, w + k); });
+  for_each_chunk(n, [&](Index k, Index count) {
+    simd.sgd(step, count, gradient + k, mask ? mask + k : nullptr, velocity + k, w + k);
+  });
 }
 
 }  // namespace espalier::kernels

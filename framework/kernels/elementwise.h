@@ -17,8 +17,8 @@ double dot(Index n, const Real* a, const Real* b);  ///< float64 sum over fixed 
 /// y[r,c] = x[c] for every row.
 void spread_channels(Index rows, Index channels, const Real* x, Real* y);
 /// One fused pass over flat parameters: the SGD step (see train/optimizer.h). All arrays have n values;
-/// mask is 0 or 1. v = momentum v + g, g = gradient + decay w;  w -= rate * (nesterov ? g + momentum v : v);
-/// both w and v are multiplied by mask.
+/// mask is 0 or 1, or null for all ones. v = momentum v + g, g = gradient + decay w;  w -= rate * (nesterov ?
+/// g + momentum v : v); both w and v are multiplied by mask.
 void sgd_step(Index n, Real rate, Real momentum, bool nesterov, Real decay, const Real* gradient,
               const Real* mask, Real* velocity, Real* w);
 

@@ -111,6 +111,7 @@ struct Level {
   /// y[r,c] = a[r] b[c], written past the caches.
   void (*outer)(Index rows, Index columns, const Real* a, const Real* b, Real* y);
   double (*dot)(Index n, const Real* a, const Real* b);
+  /// `mask` may be null: all ones.
   void (*sgd)(const SgdStep& step, Index n, const Real* gradient, const Real* mask, Real* velocity, Real* w);
 
   // mixed.h; the last two take four rows of `a`, lda apart.

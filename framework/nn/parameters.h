@@ -47,9 +47,15 @@ class ParameterStore {
   std::span<Real> values() { return {values_.get(), static_cast<std::size_t>(size_)}; }
   std::span<const Real> values() const { return {values_.get(), static_cast<std::size_t>(size_)}; }
   std::span<Real> gradients() { return {gradients_.get(), static_cast<std::size_t>(size_)}; }
-  /// 1 = kept, 0 = pruned. A weight with mask 0 must be 0: apply_mask() after any write to values().
-  std::span<Real> mask() { return {mask_.get(), static_cast<std::size_t>(size_)}; }
+  /// 1 = kept, 0 = pruned. A weight with mask 0 must be 0: apply_mask() after any write to values(). To write
+  /// to it, ask for it anew each time: that is how mask_version() knows.
+  std::span<Real> mask() {
+    ++mask_version_;
+    return {mask_.get(), static_cast<std::size_t>(size_)};
+  }
   std::span<const Real> mask() const { return {mask_.get(), static_cast<std::size_t>(size_)}; }
+  /// Another number whenever the mask may have changed.
+  std::uint64_t mask_version() const { return mask_version_; }
   std::span<Real> statistics() { return {statistics_.get(), static_cast<std::size_t>(statistics_size_)}; }
   std::span<const Real> statistics() const {
     return {statistics_.get(), static_cast<std::size_t>(statistics_size_)};
@@ -68,6 +74,7 @@ class ParameterStore {
   std::vector<Real> statistic_initial_;
   std::vector<Var> vars_;
   Index size_ = 0, statistics_size_ = 0;
+  std::uint64_t mask_version_ = 1;
   std::shared_ptr<Real> values_, gradients_, mask_, statistics_;
 };
 

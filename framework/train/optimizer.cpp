@@ -1,7 +1,9 @@
 // optimizer.cpp: SGD with momentum, and Adam.
 #include "framework/train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "framework/core/parallel.h"
 #include "framework/kernels/elementwise.h"
@@ -40,19 +42,34 @@ class Sgd final : public Optimizer {
       : s_(s), velocity_(static_cast<std::size_t>(store.size())) {}
   void step(ParameterStore& store, double rate, bool decay) override {
     ++steps;
-    for (const ParameterInfo& p : store.infos()) {
+    find_pruned(store);
+    const Real* mask = std::as_const(store).mask().data();
+    for (std::size_t i = 0; i < store.infos().size(); ++i) {
+      const ParameterInfo& p = store.infos()[i];
       const auto at = static_cast<std::size_t>(p.range.begin);
       kernels::sgd_step(p.range.size(), static_cast<Real>(rate), static_cast<Real>(s_.momentum), s_.nesterov,
                         static_cast<Real>(decay ? decay_for(p, s_.weight_decay, s_.decay_of) : 0),
-                        store.gradients().data() + at, store.mask().data() + at, velocity_.data() + at,
-                        store.values().data() + at);
+                        store.gradients().data() + at, pruned_[i] ? mask + at : nullptr,
+                        velocity_.data() + at, store.values().data() + at);
     }
   }
   std::vector<std::pair<std::string, std::span<Real>>> state() override { return {{"momentum", velocity_}}; }
 
  private:
+  /// Which parameters have pruned weights: a sixth of what a step reads is the mask of those that have none.
+  void find_pruned(const ParameterStore& store) {
+    if (mask_version_ == store.mask_version()) return;
+    mask_version_ = store.mask_version();
+    pruned_.clear();
+    for (const ParameterInfo& p : store.infos()) {
+      const Real* mask = store.mask().data() + p.range.begin;
+      pruned_.push_back(std::any_of(mask, mask + p.range.size(), [](Real kept) { return kept == 0; }));
+    }
+  }
   SgdSettings s_;
   std::vector<Real> velocity_;
+  std::vector<bool> pruned_;
+  std::uint64_t mask_version_ = 0;
 };
 
 struct AdamSettings final : OptimizerSettings {
@@ -86,7 +103,7 @@ class Adam final : public Optimizer {
           const double g = (static_cast<double>(store.gradients()[i]) + l2 * static_cast<double>(w));
           const double m = s_.beta1 * static_cast<double>(mean_[i]) + (1 - s_.beta1) * g;
           const double v = s_.beta2 * static_cast<double>(square_[i]) + (1 - s_.beta2) * g * g;
-          const double kept = static_cast<double>(store.mask()[i]);
+          const double kept = static_cast<double>(std::as_const(store).mask()[i]);
           mean_[i] = static_cast<Real>(m * kept);
           square_[i] = static_cast<Real>(v * kept);
           w = static_cast<Real>((static_cast<double>(w) - size * m / (std::sqrt(v) + epsilon)) * kept);

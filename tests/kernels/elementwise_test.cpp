@@ -150,6 +150,15 @@ TEST(SgdStep, IsItsFormula) {
                           w.data());
         EXPECT_LT(largest_difference(velocity, expected_velocity), tolerance(8));
         EXPECT_LT(largest_difference(w, expected), tolerance(8));
+        // Without a mask: the same bits as with one of ones.
+        Values free_velocity = velocity, free_w = w;
+        mask.assign(mask.size(), Real(1));
+        kernels::sgd_step(n, rate, momentum, nesterov, decay, gradient.data(), mask.data(), velocity.data(),
+                          w.data());
+        kernels::sgd_step(n, rate, momentum, nesterov, decay, gradient.data(), nullptr, free_velocity.data(),
+                          free_w.data());
+        EXPECT_TRUE(same_bits(free_velocity, velocity));
+        EXPECT_TRUE(same_bits(free_w, w));
       });
 }
 

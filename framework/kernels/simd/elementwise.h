@@ -102,21 +102,26 @@ static double dot(Index n, const Real* a, const Real* b) {
   return sum;
 }
 
-template <bool nesterov>
+template <bool nesterov, bool masked>
 static void sgd_loop(const SgdStep& s, Index n, const Real* gradient, const Real* mask, Real* velocity,
                      Real* w) {
   const Real rate = s.rate, momentum = s.momentum, decay = s.decay;
   for_each_vector(n, [=](auto tag, Index k) {
     using V = typename decltype(tag)::type;
-    const V old = load_as<V>(w + k), keep = load_as<V>(mask + k);
+    const V old = load_as<V>(w + k);
+    V keep = V{} + Real(1);
+    if constexpr (masked) keep = load_as<V>(mask + k);
     const V g = load_as<V>(gradient + k) + decay * old;
-    const V v = (momentum * load_as<V>(velocity + k) + g) * keep;
-    store<V>(velocity + k, v);
-    store<V>(w + k, (old - rate * (nesterov ? g + momentum * v : v)) * keep);
+    const V v = momentum * load_as<V>(velocity + k) + g, kept = masked ? v * keep : v;
+    store<V>(velocity + k, kept);
+    const V moved = old - rate * (nesterov ? g + momentum * kept : kept);
+    store<V>(w + k, masked ? moved * keep : moved);
   });
 }
 static void sgd(const SgdStep& s, Index n, const Real* gradient, const Real* mask, Real* velocity, Real* w) {
-  (s.nesterov ? sgd_loop<true> : sgd_loop<false>)(s, n, gradient, mask, velocity, w);
+  const auto loop = mask ? (s.nesterov ? sgd_loop<true, true> : sgd_loop<false, true>)
+                         : (s.nesterov ? sgd_loop<true, false> : sgd_loop<false, false>);
+  loop(s, n, gradient, mask, velocity, w);
 }
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL
