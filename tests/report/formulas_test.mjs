@@ -36,9 +36,7 @@ function close(got, expected, what) {
     b = [expected].flat(3);
   assert.equal(a.length, b.length, `${what}: ${a.length} values, ${b.length} expected`);
   const scale = Math.max(1, ...b.map(Math.abs));
-  a.forEach((v, i) =>
-    assert.ok(Math.abs(v - b[i]) <= 1e-9 * scale, `${what}[${i}] is ${v}, espalier explain says ${b[i]}`),
-  );
+  a.forEach((v, i) => assert.ok(Math.abs(v - b[i]) <= 1e-9 * scale, `${what}[${i}] is ${v}, espalier explain says ${b[i]}`));
   compared += a.length;
 }
 
@@ -50,9 +48,7 @@ try {
     const lambda = 10 ** (-3 + 4 * uniform()),
       w = vector(d),
       g = vector(d);
-    const sets = [[0, 1], Array.from({ length: d }, (_, i) => i).filter(() => uniform() < 0.6)].filter(
-      (s) => s.length > 0,
-    );
+    const sets = [[0, 1], Array.from({ length: d }, (_, i) => i).filter(() => uniform() < 0.6)].filter((s) => s.length > 0);
     const expected = explain({ gradients: rows, lambda, weights: w, gradient_vector: g, sets_removed: sets });
     const m = q.model({ w, g, H: q.fisher(rows), lambda });
 
@@ -75,11 +71,7 @@ try {
         const delta = q.joint(m, [single.removed], taylor);
         close(delta, single[name].delta_w, `${name} without ${single.removed}`);
         close(q.cost(m, delta, taylor), single[name].loss_increase, `${name}'s loss`);
-        close(
-          q.setSaliency(m, [single.removed], taylor) + (taylor ? m.constant : 0),
-          single[name].loss_increase,
-          'rho of one',
-        );
+        close(q.setSaliency(m, [single.removed], taylor) + (taylor ? m.constant : 0), single[name].loss_increase, 'rho of one');
       }
     for (const set of expected.set_removals)
       for (const [name, taylor] of [
@@ -101,11 +93,7 @@ try {
     close(steps[n].inverse, expected.F_inv, 'the recursion');
     close(woodbury.closedForm(rows, lambda), expected.F_inv, 'the closed form');
     for (let k = 0; k <= n; ++k)
-      close(
-        steps[k].inverse,
-        matrix.inverse(woodbury.partialFisher(rows, lambda, k)),
-        `the recursion after ${k} examples`,
-      );
+      close(steps[k].inverse, matrix.inverse(woodbury.partialFisher(rows, lambda, k)), `the recursion after ${k} examples`);
   }
 
   // Two weights by their curvature, as the sliders give it: through rows to the program and back.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/curvature/image_examples.h"
@@ -20,13 +21,23 @@ constexpr int most_gradients = 400;
 constexpr std::size_t absorbers_shown = 10;
 constexpr double multiply_adds = 8e10;  // for the matrices: one to two seconds on two cores
 
-/// Weights worth a look: along the ranking of criterion `by`, and where magnitude disagrees with it most.
-std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy& study, std::string& by) {
+/// As many gradients as the config asks for, at most 400, and no more than a quarter of the free memory
+/// holds.
+int number_of_gradients(const PruneConfig& config, const Model& model, const ImageSet& train) {
+  const double row = sizeof(Real) * static_cast<double>(model.store().size());
+  const double fit = std::min(0.25 * static_cast<double>(available_memory()) / row, 1e6);
+  return std::max(1, std::min({config.num_grads, most_gradients, static_cast<int>(fit),
+                               static_cast<int>(train.size() / config.grad_batch_size)}));
+}
+
+/// Weights worth a look, and why: those on which magnitude and the run's criterion (WoodFisher, if it is none
+/// of the four) disagree most, and some along the ranking by the latter.
+std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy& study, std::string by) {
+  const auto& all = study.scores();
   const auto find = [&](const std::string& name) {
-    return std::find_if(study.scores().begin(), study.scores().end(),
-                        [&](const auto& s) { return s.first == name; });
+    return std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.first == name; });
   };
-  if (by == "magnitude" || find(by) == study.scores().end()) by = "woodfisher";
+  if (by == "magnitude" || find(by) == all.end()) by = "woodfisher";
   std::vector<Index> alive;
   for (std::size_t q = 0; q < study.pruned().size(); ++q)
     if (!study.pruned()[q]) alive.push_back(static_cast<Index>(q));
@@ -49,18 +60,16 @@ std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy&
     if (std::none_of(chosen.begin(), chosen.end(), [&](const auto& c) { return c.first == q; }))
       chosen.emplace_back(q, std::move(why));
   };
+  if (alive.empty()) return chosen;
   const auto less = [&](Index a, Index b) {
     return apart[static_cast<std::size_t>(a)] < apart[static_cast<std::size_t>(b)];
   };
-  if (!alive.empty()) {
-    add(*std::max_element(alive.begin(), alive.end(), less),
-        "magnitude would remove it much earlier than " + by);
-    add(*std::min_element(alive.begin(), alive.end(), less), "magnitude would remove it later than " + by);
-  }
+  add(*std::max_element(alive.begin(), alive.end(), less),
+      "magnitude would remove it much earlier than " + by);
+  add(*std::min_element(alive.begin(), alive.end(), less), "magnitude would remove it later than " + by);
   for (const int percent : {2, 35, 70, 98})
-    if (!alive.empty())
-      add(ranked[std::min(alive.size() - 1, static_cast<std::size_t>(n * percent / 100))],
-          fmt::format("{} % of the weights come before it in the ranking by {}", percent, by));
+    add(ranked[static_cast<std::size_t>(n * percent / 100)],
+        fmt::format("{} % of the weights come before it in the ranking by {}", percent, by));
   return chosen;
 }
 
@@ -113,9 +122,8 @@ Json line_json(const Model& model, const ExampleSource& examples, WeightStudy& s
 
 std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config, std::uint64_t seed,
                       const TourRequest& request) {
-  std::string by = config.criterion.type;
-  config.num_grads = std::min({config.num_grads, most_gradients,
-                               static_cast<int>(data.source.train.size() / config.grad_batch_size)});
+  const std::string criterion = config.criterion.type;
+  config.num_grads = number_of_gradients(config, model, data.source.train);
   WeightStudy study(model, config, data, seed);
   const ImageExamples examples(data.source.train, data.preprocessing, study.examples());
   const std::vector<double> diagonal = fisher_diagonal(study.gradients());
@@ -145,7 +153,7 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
   Json out{{"version", 1},
            {"moment", request.moment},
            {"checkpoint", request.checkpoint},
-           {"criterion", by},
+           {"criterion", criterion},
            {"inverse", config.inverse.type},
            {"damp", study.damp()},
            {"num_grads", config.num_grads},
@@ -167,9 +175,8 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
   for (std::size_t l = 0; l < std::min<std::size_t>(2, layers.size()); ++l)
     out["lines"].push_back(
         line_json(model, examples, study, *layers[l], weights[l].filters[weights[l].best]));
-  for (const auto& [column, why] : weights_to_explain(study, by))
+  for (const auto& [column, why] : weights_to_explain(study, criterion))
     out["weights"].push_back(weight_json(study, column, why, request));
-  out["ranked_by"] = by;
   return out.dump() + "\n";
 }
 
@@ -179,7 +186,7 @@ namespace {
 void write_or_note(const RunFolder& folder, bool quiet, FunctionRef<std::string()> text) {
   try {
     write_file_atomically(folder.tour(), text());
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {  // also for want of memory
     if (!quiet) fmt::print(stderr, "note: {} was not written: {}\n", folder.tour().string(), e.what());
   }
 }

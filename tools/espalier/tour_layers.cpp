@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "pruning/curvature/compare.h"
 #include "tools/espalier/report_text.h"
@@ -107,9 +108,12 @@ Json layer_json(const WeightStudy& study, const LayerView& layer, const TourWeig
   double scale = 0;
   for (const SquareMatrix* m : {&last.hessian, &last.sampled, &last.empirical})
     for (const double v : m->values) scale = std::max(scale, std::abs(v));
+  // Shares kept by diagonal blocks of 1, 2, 4, ... weights, of a filter's window, and of all.
+  std::set<Index> sizes{chosen.per_filter, last.hessian.size};
+  for (Index c = 1; c < last.hessian.size; c *= 2) sizes.insert(c);
   Json mass = Json::array();
-  for (Index c = 1; c < 2 * last.hessian.size; c *= 2)
-    mass.push_back({{"block", std::min(c, last.hessian.size)},
+  for (const Index c : sizes)
+    mass.push_back({{"block", c},
                     {"hessian", rounded(mass_in_blocks(last.hessian, c))},
                     {"empirical_fisher", rounded(mass_in_blocks(last.empirical, c))}});
   Json names = Json::array(), gone = Json::array();

@@ -20,11 +20,15 @@ set(REPORT_WHY
   why/quadratic.js
   why/woodbury.js
   why/formula.js
+  why/tour_check.js
   why/tour_data.js
   why/matrix_view.js
   why/loss_line.js
   why/matrices.js
+  why/likeness.js
+  why/blocks.js
   why/recursion.js
+  why/surface.js
   why/two_weights.js
   why/one_weight.js
   why/k_weights.js

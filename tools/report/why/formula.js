@@ -68,13 +68,8 @@ espalier.formula = (() => {
       }
       if (/^[0-9]/.test(token)) return node('mn', {}, token);
       if (words.has(token))
-        return node(
-          'mo',
-          { lspace: '0.1em', rspace: token === 'diag' ? '0' : '0.17em', movablelimits: 'false' },
-          token,
-        );
-      if (token === 'Σ')
-        return node('mo', { largeop: block ? 'true' : 'false', movablelimits: block ? 'false' : 'true' }, '∑');
+        return node('mo', { lspace: '0.1em', rspace: token === 'diag' ? '0' : '0.17em', movablelimits: 'false' }, token);
+      if (token === 'Σ') return node('mo', { largeop: block ? 'true' : 'false', movablelimits: block ? 'false' : 'true' }, '∑');
       if (/^\p{L}$/u.test(token)) return node('mi', {}, token);
       if (token === '-') return node('mo', {}, '−');
       if ('()[]|‖{}'.includes(token)) return node('mo', { stretchy: 'false', lspace: '0', rspace: '0' }, token);
@@ -131,8 +126,7 @@ espalier.prose = (container, text, tag = 'p') => {
  *  has the focus; `name` null: none. */
 espalier.light = (figure) => {
   const on = (name) => {
-    for (const part of figure.querySelectorAll('[data-lit]'))
-      part.classList.toggle('lit-on', part.dataset?.lit === name || part.getAttribute('data-lit') === name);
+    for (const part of figure.querySelectorAll('[data-lit]')) part.classList.toggle('lit-on', part.getAttribute('data-lit') === name);
   };
   const of = (event) => event.target.closest?.('[data-lit]')?.getAttribute('data-lit') ?? null;
   figure.addEventListener('pointerover', (event) => on(of(event)));

@@ -65,7 +65,7 @@ espalier.kWeightsFigure = (container, data) =>
       choice(bar, {
         label: 'Layer',
         value: state.layer,
-        options: tour.layers.map((l) => ({ value: l, label: l.name })),
+        options: espalier.layerOptions(tour),
         onChange: (v) => {
           state.layer = v;
           state.lambda = null;

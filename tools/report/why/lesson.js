@@ -23,9 +23,7 @@ espalier.chapter = ({ id, title, parts, sources }) =>
           element(
             'ul',
             {},
-            sources.map(([file, name, what]) =>
-              espalier.prose(element('ul', {}), `\`${file}\`, \`${name}\`: ${what}`, 'li'),
-            ),
+            sources.map(([file, name, what]) => espalier.prose(element('ul', {}), `\`${file}\`, \`${name}\`: ${what}`, 'li')),
           ),
         ),
       );
@@ -108,6 +106,7 @@ espalier.chapter({
         name: 'two-weights',
         title: 'Two weights',
         preset: 'magnitude',
+        optimum: true,
         presetsShown: ['agree', 'magnitude', 'twins', 'damped'],
         guide:
           'The rings are lines of equal loss, the dot is $w$; a weight is removed when an arrow ends on the axis on which it is zero. Magnitude and OBD move only the weight they remove, OBS slides along the axis to its lowest point. Methods use $F = H + λI$; the rings, and the last column of the table, are the surface itself ($λ = 0$).',
@@ -121,8 +120,7 @@ espalier.chapter({
     { formula: 'ρ_{pq} = \\frac{B w_p^2 - 2 C w_p w_q + A w_q^2}{2 (A B - C^2)} ,' },
     'which is not $ρ_p + ρ_q$ unless $C = 0$. In the preset "twins" of the figure each weight can do the other\'s work, so each is nearly free; both are not. For any set $Q$ of $k$ weights,',
     {
-      formula:
-        'δ = - F^{-1} E_Q ([F^{-1}]_{QQ})^{-1} w_Q , \\text{      } ρ_Q = \\frac{1}{2} w_Q^⊤ ([F^{-1}]_{QQ})^{-1} w_Q .',
+      formula: 'δ = - F^{-1} E_Q ([F^{-1}]_{QQ})^{-1} w_Q , \\text{      } ρ_Q = \\frac{1}{2} w_Q^⊤ ([F^{-1}]_{QQ})^{-1} w_Q .',
     },
     'The paper adds up the single updates of all removed weights and then sets those to exactly zero; the exact joint update costs one more factorisation (`prune.update`: `simultaneous` or `joint`). Which set is best is another question: the k lowest $ρ_q$ do not know of each other.',
     espalier.kWeightsFigure,
@@ -144,8 +142,7 @@ espalier.chapter({
     { formula: 'min_δ g^⊤ δ + \\frac{1}{2} δ^⊤ F δ \\text{   such that   } e_q^⊤ δ + w_q = 0 .' },
     'Without the constraint the minimum is at $δ = -h$ with $h = F^{-1} g$, the Newton step. With it,',
     {
-      formula:
-        'δ = - h - \\frac{w_q - h_q}{[F^{-1}]_{qq}} F^{-1} e_q , \\text{      } ρ_q = \\frac{(w_q - h_q)^2}{2 [F^{-1}]_{qq}} ,',
+      formula: 'δ = - h - \\frac{w_q - h_q}{[F^{-1}]_{qq}} F^{-1} e_q , \\text{      } ρ_q = \\frac{(w_q - h_q)^2}{2 [F^{-1}]_{qq}} ,',
     },
     'and the loss changes by $ρ_q - \\frac{1}{2} g^⊤ h$, of which the second part is the same for all $q$. In words: take the Newton step in thought, then do the last chapter from there. What counts is not how large a weight is but how large it would be after the step; a large weight that is on its way to zero is cheap. At $g = 0$ all is as before. So weights can be removed during training, and not only after it.',
     (container, data) =>

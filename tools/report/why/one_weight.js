@@ -68,8 +68,7 @@ espalier.oneWeightFigure = (container, data) =>
         );
 
       async function show() {
-        const fate =
-          weight.removed === undefined ? '' : weight.removed ? ' This run removed it.' : ' This run kept it.';
+        const fate = weight.removed === undefined ? '' : weight.removed ? ' This run removed it.' : ' This run kept it.';
         about.replaceChildren(
           element('b', {}, weight.name),
           ` = ${format.number(weight.value)}, mean gradient ${format.number(weight.mean_gradient, 3)}, [F⁻¹]qq = ${format.number(weight.inverse_diagonal)}.`,

@@ -51,15 +51,11 @@ espalier.quadratic = (() => {
   /** The paper's: the sum of the single updates of all removed weights. */
   function simultaneous(m, set, taylor = false) {
     return m.w.map((_, x) =>
-      set.reduce(
-        (sum, q) => sum - (m.inverse[x][q] * (m.w[q] - (taylor ? m.h[q] : 0))) / m.inverse[q][q],
-        taylor ? -m.h[x] : 0,
-      ),
+      set.reduce((sum, q) => sum - (m.inverse[x][q] * (m.w[q] - (taylor ? m.h[q] : 0))) / m.inverse[q][q], taylor ? -m.h[x] : 0),
     );
   }
   /** ... after which the removed weights are set to exactly zero. */
-  const simultaneousZeroed = (m, set, taylor = false) =>
-    simultaneous(m, set, taylor).map((v, q) => (set.includes(q) ? -m.w[q] : v));
+  const simultaneousZeroed = (m, set, taylor = false) => simultaneous(m, set, taylor).map((v, q) => (set.includes(q) ? -m.w[q] : v));
 
   /** Loss change of a move as the methods count it: without the gradient's term unless `taylor`. */
   const cost = (m, delta, taylor = false) => lossChange(m.F, taylor ? m.g : m.g.map(() => 0), delta);
@@ -90,8 +86,7 @@ espalier.quadratic = (() => {
   function fisher(rows) {
     const d = rows[0].length,
       F = zeros(d);
-    for (const g of rows)
-      for (let i = 0; i < d; ++i) for (let j = 0; j < d; ++j) F[i][j] += (g[i] * g[j]) / rows.length;
+    for (const g of rows) for (let i = 0; i < d; ++i) for (let j = 0; j < d; ++j) F[i][j] += (g[i] * g[j]) / rows.length;
     return F;
   }
   /** Rows G with G'G / N = H, N = d: the problem in the form that `espalier explain` reads. */

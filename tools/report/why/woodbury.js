@@ -26,8 +26,7 @@ espalier.woodbury = (() => {
   function partialFisher(rows, lambda, n) {
     const d = rows[0].length;
     const F = identity(d, lambda);
-    for (const g of rows.slice(0, n))
-      for (let i = 0; i < d; ++i) for (let j = 0; j < d; ++j) F[i][j] += (g[i] * g[j]) / rows.length;
+    for (const g of rows.slice(0, n)) for (let i = 0; i < d; ++i) for (let j = 0; j < d; ++j) F[i][j] += (g[i] * g[j]) / rows.length;
     return F;
   }
 
@@ -40,14 +39,9 @@ espalier.woodbury = (() => {
         lambda * N,
       ),
       Kinv = inverse(K);
-    const KG = Kinv.map((row) =>
-      Array.from({ length: d }, (_, q) => row.reduce((sum, k, n) => sum + k * rows[n][q], 0)),
-    );
+    const KG = Kinv.map((row) => Array.from({ length: d }, (_, q) => row.reduce((sum, k, n) => sum + k * rows[n][q], 0)));
     return Array.from({ length: d }, (_, i) =>
-      Array.from(
-        { length: d },
-        (__, j) => ((i === j ? 1 : 0) - rows.reduce((sum, g, n) => sum + g[i] * KG[n][j], 0)) / lambda,
-      ),
+      Array.from({ length: d }, (__, j) => ((i === j ? 1 : 0) - rows.reduce((sum, g, n) => sum + g[i] * KG[n][j], 0)) / lambda),
     );
   }
 
