@@ -37,9 +37,11 @@ Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, doubl
   for (Index i = 0; i < n; ++i) {
     Real* row = residual.data() + i * classes;
     const Index label = labels[static_cast<std::size_t>(i)];
-    row[label] = elsewhere;  // counts 0 among the others
     Real others = 0;
-    for (Index k = 0; k < classes; ++k) others += row[k] -= elsewhere;
+    for (Index k = 0; k < classes; ++k) {
+      row[k] -= elsewhere;
+      others += k == label ? Real(0) : row[k];
+    }
     row[label] = -others;
   }
   // For a second derivative the probabilities must depend on the logits: p = t + residual is taken from them
