@@ -101,6 +101,8 @@ class Fields {
   void operator()(std::string_view key, std::vector<std::string>& v, std::string_view help) {
     on_strings(take(key, help), v);
   }
+  /// Any JSON value, as text.
+  void json(std::string_view key, std::string& v, std::string_view help) { on_json(take(key, help), v); }
   /// A number or the word "auto", which is std::nullopt.
   void automatic(std::string_view key, std::optional<double>& v, std::string_view help, Limits l = {}) {
     on_automatic(take(key, help), v, l, false);
@@ -180,6 +182,7 @@ class Fields {
   virtual void on_integers(const Field&, std::vector<int>&, const Limits&) = 0;
   virtual void on_numbers(const Field&, std::vector<double>&, const Limits&) = 0;
   virtual void on_strings(const Field&, std::vector<std::string>&) = 0;
+  virtual void on_json(const Field&, std::string&) = 0;
   virtual void on_object(const Field&, const Body&) = 0;
   virtual void on_optional_object(const Field&, bool& present, const Body&) = 0;
   virtual void on_objects(const Field&, std::size_t count, const std::function<void(std::size_t)>& resize,

@@ -186,6 +186,9 @@ class Reader final : public Fields {
       element = j.get<std::string>();
     });
   }
+  void on_json(const Field& f, std::string& v) override {
+    if (const Json* j = value(f)) v = j->dump();
+  }
   void on_object(const Field& f, const Body& body) override {
     static const Json empty = Json::object();
     const Json* j = value(f);

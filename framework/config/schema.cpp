@@ -59,6 +59,7 @@ class SchemaWriter final : public Fields {
   void on_strings(const Field& f, std::vector<std::string>& v) override {
     put(f, {{"type", "array"}, {"items", typed("string")}}, v);
   }
+  void on_json(const Field& f, std::string& v) override { put(f, Json::object(), Json::parse(v)); }
   void on_object(const Field& f, const Body& body) override { put(f, nested(body)); }
   void on_optional_object(const Field& f, bool&, const Body& body) override {
     put(f, {{"oneOf", Json::array({nested(body), typed("null")})}});
@@ -161,6 +162,7 @@ class MarkdownWriter final : public Fields {
     row(f, "numbers" + range(l), Json(v).dump());
   }
   void on_strings(const Field& f, std::vector<std::string>& v) override { row(f, "strings", Json(v).dump()); }
+  void on_json(const Field& f, std::string& v) override { row(f, "JSON", v); }
   void on_object(const Field& f, const Body& body) override {
     row(f, "object", "");
     nested(join(f.key), body);

@@ -27,6 +27,7 @@ class Writer final : public Fields {
   void on_integers(const Field& f, std::vector<int>& v, const Limits&) override { object_[f.key] = v; }
   void on_numbers(const Field& f, std::vector<double>& v, const Limits&) override { object_[f.key] = v; }
   void on_strings(const Field& f, std::vector<std::string>& v) override { object_[f.key] = v; }
+  void on_json(const Field& f, std::string& v) override { object_[f.key] = Json::parse(v); }
   void on_object(const Field& f, const Body& body) override { nested(object_[f.key], body); }
   void on_optional_object(const Field& f, bool& present, const Body& body) override {
     if (present)

@@ -14,6 +14,11 @@ void DataConfig::fields(Fields& f) {
   f.object("augment", augment, "random changes of training images");
   f("train_limit", train_limit, "use only the first n training images; 0: all", {.low = 0});
   f("test_limit", test_limit, "use only the first n test images; 0: all", {.low = 0});
+  f("hold_out", hold_out,
+    "the last n training images (of those in use) take the place of the test images and are not trained on: "
+    "to "
+    "choose settings without a look at the test images; 0: none",
+    {.low = 0});
 }
 
 namespace {
@@ -24,6 +29,22 @@ void keep_first(ImageSet& set, Index n) {
   set.pixels.resize(static_cast<std::size_t>(n * set.image_bytes()));
   set.labels.shrink_to_fit();
   set.pixels.shrink_to_fit();
+}
+
+/// The last n training images become the test images.
+void hold_out(DataSource& source, Index n) {
+  if (n == 0) return;
+  ImageSet& train = source.train;
+  if (n >= train.size())
+    fail(ExitCode::config,
+         "data.hold_out is {}; there are only {} training images, and some must be left to train on", n,
+         train.size());
+  const auto kept = static_cast<std::size_t>(train.size() - n);
+  source.test.labels.assign(train.labels.begin() + static_cast<std::ptrdiff_t>(kept), train.labels.end());
+  source.test.pixels.assign(train.pixels.begin() + static_cast<std::ptrdiff_t>(kept) *
+                                                       static_cast<std::ptrdiff_t>(train.image_bytes()),
+                            train.pixels.end());
+  keep_first(train, static_cast<Index>(kept));
 }
 
 /// What every kind of data set promises; a new kind that breaks it is told here, not by a wrong result.
@@ -54,6 +75,7 @@ LoadedData open_data(const DataConfig& config) {
   DataSource& source = data.source;
   check(source, config.source.type);
   keep_first(source.train, config.train_limit);
+  hold_out(source, config.hold_out);
   keep_first(source.test, config.test_limit);
   source.hash = hash_images(source.train, source.test);
   data.preprocessing.height = config.pad_to ? config.pad_to : source.train.height;

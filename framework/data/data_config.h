@@ -13,6 +13,7 @@ struct DataConfig {
   std::optional<Normalization> normalize;  ///< absent: measured on the training images in use
   Augmentation augment;
   Index train_limit = 0, test_limit = 0;  ///< use the first n images only; 0: all
+  Index hold_out = 0;                     ///< the last n training images take the place of the test images
   void fields(Fields& f);
 };
 

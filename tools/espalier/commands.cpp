@@ -28,7 +28,10 @@ void say(const CommandOptions& options, const std::string& line) {
 void append_final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
   const Score test = trainer.evaluate_test();
-  MetricsRow row{{"event", "done"}, {"test_loss", test.loss}, {"test_accuracy", test.accuracy}};
+  MetricsRow row{{"event", "done"},
+                 {"test_loss", test.loss},
+                 {"test_accuracy", test.accuracy},
+                 {"test_images", static_cast<std::int64_t>(trainer.context().data.source.test.size())}};
   row.push_back({"multiply_adds", static_cast<std::int64_t>(model.macs())});
   if (pruner) {
     Index weights = 0, pruned = 0;
@@ -112,6 +115,7 @@ void run(const CommandOptions& options, bool with_pruning) {
     append_final_row(trainer, pruner ? &*pruner : nullptr);
     trainer.mark_complete();
   }
+  if (!options.summary) return;
   if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
     write_tour_of_run(folder, config, bench, options.quiet);
   fmt::print("{}{}", summary(folder, metrics), options.no_report ? "" : report_line(folder.path()));

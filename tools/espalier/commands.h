@@ -16,6 +16,10 @@ struct CommandOptions {
   bool no_report = false;  ///< train, prune, sweep, curvature: write no report.html
   std::string weight;      ///< explain: layer[o,i,h,w]
   bool json = false;       ///< explain: for programs
+  bool summary = true;     ///< train, prune, sweep, curvature: show the result at the end, and report it
+  // reproduce
+  std::string experiments = "configs/reproduce", data = "data", checkpoints;
+  bool list = false, quick = false, record = false, recorded = false, markdown = false;
 };
 
 void train_command(const CommandOptions& options);
@@ -24,6 +28,7 @@ void evaluate_command(const CommandOptions& options);
 void curvature_command(const CommandOptions& options);
 void explain_command(const CommandOptions& options);
 void sweep_command(const CommandOptions& options);
+void reproduce_command(const CommandOptions& options);
 /// JSON Schema of the config format, and the same as a Markdown table.
 void schema_command();
 void settings_command();

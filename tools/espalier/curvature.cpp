@@ -312,6 +312,7 @@ void curvature_command(const CommandOptions& options) {
       metrics.append(row);
     }
   }
+  if (!options.summary) return;
   write_tour_of_study(folder, config, std::move(prune), bench, options.quiet);
   fmt::print("{}", curvature_table(metrics.rows(), wanted));
   double worst = 0;

@@ -109,6 +109,26 @@ void add_report(CLI::App& app, espalier::ReportOptions& o) {
   verb->callback([&o] { espalier::report_command(o); });
 }
 
+void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
+  verb->add_option("NAME", o.config, "experiment (--list shows all), or the folder of one");
+  verb->add_flag("--list", o.list, "show all experiments");
+  verb->add_flag("--quick", o.quick, "the smaller version: minutes");
+  verb->add_option("--data", o.data, "folder with mnist/, cifar-10-batches-bin/, ...")
+      ->envname("ESPALIER_DATA")
+      ->capture_default_str();
+  verb->add_option("--checkpoints", o.checkpoints,
+                   "folder of the published networks (default: DATA/checkpoints)");
+  verb->add_option("--experiments", o.experiments, "folder of the experiments")->capture_default_str();
+  verb->add_option("--output", o.output, "folder of the runs (default: runs/reproduce/NAME)");
+  verb->add_option("--threads", o.threads, "threads to use; 0: all cores. Results do not depend on it")
+      ->check(CLI::Range(0, 1024));
+  verb->add_flag("--recorded", o.recorded, "show the recorded results; run nothing");
+  verb->add_flag("--markdown", o.markdown, "the recorded results as Markdown tables");
+  verb->add_flag("--record", o.record, "afterwards keep the results in the experiment's folder");
+  verb->add_flag("--dry-run", o.dry_run, "list the runs that are not there yet");
+  verb->add_flag("--quiet", o.quiet, "no progress lines");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -145,6 +165,10 @@ int main(int argc, char** argv) {
       verb("sweep",
            "one-shot pruning by every combination that CONFIG's \"sweep\" lists, from one gradient pass",
            sweep_command),
+      options);
+  add_reproduce(
+      verb("reproduce", "run an experiment of configs/reproduce and show it beside published numbers",
+           reproduce_command),
       options);
   CLI::App* explain =
       verb("explain",

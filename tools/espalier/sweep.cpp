@@ -20,6 +20,7 @@
 #include "pruning/planner.h"
 #include "pruning/trial.h"
 #include "tools/espalier/estimate.h"
+#include "tools/espalier/published.h"
 #include "tools/espalier/report.h"
 #include "tools/espalier/session.h"
 
@@ -139,36 +140,12 @@ class Snapshot {
   std::vector<Real> values_, mask_, statistics_;
 };
 
-struct Published {
-  std::string method, source;
-  std::map<std::string, double> accuracy;  // by sparsity as text
-};
-
-std::vector<Published> read_published(const std::string& path) {
-  if (path.empty()) return {};
-  const Json file = Json::parse(read_whole_file(path, ExitCode::config), nullptr, false, true);
-  std::vector<Published> rows;
-  try {
-    for (const Json& r : file.at("rows")) {
-      Published row{r.at("method"), file.value("source", ""), {}};
-      for (const auto& [sparsity, accuracy] : r.at("accuracy").items())
-        row.accuracy[fmt::format("{:g}", std::stod(sparsity))] = accuracy.get<double>();
-      rows.push_back(row);
-    }
-  } catch (const std::exception& e) {
-    fail(ExitCode::config,
-         "{}: must hold {{\"source\": .., \"rows\": [{{\"method\": .., \"accuracy\": {{\"0.9\": 91.2, "
-         "..}}}}]}}: {}",
-         path, e.what());
-  }
-  return rows;
-}
-
 using Cells = std::map<std::string, MetricsRow>;  // by cell key
 
 void write_outputs(const RunFolder& folder, const std::vector<Group>& groups, const SweepConfig& sweep,
                    const Cells& cells, double dense) {
-  const std::vector<Published> published = read_published(sweep.published);
+  const Published known = read_published(sweep.published);
+  const std::vector<PublishedRow>& published = known.rows;
   const bool many_damps = sweep.damps.size() > 1;
   std::vector<std::string> header{"test accuracy [%] at sparsity"};
   if (many_damps) header.insert(header.begin() + 1, "damp");
@@ -235,7 +212,7 @@ void write_outputs(const RunFolder& folder, const std::vector<Group>& groups, co
     if (mean(s) >= least && chart.series.size() < lines_shown) chart.series.push_back(s);
   if (!published.empty()) {
     table.rule();
-    for (const Published& p : published) {
+    for (const PublishedRow& p : published) {
       std::vector<std::string> row{"published: " + p.method};
       if (many_damps) row.push_back("");
       Series line{.label = "published: " + p.method, .style = Series::Style::points};
@@ -252,8 +229,7 @@ void write_outputs(const RunFolder& folder, const std::vector<Group>& groups, co
   }
   write_file_atomically(folder.path() / "sweep.csv", csv);
   fmt::print("\n{}\n", table.str("  "));
-  if (!published.empty() && !published.front().source.empty())
-    fmt::print("  published: {}\n", published.front().source);
+  if (!known.source.empty()) fmt::print("  published: {}\n", known.source);
   fmt::print("  cells        {}\n", (folder.path() / "sweep.csv").string());
   if (write_plot(folder.plots() / "accuracy_by_sparsity", chart))
     fmt::print("  picture      {}\n", (folder.plots() / "accuracy_by_sparsity.png").string());
@@ -329,6 +305,7 @@ void sweep_command(const CommandOptions& options) {
     for (const double s : config.sweep->sparsities) missing += !cells.contains(cell_key(g.key(), s));
   if (missing == 0) {
     if (!options.quiet) fmt::print(stderr, "all {} cells are here already\n", total);
+    if (!options.summary) return;
     write_outputs(folder, groups, *config.sweep, cells, dense);
     if (!options.no_report) fmt::print("{}", report_line(folder.path()));
     return;
@@ -362,6 +339,7 @@ void sweep_command(const CommandOptions& options) {
     metrics.append({{"event", "dense"},
                     {"test_accuracy", score.accuracy},
                     {"test_loss", score.loss},
+                    {"test_images", static_cast<std::int64_t>(bench.data.source.test.size())},
                     {"train_loss", G.loss()}});
   }
   Trial same(*bench.model, layers, train, bench.data.preprocessing, examples);
@@ -430,6 +408,7 @@ void sweep_command(const CommandOptions& options) {
     }
   }
   progress.done();
+  if (!options.summary) return;
   write_outputs(folder, groups, *config.sweep, cells, dense);
   if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }

@@ -1,0 +1,166 @@
+// espalier reproduce: experiments are folders with an experiment.json, made of ordinary runs. Here one that
+// takes a second, on made-up images: it runs, resumes, chooses its best method on held-out images, and judges
+// itself beside published numbers; and broken ones are refused with a word about what to do.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "framework/io/atomic_file.h"
+#include "framework/io/metrics.h"
+#include "tests/support/temp_folder.h"
+
+namespace espalier {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;
+  std::string output;
+};
+
+Outcome reproduce(const std::string& arguments) {
+  Outcome outcome;
+  FILE* pipe =
+      popen(("cd " ESPALIER_SOURCE_DIR " && " ESPALIER_CLI " reproduce " + arguments + " 2>&1").c_str(), "r");
+  std::array<char, 4096> part{};
+  while (pipe && fgets(part.data(), static_cast<int>(part.size()), pipe)) outcome.output += part.data();
+  outcome.code = WEXITSTATUS(pclose(pipe));
+  return outcome;
+}
+
+const char* const common = R"("title": "made up", "seeds": [1, 2],
+  "config": {
+    "data": {"source": {"type": "synthetic", "train": 120, "test": 60, "height": 8, "width": 8, "noise": 0.1}, "hold_out": 0},
+    "model": {"type": "mlpnet", "widths": [6]},
+    "train": {"epochs": 10, "batch_size": 20}
+  })";
+
+/// A folder with this experiment in it.
+fs::path experiment(const testing::TempFolder& temp, const std::string& json) {
+  const fs::path folder = temp / "made_up";
+  fs::create_directories(folder);
+  std::ofstream(folder / "experiment.json") << json;
+  return folder;
+}
+
+std::string parts(const std::string& list) {
+  return "{" + std::string(common) + ", \"parts\": [" + list + "]}";
+}
+
+const char* const dense = R"({"name": "dense", "verb": "train"})";
+const char* const candidates = R"({"name": "candidates", "start_from": "dense",
+  "config": {"data": {"hold_out": 30}, "train": {"epochs": 0}, "prune": {"num_grads": 40, "damp": 1e-3, "inverse": "layer"}},
+  "vary": "prune.schedule.final_sparsity", "values": [0.3, 0.6],
+  "methods": [{"name": "magnitude", "published": "theirs", "config": {"prune": {"criterion": "magnitude"}}},
+              {"name": "WoodFisher"}]})";
+
+TEST(Reproduce, RunsEveryCellOnceAndShowsItBesidePublishedNumbers) {
+  const testing::TempFolder temp;
+  const fs::path folder =
+      experiment(temp, "{" + std::string(common) + ", \"published\": \"published.json\", \"parts\": [" +
+                           dense + ", " + candidates + "]}");
+  std::ofstream(folder / "published.json")
+      << R"({"source": "nobody", "rows": [{"method": "theirs", "accuracy": {"0.3": 0.5, "0.6": 300}}]})";
+  const std::string command = folder.string() + " --output " + (temp / "runs").string();
+  const Outcome first = reproduce(command);
+  ASSERT_EQ(first.code, 0) << first.output;
+  // 2 networks, and 2 methods x 2 sparsities x 2 seeds.
+  const auto rows = read_metrics((temp / "runs/metrics.jsonl").string());
+  ASSERT_EQ(rows.size(), 10U);
+  std::map<std::string, int> by_method;
+  for (const MetricsRow& row : rows) {
+    ++by_method[text(row, "method")];
+    if (text(row, "part") != "candidates") continue;
+    EXPECT_NEAR(number(row, "sparsity"), std::stod(text(row, "value")), 0.01);
+    EXPECT_EQ(number(row, "test_images"), 30) << "the held-out training images";
+  }
+  EXPECT_EQ(by_method["WoodFisher"], 4);
+  EXPECT_NE(first.output.find("above"), std::string::npos) << first.output;
+  EXPECT_NE(first.output.find("below"), std::string::npos) << first.output;
+  EXPECT_NE(first.output.find("published: theirs"), std::string::npos) << first.output;
+
+  const std::string before = read_whole_file(temp / "runs/metrics.jsonl");
+  const Outcome second = reproduce(command);
+  EXPECT_NE(second.output.find("all 10 runs are here already"), std::string::npos) << second.output;
+  EXPECT_EQ(read_whole_file(temp / "runs/metrics.jsonl"), before) << "finished runs cost nothing";
+}
+
+TEST(Reproduce, ChoosesOnHeldOutImagesAndRunsTheChoiceOnTheTestImages) {
+  const testing::TempFolder temp;
+  const fs::path folder = experiment(temp, parts(std::string(dense) + ", " + candidates + R"(,
+    {"name": "ours", "start_from": "dense", "choose_from": "candidates", "config": {"data": {"hold_out": 0}},
+     "vary": "prune.schedule.final_sparsity", "values": [0.6]})"));
+  const Outcome run = reproduce(folder.string() + " --output " + (temp / "runs").string());
+  ASSERT_EQ(run.code, 0) << run.output;
+  std::map<std::string, double> held_out;
+  std::string chosen;
+  for (const MetricsRow& row : read_metrics((temp / "runs/metrics.jsonl").string())) {
+    if (text(row, "part") == "candidates" && text(row, "value") == "0.6")
+      held_out[text(row, "method")] += number(row, "test_accuracy");
+    if (text(row, "part") != "ours") continue;
+    chosen = text(row, "method");
+    EXPECT_EQ(number(row, "test_images"), 60);
+  }
+  ASSERT_FALSE(chosen.empty());
+  for (const auto& [method, accuracy] : held_out) EXPECT_GE(held_out[chosen], accuracy) << method;
+}
+
+TEST(Reproduce, RepeatsWhatChanged) {
+  const testing::TempFolder temp;
+  const std::string list = std::string(dense) + ", " + candidates;
+  const fs::path folder = experiment(temp, parts(list));
+  const std::string command = folder.string() + " --output " + (temp / "runs").string();
+  ASSERT_EQ(reproduce(command).code, 0);
+  std::string changed = parts(list);
+  changed.replace(changed.find("\"damp\": 1e-3"), 12, "\"damp\": 1e-2");
+  experiment(temp, changed);
+  const Outcome again = reproduce(command);
+  EXPECT_NE(again.output.find("candidates 1/8"), std::string::npos) << again.output;
+  EXPECT_EQ(again.output.find("dense 1/2"), std::string::npos) << "the networks are as they were";
+  EXPECT_EQ(read_metrics((temp / "runs/metrics.jsonl").string()).size(), 10U);
+}
+
+TEST(Reproduce, RefusesBrokenExperimentsBeforeAnythingRuns) {
+  const testing::TempFolder temp;
+  const auto refused = [&](const std::string& json, const std::string& about) {
+    const Outcome run = reproduce(experiment(temp, json).string() + " --output " + (temp / "runs").string());
+    EXPECT_EQ(run.code, 3) << run.output;
+    EXPECT_NE(run.output.find(about), std::string::npos) << run.output;
+    EXPECT_FALSE(fs::exists(temp / "runs")) << "nothing was begun";
+  };
+  refused(parts(R"({"name": "a", "verbb": "train"})"), "did you mean \"verb\"");
+  refused(parts(R"({"name": "a", "start_from": "b"})"), "must name a part that comes before");
+  refused(parts(R"({"name": "a"}, {"name": "a"})"), "as an earlier part's");
+  refused(parts(R"({"name": "a", "values": [1]})"), "comes together with \"vary\"");
+  refused(
+      parts(R"({"name": "a", "methods": [{"name": "m", "config": {"prune": {"critrion": "magnitude"}}}]})"),
+      "critrion");
+  const Outcome unknown = reproduce("mlpnet_mnits");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.output.find("did you mean \"mlpnet_mnist\""), std::string::npos) << unknown.output;
+}
+
+TEST(Reproduce, EveryCommittedExperimentIsListedAndItsConfigsAreValid) {
+  const Outcome list = reproduce("--list");
+  EXPECT_EQ(list.code, 0) << list.output;
+  for (const auto& entry : fs::directory_iterator(ESPALIER_SOURCE_DIR "/configs/reproduce")) {
+    if (!entry.is_directory()) continue;
+    const testing::TempFolder temp;
+    const std::string name = entry.path().filename().string();
+    EXPECT_NE(list.output.find(name), std::string::npos) << name;
+    for (const char* size : {"", " --quick"}) {
+      const Outcome run = reproduce(name + " --dry-run --output " + (temp / "runs").string() + size);
+      EXPECT_EQ(run.code, 0) << run.output;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace espalier

@@ -1,0 +1,349 @@
+// reproduce.cpp: `espalier reproduce NAME`: the runs of an experiment one after another, each in its own
+// folder, and their results beside the published ones. A run that is there already with the same config is
+// not repeated.
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "framework/config/reader.h"
+#include "framework/config/suggest.h"
+#include "framework/config/writer.h"
+#include "framework/core/parallel.h"
+#include "framework/data/hash.h"
+#include "framework/io/atomic_file.h"
+#include "framework/io/progress.h"
+#include "framework/io/run_folder.h"
+#include "framework/train/trainer.h"
+#include "tools/espalier/reproduce_report.h"
+#include "tools/espalier/session.h"
+
+namespace espalier {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+std::string sha256(const std::string& text) {
+  Sha256 hash;
+  hash.add({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+  return hash.hex();
+}
+
+std::vector<fs::path> all_experiments(const fs::path& root) {
+  std::vector<fs::path> found;
+  std::error_code unknown;
+  for (const auto& entry : fs::directory_iterator(root, unknown))
+    if (fs::exists(entry.path() / "experiment.json")) found.push_back(entry.path());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void list_experiments(const fs::path& root) {
+  const std::vector<fs::path> all = all_experiments(root);
+  if (all.empty())
+    fail(ExitCode::usage, "{} holds no experiments (folders with an experiment.json); give --experiments DIR",
+         root.string());
+  for (const fs::path& folder : all) {
+    const Experiment e = read_experiment(folder);
+    const std::size_t recorded = read_metrics(folder / "results.jsonl").size();
+    fmt::print(
+        "{:<28} {}\n{:<28} {} parts, {}\n", folder.filename().string(), e.title, "", e.parts.size(),
+        recorded ? fmt::format("{} recorded results", recorded) : std::string("no recorded results yet"));
+  }
+}
+
+fs::path find_experiment(const CommandOptions& options) {
+  if (fs::exists(fs::path(options.config) / "experiment.json")) return options.config;
+  const fs::path root = options.experiments;
+  if (fs::exists(root / options.config / "experiment.json")) return root / options.config;
+  std::vector<std::string> names;
+  for (const fs::path& p : all_experiments(root)) names.push_back(p.filename().string());
+  fail(ExitCode::usage, "there is no experiment \"{}\"{} ({} has: {})", options.config,
+       did_you_mean(options.config, names), root.string(),
+       names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
+}
+
+/// Rows that one run adds to the results: of a sweep and a study of curvature one for each of its cells, else
+/// one.
+std::vector<MetricsRow> results_of(const ExperimentCell& cell, const MetricsRow& head) {
+  const bool curvature = cell.part->verb == "curvature";
+  const std::vector<MetricsRow> rows =
+      read_metrics((curvature ? cell.folder / "curvature" : cell.folder) / "metrics.jsonl");
+  const auto joined = [&](const MetricsRow& row, const std::string& value) {
+    MetricsRow all = head;
+    for (auto& [name, v] : all)
+      if (name == "value") v = value;
+    for (const auto& [name, v] : row)
+      if (name != "event" && !find(all, name)) all.emplace_back(name, v);
+    return all;
+  };
+  std::vector<MetricsRow> results;
+  double test_images = NAN, predicted = 0, measured = 0, seconds = 0;
+  std::int64_t steps = 0;
+  for (const MetricsRow& row : rows) {
+    const std::string event = text(row, "event");
+    if (event == "dense") test_images = number(row, "test_images");
+    if (event == "cell") {
+      results.push_back(joined(row, fmt::format("{:g}", number(row, "target"))));
+      if (std::isfinite(test_images))
+        results.back().emplace_back("test_images", static_cast<std::int64_t>(test_images));
+    }
+    if (event == "curvature") results.push_back(joined(row, fmt::format("{:g}", number(row, "examples"))));
+    if (event == "prune") {
+      predicted += number(row, "predicted_loss_change");
+      measured += number(row, "measured_loss_change");
+      ++steps;
+    }
+    if (event == "epoch" || event == "prune")
+      seconds += std::isfinite(number(row, "seconds")) ? number(row, "seconds") : 0;
+    if (event == "done") {
+      results.push_back(joined(row, text(head, "value")));
+      if (steps) {
+        results.back().emplace_back("steps", steps);
+        results.back().emplace_back("predicted_loss_change", predicted);
+        results.back().emplace_back("measured_loss_change", measured);
+      }
+      results.back().emplace_back("seconds", seconds);
+    }
+  }
+  return results;
+}
+
+void run_verb(const ExperimentCell& cell, const CommandOptions& options) {
+  CommandOptions run;
+  run.config = (cell.folder / "cell.json").string();
+  run.output = cell.folder.string();
+  run.threads = options.threads;
+  run.resume = run.quiet = true;
+  run.summary = false;
+  const std::string& verb = cell.part->verb;
+  if (verb == "train") train_command(run);
+  if (verb == "prune") prune_command(run);
+  if (verb == "sweep") sweep_command(run);
+  if (verb == "curvature") curvature_command(run);
+}
+
+/// Results of finished cells: runs/.../metrics.jsonl, every row with the cell and the hash of its config.
+class Results {
+ public:
+  explicit Results(const fs::path& folder) : folder_(folder), log_(folder_.path()) {}
+  const std::vector<MetricsRow>& rows() const { return log_.rows(); }
+  bool has(const ExperimentCell& cell) const {
+    const std::string hash = sha256(cell.config);
+    return std::any_of(rows().begin(), rows().end(), [&](const MetricsRow& r) {
+      return text(r, "run") == name_of(cell) && text(r, "config_sha256") == hash;
+    });
+  }
+  /// Rows of a config that the cell had before are dropped.
+  void add(const ExperimentCell& cell, const std::vector<MetricsRow>& rows) {
+    std::vector<MetricsRow> keep;
+    for (const MetricsRow& r : log_.rows())
+      if (text(r, "run") != name_of(cell)) keep.push_back(r);
+    if (keep.size() != log_.size()) {
+      log_.truncate(0);
+      for (const MetricsRow& r : keep) log_.append(r);
+    }
+    for (const MetricsRow& r : rows) log_.append(r);
+  }
+  static std::string name_of(const ExperimentCell& cell) { return cell.label(); }
+
+ private:
+  RunFolder folder_;
+  MetricsLog log_;
+};
+
+/// Reads every config, so that a mistake in the last is known before the first has run for hours.
+void check_configs(const Experiment& e, const ExperimentPlaces& places, bool quick) {
+  for (const ExperimentPart& part : e.parts) {
+    const ExperimentPart& among = part.choose_from.empty() ? part : e.part(part.choose_from);
+    for (const ExperimentMethod& any : among.methods)
+      for (const ExperimentCell& cell : cells_of(
+               e, part, places, quick, [&](const ExperimentPart&, const std::string&) { return any.name; })) {
+        RunConfig config;
+        read_config(JsonDocument::parse(cell.config, cell.label()), config);
+      }
+  }
+}
+
+/// A cell's config as it was, so that a folder is not continued with another one.
+void prepare_folder(const ExperimentCell& cell) {
+  fs::create_directories(cell.folder);
+  const fs::path file = cell.folder / "cell.json";
+  std::error_code unknown;
+  if (fs::exists(file, unknown) && read_whole_file(file) != cell.config) {
+    fs::remove_all(cell.folder);
+    fs::create_directories(cell.folder);
+  }
+  write_file_atomically(file, cell.config);
+}
+
+std::string best_method(const Results& results, const ExperimentPart& among, const std::string& value) {
+  std::string best;
+  double highest = -1;
+  const std::string shown = value.empty() ? ""
+                            : Json::parse(value).is_number()
+                                ? fmt::format("{:g}", Json::parse(value).get<double>())
+                                : Json::parse(value).get<std::string>();
+  for (const ExperimentMethod& m : among.methods)
+    if (const CellStatistics c = statistics_of(results.rows(), among.name, m.name, shown);
+        c.seeds && c.mean > highest) {
+      highest = c.mean;
+      best = m.name;
+    }
+  return best;
+}
+
+MetricsRow head_of(const ExperimentCell& cell) {
+  std::string value;
+  if (!cell.value.empty()) {
+    const Json v = Json::parse(cell.value);
+    value = v.is_number()   ? fmt::format("{:g}", v.get<double>())
+            : v.is_string() ? v.get<std::string>()
+                            : v.dump();
+  }
+  return {{"run", Results::name_of(cell)},
+          {"part", cell.part->name},
+          {"method", cell.method ? cell.method->name : std::string()},
+          {"value", value},
+          {"seed", static_cast<std::int64_t>(cell.seed)},
+          {"config_sha256", sha256(cell.config)}};
+}
+
+std::string outcome(const std::vector<MetricsRow>& rows) {
+  if (rows.empty()) return "no result";
+  if (const std::string f = text(rows.front(), "failed"); !f.empty()) return "failed: " + f;
+  if (rows.size() > 1) return fmt::format("{} results", rows.size());
+  const double accuracy = number(rows.front(), "test_accuracy");
+  return std::isfinite(accuracy) ? fmt::format("{:.2f} %", 100 * accuracy) : "done";
+}
+
+std::string machine() {
+  std::string name = "unknown CPU";
+  std::istringstream lines(read_whole_file("/proc/cpuinfo"));
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("model name")) {
+      name = line.substr(line.find(':') + 2);
+      break;
+    }
+  return name;
+}
+
+std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
+
+/// Results with what is needed to repeat them into the experiment's own folder, small enough for a
+/// repository.
+void record(const Experiment& e, const ExperimentPlaces& places, const std::vector<ExperimentCell>& cells) {
+  for (const char* extension : {"jsonl", "csv"})
+    write_file_atomically(e.folder / fmt::format("results.{}", extension),
+                          read_whole_file(places.runs / fmt::format("metrics.{}", extension)));
+  Json hashes = Json::object();
+  for (const ExperimentCell& cell : cells) {
+    const fs::path config =
+        (cell.part->verb == "curvature" ? cell.folder / "curvature" : cell.folder) / "config.json";
+    if (!fs::exists(config)) continue;
+    const Json run = Json::parse(read_whole_file(config));
+    hashes[cell.part->name] = run["provenance"]["data_hash"];
+  }
+  const Json about{{"date", today()},
+                   {"version", ESPALIER_VERSION},
+                   {"machine", fmt::format("{}, {} threads", machine(), threads())},
+                   {"command", fmt::format("espalier reproduce {}", e.folder.filename().string())},
+                   {"experiment_sha256", sha256(read_whole_file(e.folder / "experiment.json"))},
+                   {"data_sha256_by_part", hashes}};
+  write_file_atomically(e.folder / "provenance.json", about.dump(2) + "\n");
+  draw_experiment(e, read_metrics(e.folder / "results.jsonl"), e.folder);
+  fmt::print("recorded in {}\n", e.folder.string());
+}
+
+void print_report(const Experiment& e, const std::vector<MetricsRow>& rows, bool markdown) {
+  fmt::print("{}", experiment_tables(e, rows, markdown));
+  if (markdown) return;
+  if (!e.published.empty()) fmt::print("\n  published: {}\n", read_published(e.folder / e.published).source);
+  fmt::print(
+      "\n  beside published: ours - theirs; equal: to the last digit; within: inside the 95 % band of "
+      "drawing the test "
+      "images and of the seeds.\n  data: {}\n",
+      e.data);
+  for (const std::string& d : e.differences) fmt::print("  differs: {}\n", d);
+}
+
+}  // namespace
+
+void reproduce_command(const CommandOptions& options) {
+  if (options.list) return list_experiments(options.experiments);
+  if (options.config.empty())
+    fail(ExitCode::usage, "name an experiment: espalier reproduce NAME; espalier reproduce --list shows all");
+  const Experiment experiment = read_experiment(find_experiment(options));
+  const std::string name = experiment.folder.filename().string();
+  if (options.markdown || options.recorded) {
+    const std::vector<MetricsRow> rows = read_metrics(experiment.folder / "results.jsonl");
+    if (rows.empty())
+      fail(ExitCode::usage, "{} holds no results yet; run `espalier reproduce {} --record`",
+           experiment.folder.string(), name);
+    return print_report(experiment, rows, options.markdown);
+  }
+  const ExperimentPlaces places{
+      .data = options.data,
+      .checkpoints = options.checkpoints.empty() ? fs::path(options.data) / "checkpoints"
+                                                 : fs::path(options.checkpoints),
+      .runs = !options.output.empty()
+                  ? fs::path(options.output)
+                  : fs::path("runs") / "reproduce" / (options.quick ? name + "-quick" : name)};
+  if (options.record && options.quick)
+    fail(ExitCode::usage, "--record is for the whole experiment; leave out --quick");
+  check_configs(experiment, places, options.quick);
+  Results results(places.runs);
+  const auto best = [&](const ExperimentPart& among, const std::string& value) {
+    return best_method(results, among, value);
+  };
+  std::vector<ExperimentCell> all;
+  std::size_t repeated = 0, failed = 0;
+  for (const ExperimentPart& part : experiment.parts) {
+    const std::vector<ExperimentCell> cells = cells_of(experiment, part, places, options.quick, best);
+    std::size_t at = 0;
+    for (const ExperimentCell& cell : cells) {
+      all.push_back(cell);
+      ++at;
+      if (results.has(cell)) continue;
+      if (options.dry_run) {
+        fmt::print("{}\n", cell.label());
+        continue;
+      }
+      prepare_folder(cell);
+      const auto started = std::chrono::steady_clock::now();
+      std::vector<MetricsRow> rows;
+      try {
+        run_verb(cell, options);
+        rows = results_of(cell, head_of(cell));
+      } catch (const Error& e) {
+        if (e.code() != ExitCode::numeric && e.code() != ExitCode::pruning) throw;
+        rows.push_back(head_of(cell));  // this cell can't be done; the others can
+        rows.back().emplace_back("failed", std::string(e.what()));
+        ++failed;
+      }
+      results.add(cell, rows);
+      ++repeated;
+      if (!options.quiet)
+        fmt::print(stderr, "{} {}/{}: {}: {} ({})\n", part.name, at, cells.size(), cell.label(),
+                   outcome(rows),
+                   format_duration(
+                       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
+    }
+  }
+  if (options.dry_run) return;
+  if (repeated == 0 && !options.quiet) fmt::print(stderr, "all {} runs are here already\n", all.size());
+  print_report(experiment, results.rows(), false);
+  draw_experiment(experiment, results.rows(), places.runs / "plots");
+  fmt::print("\n  results      {}\n  pictures     {}\n", (places.runs / "metrics.csv").string(),
+             (places.runs / "plots").string());
+  if (failed)
+    fmt::print("  failed       {} of {} runs; the column \"failed\" says why\n", failed, all.size());
+  if (options.record) record(experiment, places, all);
+}
+
+}  // namespace espalier

@@ -1,0 +1,251 @@
+#include "tools/espalier/reproduce_report.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "framework/io/plot.h"
+#include "framework/io/table.h"
+
+namespace espalier {
+namespace {
+
+/// Methods and values of a part in the order in which its rows came.
+struct Axes {
+  std::vector<std::string> methods, values;
+};
+
+void add_once(std::vector<std::string>& list, const std::string& name) {
+  if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+}
+
+bool is_number(const std::string& text) {
+  char* end = nullptr;
+  (void)std::strtod(text.c_str(), &end);
+  return !text.empty() && *end == '\0';
+}
+
+Axes axes_of(const std::vector<MetricsRow>& rows, const ExperimentPart& part) {
+  Axes axes;
+  for (const ExperimentMethod& m : part.methods)
+    if (std::any_of(rows.begin(), rows.end(), [&](const MetricsRow& r) {
+          return text(r, "part") == part.name && text(r, "method") == m.name;
+        }))
+      axes.methods.push_back(m.name);
+  for (const MetricsRow& r : rows) {
+    if (text(r, "part") != part.name || !std::isfinite(number(r, "test_accuracy"))) continue;
+    add_once(axes.methods, text(r, "method"));
+    add_once(axes.values, text(r, "value"));
+  }
+  if (std::all_of(axes.values.begin(), axes.values.end(), is_number))
+    std::sort(axes.values.begin(), axes.values.end(),
+              [](const std::string& a, const std::string& b) { return std::stod(a) < std::stod(b); });
+  return axes;
+}
+
+/// The published row that a method of the part is held against; null: none.
+const PublishedRow* published_for(const Experiment& e, const ExperimentPart& part, const std::string& method,
+                                  const Published& published) {
+  const ExperimentPart& source = part.choose_from.empty() ? part : e.part(part.choose_from);
+  for (const ExperimentMethod& m : source.methods)
+    if (m.name == method)
+      for (const PublishedRow& row : published.rows)
+        if (row.method == m.published) return &row;
+  return nullptr;
+}
+
+std::string percent(const CellStatistics& cell) {
+  if (cell.seeds == 0) return "-";
+  return cell.seeds == 1 ? fmt::format("{:.2f}", cell.mean)
+                         : fmt::format("{:.2f} ±{:.2f}", cell.mean, cell.deviation);
+}
+
+/// A part's table: its heading, column titles, and rows; a row of one element is a rule.
+struct PartTable {
+  std::string title;
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+PartTable table_of(const Experiment& e, const ExperimentPart& part, const std::vector<MetricsRow>& rows,
+                   const Published& published) {
+  const Axes axes = axes_of(rows, part);
+  PartTable table{part.title.empty() ? part.name : part.title, {"test accuracy [%]"}, {}};
+  for (const std::string& v : axes.values) table.header.push_back(v.empty() ? "" : v);
+  table.header.push_back("seconds a run");
+  std::vector<const PublishedRow*> shown;
+  const bool chosen = !part.choose_from.empty();
+  for (const std::string& method : axes.methods) {
+    const PublishedRow* theirs = published_for(e, part, method, published);
+    std::vector<std::string> line{method.empty() ? "-" : method}, judged{"  beside published"};
+    double seconds = 0;
+    int runs = 0;
+    for (const std::string& v : axes.values) {
+      const CellStatistics cell = statistics_of(rows, part.name, method, v);
+      line.push_back(percent(cell));
+      seconds += cell.seconds * cell.seeds;
+      runs += cell.seeds;
+      const auto found = theirs ? theirs->accuracy.find(v) : std::map<std::string, double>::const_iterator();
+      judged.push_back(
+          theirs && cell.seeds && found != theirs->accuracy.end()
+              ? fmt::format("{:+.2f} {}", cell.mean - found->second, verdict(cell, found->second))
+              : "");
+    }
+    line.push_back(runs ? fmt::format("{:.1f}", seconds / runs) : "-");
+    table.rows.push_back(line);
+    if (theirs) {
+      table.rows.push_back(judged);
+      if (std::find(shown.begin(), shown.end(), theirs) == shown.end()) shown.push_back(theirs);
+    }
+  }
+  if (chosen) {  // whichever method is best for a value: one row, held against every published one
+    std::vector<std::string> line{"chosen, whichever it was"};
+    std::vector<CellStatistics> best;
+    for (const std::string& v : axes.values) {
+      CellStatistics cell;
+      for (const std::string& m : axes.methods)
+        if (const CellStatistics c = statistics_of(rows, part.name, m, v); c.seeds) cell = c;
+      best.push_back(cell);
+      line.push_back(percent(cell));
+    }
+    table.rows.push_back(line);
+    for (const PublishedRow& p : published.rows) {
+      std::vector<std::string> judged{"  beside " + p.method};
+      bool any = false;
+      for (std::size_t i = 0; i < axes.values.size(); ++i) {
+        const auto found = p.accuracy.find(axes.values[i]);
+        any = any || found != p.accuracy.end();
+        judged.push_back(
+            found == p.accuracy.end() || !best[i].seeds
+                ? ""
+                : fmt::format("{:+.2f} {}", best[i].mean - found->second, verdict(best[i], found->second)));
+      }
+      if (any) {
+        table.rows.push_back(judged);
+        shown.push_back(&p);
+      }
+    }
+  }
+  if (!shown.empty()) table.rows.push_back({});
+  for (const PublishedRow& p : published.rows) {
+    if (std::find(shown.begin(), shown.end(), &p) == shown.end()) continue;
+    std::vector<std::string> line{"published: " + p.method};
+    for (const std::string& v : axes.values) {
+      const auto found = p.accuracy.find(v);
+      line.push_back(found == p.accuracy.end() ? "" : fmt::format("{:.2f}", found->second));
+    }
+    table.rows.push_back(line);
+  }
+  return table;
+}
+
+std::string as_markdown(const PartTable& table) {
+  std::string text = fmt::format("**{}**\n\n|", table.title);
+  for (const std::string& h : table.header) text += fmt::format(" {} |", h);
+  text += "\n|" + [&] {
+    std::string rule = "---|";
+    for (std::size_t i = 1; i < table.header.size(); ++i) rule += "---:|";
+    return rule;
+  }() + "\n";
+  for (const auto& row : table.rows) {
+    if (row.empty()) continue;
+    text += "|";
+    for (std::size_t i = 0; i < table.header.size(); ++i)
+      text += fmt::format(" {} |", i < row.size() ? row[i] : "");
+    text += "\n";
+  }
+  return text + "\n";
+}
+
+std::string as_text(const PartTable& table) {
+  Table out(table.header);
+  for (const auto& row : table.rows) row.empty() ? out.rule() : out.add(row);
+  return fmt::format("\n{}\n{}", table.title, out.str("  "));
+}
+
+}  // namespace
+
+CellStatistics statistics_of(const std::vector<MetricsRow>& rows, const std::string& part,
+                             const std::string& method, const std::string& value) {
+  CellStatistics cell;
+  double squares = 0;
+  for (const MetricsRow& row : rows) {
+    const double accuracy = 100 * number(row, "test_accuracy");
+    if (text(row, "part") != part || text(row, "method") != method || text(row, "value") != value ||
+        !std::isfinite(accuracy))
+      continue;
+    ++cell.seeds;
+    const double before = cell.mean;
+    cell.mean += (accuracy - before) / cell.seeds;
+    squares += (accuracy - before) * (accuracy - cell.mean);
+    cell.sparsity += (number(row, "sparsity") - cell.sparsity) / cell.seeds;
+    cell.seconds += (number(row, "seconds") - cell.seconds) / cell.seeds;
+    if (const double n = number(row, "test_images"); std::isfinite(n)) cell.test_images = std::llround(n);
+  }
+  if (cell.seeds > 1) cell.deviation = std::sqrt(squares / (cell.seeds - 1));
+  return cell;
+}
+
+double noise_of(const CellStatistics& cell) {
+  const double p = cell.mean / 100,
+               images = cell.test_images > 0 ? 1e4 * p * (1 - p) / static_cast<double>(cell.test_images) : 0;
+  return 1.96 * std::sqrt(images + cell.deviation * cell.deviation / std::max(cell.seeds, 1));
+}
+
+std::string verdict(const CellStatistics& ours, double published) {
+  const double difference = ours.mean - published;
+  if (std::abs(difference) < 0.00501) return "equal";
+  if (std::abs(difference) <= noise_of(ours)) return "within";
+  return difference > 0 ? "above" : "below";
+}
+
+std::string experiment_tables(const Experiment& experiment, const std::vector<MetricsRow>& rows,
+                              bool markdown) {
+  const Published published = read_published(
+      experiment.published.empty() ? std::filesystem::path() : experiment.folder / experiment.published);
+  std::string out;
+  for (const ExperimentPart& part : experiment.parts) {
+    const PartTable table = table_of(experiment, part, rows, published);
+    if (table.rows.empty()) continue;
+    out += markdown ? as_markdown(table) : as_text(table);
+  }
+  return out;
+}
+
+std::vector<std::filesystem::path> draw_experiment(const Experiment& experiment,
+                                                   const std::vector<MetricsRow>& rows,
+                                                   const std::filesystem::path& folder) {
+  const Published published = read_published(
+      experiment.published.empty() ? std::filesystem::path() : experiment.folder / experiment.published);
+  std::vector<std::filesystem::path> drawn;
+  for (const ExperimentPart& part : experiment.parts) {
+    const Axes axes = axes_of(rows, part);
+    if (axes.values.size() < 2 || !std::all_of(axes.values.begin(), axes.values.end(), is_number)) continue;
+    LineChart chart{.title = part.title.empty() ? part.name : part.title,
+                    .x_title = part.vary.substr(part.vary.rfind('.') + 1),
+                    .y_title = "test accuracy [%]"};
+    chart.log_x = std::stod(axes.values.front()) > 0 &&
+                  std::stod(axes.values.back()) / std::stod(axes.values.front()) > 50;
+    for (const std::string& method : axes.methods) {
+      Series line{.label = method, .style = Series::Style::line_points};
+      for (const std::string& v : axes.values)
+        if (const CellStatistics cell = statistics_of(rows, part.name, method, v); cell.seeds) {
+          line.x.push_back(std::stod(v));
+          line.y.push_back(cell.mean);
+        }
+      chart.series.push_back(line);
+    }
+    for (const PublishedRow& p : published.rows) {
+      Series line{.label = "published: " + p.method, .style = Series::Style::points};
+      for (const std::string& v : axes.values)
+        if (const auto found = p.accuracy.find(v); found != p.accuracy.end()) {
+          line.x.push_back(std::stod(v));
+          line.y.push_back(found->second);
+        }
+      if (!line.x.empty()) chart.series.push_back(line);
+    }
+    if (write_plot(folder / part.name, chart)) drawn.push_back(folder / (part.name + ".png"));
+  }
+  return drawn;
+}
+
+}  // namespace espalier
