@@ -100,11 +100,9 @@ void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* 
   const Index taps = g.kernel_h * g.kernel_w;
   const Tiling tiling(g, g.out_h, g.out_w);
   Scratch<Real> turned(g.in_c * taps * g.out_c), packed(tiling.points() * simd.packed_size(g.in_c, g.out_c));
-  for (Index i0 = 0; i0 < g.in_c; i0 += 16)
-    for (Index k = 0; k < taps; ++k)
-      for (Index o = 0; o < g.out_c; ++o)
-        for (Index i = i0; i < std::min(i0 + 16, g.in_c); ++i)
-          turned[(i * taps + k) * g.out_c + o] = w[(o * taps + k) * g.in_c + i];
+  for (Index k = 0; k < taps; ++k)
+    simd.transpose(g.in_c, g.out_c, w + k * g.in_c, taps * g.in_c, turned.data() + k * g.out_c,
+                   taps * g.out_c);
   simd.winograd_pack(g.in_c, g.out_c, g.kernel_h, false, turned.data(), packed.data());
   convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad), x, packed.data(),
            tiling.view(g.out_h, g.out_w, g.out_c, tile, 0), bias, relu, y);

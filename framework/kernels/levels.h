@@ -50,6 +50,8 @@ struct Level {
 
   /// Values in a packed weight of `taps` x `channels`.
   Index (*packed_size)(Index taps, Index channels);
+  /// to[r * to_step + c] = from[c * from_step + r] for `rows` x `columns` values.
+  void (*transpose)(Index rows, Index columns, const Real* from, Index from_step, Real* to, Index to_step);
   /// Packs bias[channels] (or zeros if null) and a weight given by steps: value (row, tap, channel) is
   /// w[row * row_step + tap / inner * outer_step + tap % inner * inner_step + channel * channel_step].
   void (*pack)(const struct WeightView& w, const Real* bias, Real* packed);

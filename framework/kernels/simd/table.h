@@ -20,6 +20,7 @@ const Level table = {
     .name = ESPALIER_TEXT(ESPALIER_LEVEL),
     .lanes = lanes,
     .packed_size = packed_size,
+    .transpose = transpose,
     .pack = pack,
     .conv_image = conv_image,
     .weight_sum_step = weight_sum_step,
