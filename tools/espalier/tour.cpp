@@ -19,15 +19,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr int most_gradients = 400;
 constexpr std::size_t absorbers_shown = 10;
-constexpr double multiply_adds = 8e10;  // for the matrices: one to two seconds on two cores
+// Each about a second or two on two cores.
+constexpr double matrix_multiply_adds = 1e11, loss_multiply_adds = 2e11 / 40;
 
-/// As many gradients as the config asks for, at most 400, and no more than a quarter of the free memory
-/// holds.
+/// As many gradients as the config asks for, but at most 400, at most what a quarter of the free memory
+/// holds, and (down to 100) so few that the losses measured on their examples, some 40 passes, are cheap.
 int number_of_gradients(const PruneConfig& config, const Model& model, const ImageSet& train) {
   const double row = sizeof(Real) * static_cast<double>(model.store().size());
-  const double fit = std::min(0.25 * static_cast<double>(available_memory()) / row, 1e6);
-  return std::max(1, std::min({config.num_grads, most_gradients, static_cast<int>(fit),
-                               static_cast<int>(train.size() / config.grad_batch_size)}));
+  const double memory = 0.25 * static_cast<double>(available_memory()) / row;
+  const double work = std::max(100.0, loss_multiply_adds / static_cast<double>(model.macs()));
+  return std::max(1,
+                  std::min({config.num_grads, most_gradients, static_cast<int>(std::min({memory, work, 1e6})),
+                            static_cast<int>(train.size() / config.grad_batch_size)}));
 }
 
 /// Weights worth a look, and why: those on which magnitude and the run's criterion (WoodFisher, if it is none
@@ -130,7 +133,8 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
   std::vector<Index> all(static_cast<std::size_t>(data.source.train.size()));
   std::iota(all.begin(), all.end(), Index{0});
   Random(seed, Random::Use::fisher, {0}).shuffle(all);  // as `espalier curvature` draws them
-  const std::vector<Index> counts = tour_examples(model, static_cast<Index>(all.size()), multiply_adds);
+  const std::vector<Index> counts =
+      tour_examples(model, static_cast<Index>(all.size()), matrix_multiply_adds);
   all.resize(static_cast<std::size_t>(counts.back()));
   const ImageExamples of_matrices(data.source.train, data.preprocessing, all);
 

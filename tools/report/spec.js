@@ -29,12 +29,14 @@ espalier.spec = (() => {
   /**
    * A plot over two axes.
    *   x, y: {field, title, type, domain, zero, format, values}; marks: as made below; height in pixels
-   *   colour: {field, domain, range, title, legend}: a scale "colour" with its legend
+   *   colour: {field, domain, range, title, legend, each, dashes}: a scale "colour" with its legend; `dashes`: of lines, too
    */
   function xy({ x, y, marks, height = 260, colour, legends = [], scales = [], signals = [], data = [], axes = [], ...rest }) {
     const list = colour ? [{ name: 'colour', type: 'ordinal', domain: colour.domain, range: colour.range }] : [];
+    if (colour?.dashes) list.push({ name: 'dash', type: 'ordinal', domain: colour.domain, range: colour.dashes });
     const keys = colour && colour.legend !== false && colour.domain.length > 1
-      ? [legend(colour.channel || 'stroke', 'colour', colour.title, { symbolType: colour.symbol || 'stroke', symbolStrokeWidth: 3, offset: colour.offset ?? 8, each: colour.each ?? 150 })] : [];
+      ? [legend(colour.channel || 'stroke', 'colour', colour.title, { symbolType: colour.symbol || 'stroke', symbolStrokeWidth: 3, offset: colour.offset ?? 8, each: colour.each ?? 150,
+        ...(colour.dashes ? { strokeDash: 'dash', symbolSize: 900, symbolStrokeWidth: 2 } : {}) })] : [];
     return {
       height, data, signals,
       scales: [scale('x', x, 'width'), scale('y', y, 'height'), ...list, ...scales],

@@ -10,7 +10,7 @@ espalier.kWeightsFigure = (container, data) =>
         { name: 'magnitude, zeroed', colour: 'orange', dash: [2, 3] },
         { name: 'OBD, zeroed', colour: 'sky', dash: [8, 4] },
         { name: 'WoodFisher, sum of single updates', colour: 'blue', dash: [1, 0] },
-        { name: "WoodFisher's set, joint update", colour: 'purple', dash: [1, 0] },
+        { name: "WoodFisher's set, joint update", colour: 'purple', dash: [10, 3, 2, 3] },
         { name: 'one after the other (greedy), joint update', colour: 'green', dash: [1, 0] },
       ];
       const problem = () => {
@@ -92,13 +92,19 @@ espalier.kWeightsFigure = (container, data) =>
         rows: rows(),
         columns: ['k', 'method', 'loss'],
         guide:
-          "Each curve removes the k weights that its method ranks lowest and lets the others move as the method says; the height is what the quadratic model then loses (a block of one filter, its Hessian plus λ). Lower is better. The distance between the two curves of WoodFisher's set is what the sum of single updates gives away; the green curve shows what choosing each weight in the light of those already gone is worth.",
+          "Each curve removes the k weights that its method ranks lowest and lets the others move as the method says; the height is what the quadratic model then loses (a block of one filter, its Hessian plus λ). Lower is better. The distance between the two curves of WoodFisher's set is what the sum of single updates gives away; the greedy curve shows what choosing each weight in the light of those already gone is worth.",
         spec: ({ theme }) =>
           espalier.spec.xy({
             height: 300,
             x: { field: 'k', title: 'weights removed', format: 'd' },
             y: { field: 'loss', title: 'loss change under the model (log)', type: 'log', format: '.0e' },
-            colour: { field: 'method', domain: methods.map((v) => v.name), range: methods.map((v) => theme[v.colour]) },
+            colour: {
+              field: 'method',
+              domain: methods.map((v) => v.name),
+              range: methods.map((v) => theme[v.colour]),
+              dashes: methods.map((v) => v.dash),
+              each: 300,
+            },
             legends: [],
             marks: methods.map((v, i) => ({
               type: 'group',

@@ -78,6 +78,7 @@
                 field: 'matrix',
                 domain: ['empirical Fisher', 'true Fisher, drawn labels'],
                 range: [theme.blue, theme.green],
+                each: 210,
               },
               data: parts.map((p) => p.data),
               marks: parts.flatMap((p) => p.marks),

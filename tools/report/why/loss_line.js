@@ -49,7 +49,7 @@ espalier.lossLineFigure = (container, data) =>
             height: 260,
             x: { field: 't', title: 'share of the way to zero', format: '.0%', domain: [0, 1] },
             y: { field: 'change', title: 'loss change', format: '.2~g' },
-            colour: { field: 'curve', domain: curves, range: colours },
+            colour: { field: 'curve', domain: curves, range: colours, dashes, each: 250 },
             data: curves.map((c, k) => ({
               name: `curve${k}`,
               source: 'rows',

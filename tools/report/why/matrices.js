@@ -149,6 +149,7 @@
                   field: 'matrix',
                   domain: kinds.map((k) => k.title),
                   range: [theme.red, theme.blue, theme.green],
+                  each: 210,
                 },
                 marks: [
                   espalier.spec.line({ x: 'position', y: 'value', series: 'matrix' }),

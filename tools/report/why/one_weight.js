@@ -76,7 +76,7 @@ espalier.oneWeightFigure = (container, data) =>
         );
         scores.replaceChildren();
         espalier.table(scores, {
-          caption: `What each criterion says of it, among ${format.count(tour.prunable_weights)} weights`,
+          caption: `What each criterion says of it, among ${format.count(tour.prunable_weights)} weights; curvature from ${format.count(tour.num_grads)} gradients`,
           rows: rankRows(),
           columns: [
             { name: 'criterion', title: 'criterion' },

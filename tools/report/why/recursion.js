@@ -139,7 +139,13 @@
         format: '.3~g',
         domain: [0.9 * Math.min(...steps[steps.length - 1].inverse.map((row, i) => row[i])), 1.1 * steps[0].inverse[0][0]],
       },
-      colour: { field: 'weight', domain: names, range: names.map((_, q) => espalier.seriesColour(q)), legend: names.length <= written },
+      colour: {
+        field: 'weight',
+        domain: names,
+        range: names.map((_, q) => espalier.seriesColour(q)),
+        legend: names.length <= written,
+        each: 210,
+      },
       marks: [
         espalier.spec.line({ x: 'example', y: 'inverse_diagonal', series: 'weight' }),
         espalier.spec.points({
