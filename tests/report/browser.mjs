@@ -27,7 +27,7 @@ export async function open(browser, file, { width = 1280, height = 900, dark = f
   page.on('pageerror', (error) => problems.push(`exception: ${error.message}`));
   page.on('request', (request) => { if (!/^(file|data|blob):/.test(request.url())) problems.push(`request: ${request.url()}`); });
   page.on('dialog', (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-  page.setDefaultTimeout(120000);  // the machine may be busy with other tests
+  page.setDefaultTimeout(240000);  // the machine may be busy with other tests
   await page.goto(pathToFileURL(resolve(file)).href);
   await page.waitForSelector('html[data-state="drawn"]').catch(() => problems.push('the page never reached data-state="drawn"'));
   return { page, problems, close: () => context.close() };

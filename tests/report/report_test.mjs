@@ -12,18 +12,24 @@ const damaged = ['hostile', 'cut', 'only-config', 'only-metrics', 'only-checkpoi
 const rows_of = (run) => readFileSync(join(reports, run, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
 
 let browser;
+const opened = new Map();  // pages are slow to load and may be looked at several times
 before(async () => { browser = await launch(); });
 after(async () => { await browser?.close(); });
 
-/** Opens a page, runs the check, and asks that nothing went wrong meanwhile, but for what is `expected`. */
-async function on(file, { expected, ...options }, check) {
-  const { page, problems, close } = await open(browser, join(reports, file), options);
-  try {
-    await check(page);
-    assert.deepEqual(problems.filter((problem) => !expected?.test(problem)), []);
-  } finally {
-    await close();
+/** Runs the check on a page, and asks that nothing went wrong meanwhile, but for what is `expected`; `fresh`: as first opened. */
+async function on(file, { expected, fresh = false, width = 1280, dark = false } = {}, check) {
+  if (fresh || !opened.has(file)) {
+    await opened.get(file)?.close();
+    opened.set(file, await open(browser, join(reports, file)));
   }
+  const { page, problems } = opened.get(file);
+  await page.bringToFront();  // Chromium does not paint windows behind others
+  await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
+  await page.setViewportSize({ width, height: 800 });
+  // Charts follow the width of the window; Vega may leave a pixel to the side.
+  await page.waitForFunction(() => [...document.querySelectorAll('.plot')].every((host) => [...host.children].every((e) => e.tagName === 'P' || e.clientWidth <= host.clientWidth + 1)));
+  await check(page);
+  assert.deepEqual(problems.splice(0).filter((problem) => !expected?.test(problem)), []);
 }
 
 /** Of every chart on the page: its name, how many marks it has or how many colours its canvas shows, and its rows. */
@@ -58,7 +64,7 @@ for (const [name, file] of Object.entries(pages)) {
     assert.doesNotMatch(await page.innerText('main'), /undefined|NaN|\[object/);
   }));
 
-  test(`${name}: on a phone nothing sticks out sideways, and all is drawn again`, () => on(file, { width: 360, height: 740 }, async (page) => {
+  test(`${name}: on a phone nothing sticks out sideways, and all is drawn again`, () => on(file, { width: 360 }, async (page) => {
     const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
     assert.ok(scroll <= client, `the page is ${scroll} wide in a window of ${client}`);
     for (const box of await page.$$eval('.plot svg, .plot canvas', (all) => all.map((e) => [e.getBoundingClientRect().width, e.parentElement.clientWidth])))
@@ -71,6 +77,7 @@ for (const [name, file] of Object.entries(pages)) {
     for (const fill of await page.$$eval('.plot svg .role-axis-title text', (all) => all.map((e) => getComputedStyle(e).fill))) assert.ok(light(fill) > 0.6, fill);
     await page.selectOption('#theme select', { label: 'light' });
     assert.ok(light(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)) > 0.8);
+    await page.selectOption('#theme select', { label: 'as the system' });
   }));
 }
 
@@ -160,7 +167,7 @@ test('a comparison names all runs, each method in its own colour', () => on(page
   assert.equal(new Set(colours).size, 3);
 }));
 
-test('charts are saved as PNG and as CSV with the same numbers', () => on(pages.pruned, {}, async (page) => {
+test('charts are saved as PNG and as CSV with the same numbers', () => on(pages.pruned, { fresh: true }, async (page) => {
   for (const name of ['accuracy_over_epochs', 'filters_conv1_at the end']) {
     const figure = page.locator(`[data-chart="${name}"]`);
     const save = async (button) => {
@@ -182,7 +189,7 @@ test('a text that a spreadsheet would run is quoted in the CSV', () => on(pages.
   assert.equal(csv, 'a,b\r\n\'=1+1,-0.1\r\n"x,""y""\n",\r\n\'@f,1e-300\r\n');
 }));
 
-test('all of it can be used by keyboard, and one sees where one is', () => on(pages.pruned, {}, async (page) => {
+test('all of it can be used by keyboard, and one sees where one is', () => on(pages.pruned, { fresh: true }, async (page) => {
   const wanted = await page.evaluate(() => [...document.querySelectorAll('a[href], button, select, summary, input, [tabindex="0"]')].filter((e) => e.checkVisibility()).length);
   const seen = [];
   for (let i = 0; i < wanted + 5; ++i) {
