@@ -199,6 +199,7 @@ TEST_F(Folder, ARunIsToldByItsRows) {
   EXPECT_EQ(kind("{\"event\":\"prune\"}\n"), "prune");
   EXPECT_EQ(kind("{\"event\":\"dense\"}\n{\"event\":\"cell\"}\n"), "sweep");
   EXPECT_EQ(kind("{\"event\":\"start\"}\n{\"event\":\"curvature\"}\n"), "curvature");
+  EXPECT_EQ(kind("{\"part\":\"a\",\"seed\":1,\"config_sha256\":\"0\"}\n"), "reproduce");
 }
 
 TEST_F(Folder, OfAStepThatWasRepeatedTheLastHistogramCounts) {

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { launch, open } from './browser.mjs';
 
 const reports = process.env.REPORTS;
-const pages = { pruned: 'pruned/report.html', trained: 'trained/report.html', sweep: 'sweep/report.html', curvature: 'pruned/curvature/report.html', comparison: 'comparison.html' };
+const pages = { pruned: 'pruned/report.html', trained: 'trained/report.html', sweep: 'sweep/report.html', curvature: 'pruned/curvature/report.html', comparison: 'comparison.html', experiment: 'experiment/report.html' };
 const damaged = ['hostile', 'cut', 'only-config', 'only-metrics', 'only-checkpoint', 'empty-files', 'wrong-types'];
 const rows_of = (run) => readFileSync(join(reports, run, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
 
@@ -153,6 +153,12 @@ test('a sweep shows every cell, and published rows in grey', () => on(pages.swee
   assert.equal(rows.filter((r) => r.what === 'one-shot').length, cells.length);
   const colour = await page.evaluate(() => espalier.charts.find((c) => c.name === 'accuracy_against_sparsity' && c.figure.isConnected).view.scale('colour')('published: CBS'));
   assert.equal(colour, await page.evaluate(() => espalier.theme().grey));
+}));
+
+test('an experiment shows means over its seeds', () => on(pages.experiment, {}, async (page) => {
+  const { rows } = await chart(page, 'reproduce_p');
+  assert.deepEqual(rows.map((r) => [r.method, r.value, r.seeds, r.accuracy]), [['WoodFisher', 0.5, 2, 0.175], ['magnitude', 0.5, 2, 0.175], ['WoodFisher', 0.9, 2, 0.175], ['magnitude', 0.9, 2, 0.175]]);
+  assert.ok((await page.innerText('#reproduce table')).includes('17.50 % ± 7.07'));
 }));
 
 test('a comparison names all runs, each method in its own colour', () => on(pages.comparison, {}, async (page) => {

@@ -97,7 +97,7 @@ void add_report(CLI::App& app, espalier::ReportOptions& o) {
       "report", "one HTML page that shows run folders, and compares them; opens from disk");
   verb->footer(exit_codes);
   verb->add_option("RUN_DIR", o.runs,
-                   "folder of a train, prune, sweep or curvature run; several are compared")
+                   "folder of a train, prune, sweep, curvature or reproduce run; several are compared")
       ->required();
   verb->add_option("-o,--output", o.output,
                    "the page (default: report.html in the run's folder; for several runs, in this one)");

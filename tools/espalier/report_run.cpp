@@ -21,6 +21,8 @@ bool has_event(const Json& rows, const char* event) {
 }
 
 std::string kind_of(const Json& config, const Json& rows) {
+  if (std::any_of(rows.begin(), rows.end(), [](const Json& row) { return row.contains("config_sha256"); }))
+    return "reproduce";
   if (has_event(rows, "cell")) return "sweep";
   if (has_event(rows, "curvature")) return "curvature";
   if (has_event(rows, "prune")) return "prune";
@@ -66,20 +68,23 @@ Json read_run(const fs::path& folder, std::size_t budget) {
     fail(ExitCode::usage, "{}: is no folder; give the folder of a run, such as runs/quickstart",
          folder.string());
   FolderReader reader(folder);
-  const auto known = {"config.json", "metrics.jsonl", "checkpoint.safetensors", "dense.safetensors",
-                      "tour.json"};
+  const auto known = {"config.json",       "metrics.jsonl", "checkpoint.safetensors",
+                      "dense.safetensors", "tour.json",     "results.jsonl"};
   if (std::none_of(known.begin(), known.end(), [&](const char* file) { return reader.has(file); }))
     fail(ExitCode::usage,
-         "{}: holds no run: there is none of {}; give the folder that train, prune, sweep or curvature wrote",
+         "{}: holds no run: there is none of {}; give the folder that train, prune, sweep, curvature or "
+         "reproduce wrote",
          folder.string(), fmt::join(known, ", "));
 
   const std::size_t most_rows = std::max<std::size_t>(budget / 3 / bytes_per_row, 100);
-  const Json config = reader.object("config.json"), rows = reader.rows("metrics.jsonl", true, most_rows);
-  if (!reader.has("config.json"))
-    reader.notice("config.json is missing: settings and how to repeat the run are unknown.");
-  if (!reader.has("metrics.jsonl"))
-    reader.notice("metrics.jsonl is missing: there are no numbers of training and pruning.");
+  // The recorded results of an experiment (configs/reproduce/NAME) are rows of the same kind.
+  const char* rows_file = reader.has("metrics.jsonl") ? "metrics.jsonl" : "results.jsonl";
+  const Json config = reader.object("config.json"), rows = reader.rows(rows_file, true, most_rows);
   const std::string kind = kind_of(config, rows), recorded = text_of(config, "name");
+  if (kind != "reproduce" && !reader.has("config.json"))
+    reader.notice("config.json is missing: settings and how to repeat the run are unknown.");
+  if (!reader.has(rows_file))
+    reader.notice("metrics.jsonl is missing: there are no numbers of training and pruning.");
   Json run{{"name", recorded.empty() ? name_of(folder) : recorded},
            {"kind", kind},
            {"folder", folder.lexically_normal().string()},
@@ -91,6 +96,7 @@ Json read_run(const fs::path& folder, std::size_t budget) {
   run["layers"] = read_layers(reader.path_of("checkpoint.safetensors"),
                               has_event(rows, "prune") ? reader.path_of("dense.safetensors") : fs::path(),
                               budget / 2, reader.notices);
+  if (kind == "reproduce") run["experiment"] = reader.object("experiment.json");
   if (Json tour = reader.object("tour.json"); !tour.is_null()) run["tour"] = std::move(tour);
   run["notices"] = reader.notices;
   return run;

@@ -6,6 +6,7 @@ set(REPORT_HAPPENED
   happened/accuracy_sparsity.js
   happened/overlay.js
   happened/sweep.js
+  happened/reproduce.js
   happened/training.js
   happened/sparsity.js
   happened/prediction.js

@@ -12,7 +12,12 @@ Object.assign(espalier, (() => {
   const methods = {
     magnitude: 'orange', diagonal_fisher: 'sky', obd: 'sky', woodfisher: 'blue', obs: 'blue', woodtaylor: 'green', joint: 'purple',
     greedy: 'purple', search: 'purple', random: 'grey', published: 'grey', hessian: 'red', empirical_fisher: 'blue', true_fisher: 'green',
-    monte_carlo_fisher: 'yellow', dense: 'text',
+    monte_carlo_fisher: 'yellow', dense: 'text', k_fac: 'red', kfac: 'red',
+  };
+  /** The method that a name begins with: "diagonal_fisher" of "diagonal Fisher, layer-wise"; else the name's first word. */
+  const method_of = (name) => {
+    const plain = String(name).toLowerCase().replace(/[^a-z]+/g, '_');
+    return Object.keys(methods).filter((key) => plain.startsWith(key)).sort((a, b) => b.length - a.length)[0] ?? plain.split('_')[0];
   };
   const order = ['blue', 'orange', 'green', 'red', 'purple', 'sky', 'yellow'];
   const system = window.matchMedia('(prefers-color-scheme: dark)');
@@ -32,10 +37,10 @@ Object.assign(espalier, (() => {
     theme: () => ({ dark: dark(), ...inks[mode()], ...ito[mode()] }),
     onTheme: (listener) => listeners.push(listener),
     setTheme: (name) => { chosen = name; changed(); },
-    /** The colour of a method, by the first word of its name: "woodfisher block 100" as "woodfisher". */
+    /** The colour of a method by the beginning of its name: "woodfisher block 100" and "WoodFisher, full" as "woodfisher". */
     methodColour: (name) => {
-      const word = String(name).toLowerCase().split(/[^a-z_]/)[0];
-      return espalier.theme()[Object.hasOwn(methods, word) ? methods[word] : 'grey'];
+      const method = method_of(name);
+      return espalier.theme()[Object.hasOwn(methods, method) ? methods[method] : 'grey'];
     },
     /**
      * Looks of several series: the colour is that of the method, dashes and symbols tell series of one method apart.
@@ -44,7 +49,7 @@ Object.assign(espalier, (() => {
     seriesScales: (series) => {
       const seen = new Map(), domain = series.map((s) => s.label);
       const index = series.map((s) => {
-        const method = String(s.method).split(/[^a-z_]/)[0];
+        const method = method_of(s.method);
         seen.set(method, (seen.get(method) ?? -1) + 1);
         return seen.get(method);
       });

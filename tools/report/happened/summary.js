@@ -39,12 +39,15 @@ espalier.section({
         const cells = espalier.events(run, 'cell'), before = espalier.events(run, 'dense').at(-1);
         tile(list, 'Test accuracy, dense', format.percent(before?.test_accuracy), 'every cell starts from this network');
         tile(list, 'Cells', format.count(cells.length), `of ${format.count(new Set(cells.map((c) => c.group)).size)} combinations; ${cells.filter((c) => c.failed).length} could not be done`);
+      } else if (run.kind === 'reproduce') {
+        tile(list, 'Results', format.count(run.metrics.length), `of ${new Set(run.metrics.map((row) => row.part)).size} parts and ${new Set(run.metrics.map((row) => row.seed)).size} seeds`);
+        tile(list, 'Time', format.seconds(run.metrics.reduce((sum, row) => sum + (espalier.known(row.seconds) ? row.seconds : 0), 0)), 'all runs');
       } else if (run.kind === 'curvature') {
         const rows = espalier.events(run, 'curvature');
         tile(list, 'Layers', format.count(new Set(rows.map((r) => r.layer)).size), 'whose curvature was measured');
         tile(list, 'Examples', format.count(Math.max(...rows.map((r) => r.examples))), 'at most');
       }
-      tile(list, 'Time', ...time(run));
+      if (run.kind !== 'reproduce') tile(list, 'Time', ...time(run));
       return list;
     };
 
@@ -73,6 +76,7 @@ espalier.section({
       if (run.kind === 'prune') return `${of}, pruned by ${runs.method(run)}.`;
       if (run.kind === 'sweep') return `One-shot pruning of ${of}, in every combination that the config lists.`;
       if (run.kind === 'curvature') return `Curvature of ${of}.`;
+      if (run.kind === 'reproduce') return `${run.experiment?.title ?? 'An experiment'}: the results of espalier reproduce.`;
       return `${of}, trained.`;
     }
   },
