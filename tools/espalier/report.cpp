@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t data_budget = 3 << 20;  // bytes of all runs' data: with Vega, the page stays below 5 MB
+constexpr std::size_t data_budget = 2 << 20;  // bytes of all runs' data; see read_run
 
 std::string page_title(const Json& runs) {
   if (runs.size() == 1) return runs[0]["name"].get<std::string>() + " - Espalier report";

@@ -97,7 +97,10 @@ Json read_run(const fs::path& folder, std::size_t budget) {
                               has_event(rows, "prune") ? reader.path_of("dense.safetensors") : fs::path(),
                               budget / 2, reader.notices);
   if (kind == "reproduce") run["experiment"] = reader.object("experiment.json");
-  if (Json tour = reader.object("tour.json"); !tour.is_null()) run["tour"] = std::move(tour);
+  if (reader.has("tour.json") && fs::file_size(folder / "tour.json", unknown) > budget)
+    reader.notice("To keep the page small, the visual tour of this run is not in it; its own report has it.");
+  else if (Json tour = reader.object("tour.json"); !tour.is_null())
+    run["tour"] = std::move(tour);
   run["notices"] = reader.notices;
   return run;
 }
