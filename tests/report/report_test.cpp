@@ -202,6 +202,35 @@ TEST_F(Folder, ARunIsToldByItsRows) {
   EXPECT_EQ(kind("{\"part\":\"a\",\"seed\":1,\"config_sha256\":\"0\"}\n"), "reproduce");
 }
 
+TEST_F(Folder, ACurvatureStudyInTheFolderComesWithTheRun) {
+  write("config.json", "{\"name\": \"mine\"}");
+  write("metrics.jsonl", "{\"event\":\"epoch\",\"epoch\":1}\n");
+  EXPECT_TRUE(read_run(folder.path(), 1 << 20)["curvature"].empty());
+  std::filesystem::create_directory(folder.path() / "curvature");
+  write("curvature/config.json", "{\"name\": \"study\"}");
+  write("curvature/metrics.jsonl",
+        "{\"event\":\"start\"}\n{\"event\":\"curvature\",\"layer\":\"fc\",\"cosine.empirical_fisher\":0.25}"
+        "\ncut");
+  write("curvature/tour.json", "{\"version\": 2}");
+  const Json run = read_run(folder.path(), 1 << 20);
+  EXPECT_EQ(run["kind"], "train") << "the study does not change what the run is";
+  EXPECT_EQ(run["config"]["name"], "mine");
+  EXPECT_EQ(run["metrics"].size(), 1U);
+  ASSERT_EQ(run["curvature"].size(), 2U);
+  EXPECT_EQ(run["curvature"][1]["cosine.empirical_fisher"], 0.25);
+  EXPECT_EQ(run["tour"]["version"], 2);
+  ASSERT_EQ(run["notices"].size(), 1U);
+  EXPECT_NE(run["notices"][0].get<std::string>().find("curvature/metrics.jsonl: 1 of 3"), std::string::npos)
+      << run["notices"];
+  write("tour.json", "{\"version\": 1}");
+  EXPECT_EQ(read_run(folder.path(), 1 << 20)["tour"]["version"], 1) << "the run's own tour goes first";
+
+  const Json study = read_run(folder.path() / "curvature", 1 << 20);
+  EXPECT_EQ(study["kind"], "curvature");
+  EXPECT_EQ(study["metrics"].size(), 2U);
+  EXPECT_TRUE(study["curvature"].empty());
+}
+
 TEST_F(Folder, OfAStepThatWasRepeatedTheLastHistogramCounts) {
   write("config.json", "{}");
   write("metrics.jsonl", "{\"event\":\"prune\",\"epoch\":2,\"sub_step\":1}\n");

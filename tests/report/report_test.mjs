@@ -52,7 +52,7 @@ const chart = async (page, name) => (await charts_of(page)).find((c) => c.name =
 for (const [name, file] of Object.entries(pages)) {
   test(`${name}: every chart is drawn, is not empty, and says how to read it`, () => on(file, {}, async (page) => {
     const charts = await charts_of(page);
-    assert.ok(charts.length > 0 || name === 'curvature', 'no charts');
+    assert.ok(charts.length > 0, 'no charts');
     for (const c of charts) {
       assert.ok(c.marks > 0 || c.colours > 2, `${c.name} is empty`);
       assert.ok(c.rows.length > 0, `${c.name} has no rows`);
@@ -153,6 +153,43 @@ test('a sweep shows every cell, and published rows in grey', () => on(pages.swee
   assert.equal(rows.filter((r) => r.what === 'one-shot').length, cells.length);
   const colour = await page.evaluate(() => espalier.charts.find((c) => c.name === 'accuracy_against_sparsity' && c.figure.isConnected).view.scale('colour')('published: CBS'));
   assert.equal(colour, await page.evaluate(() => espalier.theme().grey));
+}));
+
+// A study has its own page, and stands on the page of the run in whose folder it lies.
+for (const [name, file] of [['its own page', pages.curvature], ['the page of its run', pages.pruned]]) {
+  test(`a curvature study on ${name}: every number is that of metrics.jsonl, each matrix has the colour of the tour`, () => on(file, {}, async (page) => {
+    const titles = { hessian: 'Hessian', empirical_fisher: 'empirical Fisher', true_fisher: 'true Fisher, exact', monte_carlo_fisher: 'true Fisher, drawn labels' };
+    const study = rows_of('pruned/curvature').filter((row) => row.event === 'curvature'), kinds = Object.keys(titles);
+    assert.deepEqual(study.map((row) => [row.layer, row.examples, row.dense]), [['fc2', 16, true], ['fc2', 48, true], ['fc2', 200, true], ['conv2', 16, false], ['conv2', 48, false], ['conv2', 200, false]]);
+    for (const layer of ['conv2', 'fc2']) {
+      await page.selectOption('#curvature select', { label: `${layer} (${layer === 'fc2' ? 64 : 432} weights)` });
+      const rows = study.filter((row) => row.layer === layer), last = rows.at(-1), cosine = last.dense ? 'cosine' : 'diagonal_cosine';
+      await page.waitForSelector(`[data-chart="curvature_${last.dense ? 'blocks' : 'eigenvalues'}_${layer}"] svg`);
+      const likeness = (await chart(page, `curvature_likeness_${layer}`)).rows.map((r) => [r.examples, r.matrix, r.measure.split(' ')[0], r.value]);
+      assert.deepEqual(likeness, rows.flatMap((row) => kinds.slice(1).flatMap((kind) => [[row.examples, titles[kind], 'cosine', row[`${cosine}.${kind}`]],
+        [row.examples, titles[kind], 'rank', row[`rank_correlation.${kind}`]]])));
+      const eigenvalues = (await chart(page, `curvature_eigenvalues_${layer}`)).rows.map((r) => [r.examples, r.matrix, r.rank, r.eigenvalue]);
+      assert.deepEqual(eigenvalues, kinds.flatMap((kind) => [1, 2, 3, 4].map((i) => [200, titles[kind], i, last[`eigenvalue_${i}.${kind}`]])));
+      const blocks = await chart(page, `curvature_blocks_${layer}`);
+      assert.equal(blocks !== undefined, last.dense, 'a matrix that was not formed has no blocks');
+      if (blocks) assert.deepEqual(blocks.rows.map((r) => [r.matrix, r.block, r.share]), kinds.flatMap((kind) => [1, 4, 16, 64].map((b) => [titles[kind], b, last[`mass_${b}.${kind}`]])));
+      assert.equal((await page.innerText('#curvature')).includes('curvature.max_dense'), !last.dense);
+    }
+    const cells = await page.$$eval('#curvature > .body table >> nth=-1 >> tbody tr', (lines) => lines.map((line) => [...line.cells].map((cell) => cell.textContent)));
+    const shown = await page.evaluate((values) => values.map((v) => espalier.format.number(v)), study.flatMap((row) => kinds.map((kind) => row[`trace.${kind}`])));
+    assert.deepEqual(cells.map((line) => [line[0], line[3], line[4]]), study.flatMap((row) => kinds.map((kind) => [row.layer, titles[kind]])).map((line, i) => [...line, shown[i]]));
+
+    const colours = await page.evaluate(() => {
+      const scale = (name) => espalier.charts.find((c) => c.name === name && c.figure.isConnected).view.scale('colour');
+      return ['matrix-row', 'curvature_eigenvalues_fc2'].map((name) => ['Hessian', 'empirical Fisher', 'true Fisher, drawn labels'].map((matrix) => scale(name)(matrix)));
+    });
+    assert.deepEqual(colours[1], colours[0]);
+    assert.equal(new Set(colours[1]).size, 3);
+  }));
+}
+
+test('a study that is on the page as a run of its own is not shown a second time', () => on(pages.comparison, {}, async (page) => {
+  assert.equal(await page.locator('#curvature select').count(), 1, 'the choice of the layer, and none of a run');
 }));
 
 test('an experiment shows means over its seeds', () => on(pages.experiment, {}, async (page) => {

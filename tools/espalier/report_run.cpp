@@ -92,14 +92,16 @@ Json read_run(const fs::path& folder, std::size_t budget) {
            {"metrics", rows},
            {"files", reader.listing()}};
   run["saliency"] = saliency_of(reader.rows("saliency.jsonl", false, most_rows), rows);
+  run["curvature"] = reader.rows("curvature/metrics.jsonl", true, most_rows);
   // dense.safetensors may be of an earlier run in the folder.
   run["layers"] = read_layers(reader.path_of("checkpoint.safetensors"),
                               has_event(rows, "prune") ? reader.path_of("dense.safetensors") : fs::path(),
                               budget / 2, reader.notices);
   if (kind == "reproduce") run["experiment"] = reader.object("experiment.json");
-  if (reader.has("tour.json") && fs::file_size(folder / "tour.json", unknown) > budget)
+  const char* tour_file = reader.has("tour.json") ? "tour.json" : "curvature/tour.json";
+  if (reader.has(tour_file) && fs::file_size(folder / tour_file, unknown) > budget)
     reader.notice("To keep the page small, the visual tour of this run is not in it; its own report has it.");
-  else if (Json tour = reader.object("tour.json"); !tour.is_null())
+  else if (Json tour = reader.object(tour_file); !tour.is_null())
     run["tour"] = std::move(tour);
   run["notices"] = reader.notices;
   return run;

@@ -14,6 +14,7 @@ set(REPORT_HAPPENED
   happened/saliency.js
   happened/filters.js
   happened/inputs.js
+  happened/curvature.js
   happened/repeat.js
 )
 set(REPORT_WHY

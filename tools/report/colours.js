@@ -11,8 +11,8 @@ Object.assign(espalier, (() => {
   };
   const methods = {
     magnitude: 'orange', diagonal_fisher: 'sky', obd: 'sky', woodfisher: 'blue', obs: 'blue', woodtaylor: 'green', joint: 'purple',
-    greedy: 'purple', search: 'purple', random: 'grey', published: 'grey', hessian: 'red', empirical_fisher: 'blue', true_fisher: 'green',
-    monte_carlo_fisher: 'yellow', dense: 'text', k_fac: 'red', kfac: 'red',
+    greedy: 'purple', search: 'purple', random: 'grey', published: 'grey', hessian: 'red', empirical_fisher: 'blue', true_fisher: 'yellow',
+    monte_carlo_fisher: 'green', dense: 'text', k_fac: 'red', kfac: 'red',
   };
   /** The method that a name begins with: "diagonal_fisher" of "diagonal Fisher, layer-wise"; else the name's first word. */
   const method_of = (name) => {

@@ -33,6 +33,11 @@ espalier.runs = (() => {
   };
   /** Histograms of saliency.jsonl that are complete. */
   const saliency = (run) => run.saliency.filter((line) => Array.isArray(line.removed) && Array.isArray(line.kept) && known(line.low) && known(line.width));
+  /** Matrices of a curvature study, as the tour names them. */
+  const matrices = { hessian: 'Hessian', empirical_fisher: 'empirical Fisher', true_fisher: 'true Fisher, exact', monte_carlo_fisher: 'true Fisher, drawn labels' };
+  /** Rows of a curvature study: of the run itself, or of the study in its folder. */
+  const curvature = (run) => [...events(run, 'curvature'), ...(run.curvature || []).filter((row) => row.event === 'curvature')]
+    .filter((row) => typeof row.layer === 'string' && known(row.examples) && row.examples > 0 && Object.keys(matrices).some((kind) => known(row[`trace.${kind}`])));
   /** Bytes of a file of the run; undefined if it is not there. */
   const file = (run, name) => (run.files || []).find((f) => f.name === name);
   /** The type of a setting that is a text or an object with "type". */
@@ -85,5 +90,5 @@ espalier.runs = (() => {
     await show(0);
   }
 
-  return { done, epochs, steps, trained, dense, final, seconds, layers, saliency, file, type, method, cellGroups, each };
+  return { done, epochs, steps, trained, dense, final, seconds, layers, saliency, matrices, curvature, file, type, method, cellGroups, each };
 })();
