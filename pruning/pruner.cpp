@@ -111,15 +111,7 @@ Pruner::Trust Pruner::measure(RunContext& run, const Plan& plan, double loss_bef
 void Pruner::apply(Trainer& trainer, const Plan& plan, std::span<const double> w) const {
   // Survivors move, removed weights and their momentum are exactly zero.
   ParameterStore& store = trainer.context().model.store();
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const Range r = store.infos()[static_cast<std::size_t>(layers_[l])].range;
-    for (Index j = 0; j < r.size(); ++j) {
-      const auto q = static_cast<std::size_t>(columns_[l].begin + j),
-                 at = static_cast<std::size_t>(r.begin + j);
-      store.values()[at] = plan.removed[q] ? Real(0) : static_cast<Real>(w[q] + plan.delta[q]);
-      store.mask()[at] = plan.removed[q] ? Real(0) : Real(1);
-    }
-  }
+  put_decision(store, layers_, w, plan.removed, plan.delta);
   for (const auto& [name, values] : trainer.optimizer().state())
     for (std::size_t i = 0; i < values.size(); ++i)
       if (store.mask()[i] == 0) values[i] = 0;

@@ -14,6 +14,18 @@ std::vector<double> gather(std::span<const Real> values, const ParameterStore& s
   return w;
 }
 
+void put_decision(ParameterStore& store, std::span<const ParameterId> layers, std::span<const double> w,
+                  const std::vector<bool>& removed, std::span<const double> delta) {
+  std::size_t q = 0;
+  for (const ParameterId layer : layers) {
+    const Range r = store.infos()[static_cast<std::size_t>(layer)].range;
+    for (auto at = static_cast<std::size_t>(r.begin); at < static_cast<std::size_t>(r.end); ++at, ++q) {
+      store.values()[at] = removed[q] ? Real(0) : static_cast<Real>(w[q] + delta[q]);
+      store.mask()[at] = removed[q] ? Real(0) : Real(1);
+    }
+  }
+}
+
 std::vector<LayerView> layer_views(const Model& model, std::span<const ParameterId> layers) {
   std::vector<LayerView> views;
   Index column = 0;

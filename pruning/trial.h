@@ -14,6 +14,11 @@ namespace espalier {
 std::vector<double> gather(std::span<const Real> values, const ParameterStore& store,
                            std::span<const ParameterId> layers);
 
+/// Puts a decision into the store: the weights w of `layers` move by delta, removed ones become exactly zero
+/// and masked, all others unmasked.
+void put_decision(ParameterStore& store, std::span<const ParameterId> layers, std::span<const double> w,
+                  const std::vector<bool>& removed, std::span<const double> delta);
+
 /// The layers as criteria and selections see them. Names are without ".weight".
 std::vector<LayerView> layer_views(const Model& model, std::span<const ParameterId> layers);
 

@@ -373,15 +373,7 @@ void sweep_command(const CommandOptions& options) {
       try {
         const Plan plan = planner.plan(s);
         const double loss_after = same.loss(plan.delta);
-        for (std::size_t l = 0; l < layers.size(); ++l) {
-          const Range r = store.infos()[static_cast<std::size_t>(layers[l])].range;
-          for (Index j = 0; j < r.size(); ++j) {
-            const auto q = static_cast<std::size_t>(views[l].columns.begin + j),
-                       at = static_cast<std::size_t>(r.begin + j);
-            store.values()[at] = plan.removed[q] ? Real(0) : static_cast<Real>(w[q] + plan.delta[q]);
-            store.mask()[at] = plan.removed[q] ? Real(0) : Real(1);
-          }
-        }
+        put_decision(store, layers, w, plan.removed, plan.delta);
         if (common.recalibrate_batch_norm)
           recalibrate_batch_norm(*bench.model, train, bench.data.preprocessing, common.recalibration_examples,
                                  config.seed);
