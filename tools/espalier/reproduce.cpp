@@ -6,19 +6,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
-#include "framework/config/writer.h"
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "framework/io/run_folder.h"
-#include "framework/train/trainer.h"
 #include "tools/espalier/reproduce_report.h"
 #include "tools/espalier/session.h"
 
@@ -136,21 +133,20 @@ class Results {
   bool has(const ExperimentCell& cell) const {
     const std::string hash = sha256(cell.config);
     return std::any_of(rows().begin(), rows().end(), [&](const MetricsRow& r) {
-      return text(r, "run") == name_of(cell) && text(r, "config_sha256") == hash;
+      return text(r, "run") == cell.label() && text(r, "config_sha256") == hash;
     });
   }
   /// Rows of a config that the cell had before are dropped.
   void add(const ExperimentCell& cell, const std::vector<MetricsRow>& rows) {
     std::vector<MetricsRow> keep;
     for (const MetricsRow& r : log_.rows())
-      if (text(r, "run") != name_of(cell)) keep.push_back(r);
+      if (text(r, "run") != cell.label()) keep.push_back(r);
     if (keep.size() != log_.size()) {
       log_.truncate(0);
       for (const MetricsRow& r : keep) log_.append(r);
     }
     for (const MetricsRow& r : rows) log_.append(r);
   }
-  static std::string name_of(const ExperimentCell& cell) { return cell.label(); }
 
  private:
   RunFolder folder_;
@@ -159,14 +155,18 @@ class Results {
 
 /// Reads every config, so that a mistake in the last is known before the first has run for hours.
 void check_configs(const Experiment& e, const ExperimentPlaces& places, bool quick) {
+  const auto check = [&](const ExperimentPart& part, const std::string& best) {
+    for (const ExperimentCell& cell :
+         cells_of(e, part, places, quick, [&](const ExperimentPart&, const std::string&) { return best; })) {
+      RunConfig config;
+      read_config(JsonDocument::parse(cell.config, cell.label()), config);
+    }
+  };
   for (const ExperimentPart& part : e.parts) {
-    const ExperimentPart& among = part.choose_from.empty() ? part : e.part(part.choose_from);
-    for (const ExperimentMethod& any : among.methods)
-      for (const ExperimentCell& cell : cells_of(
-               e, part, places, quick, [&](const ExperimentPart&, const std::string&) { return any.name; })) {
-        RunConfig config;
-        read_config(JsonDocument::parse(cell.config, cell.label()), config);
-      }
+    if (part.choose_from.empty())
+      check(part, "");
+    else
+      for (const ExperimentMethod& any : e.part(part.choose_from).methods) check(part, any.name);
   }
 }
 
@@ -182,15 +182,20 @@ void prepare_folder(const ExperimentCell& cell) {
   write_file_atomically(file, cell.config);
 }
 
+/// A value of the setting that varies, as the tables show it: numbers as "{:g}", strings without quotes.
+std::string plain(const std::string& json) {
+  if (json.empty()) return "";
+  const Json v = Json::parse(json);
+  return v.is_number()   ? fmt::format("{:g}", v.get<double>())
+         : v.is_string() ? v.get<std::string>()
+                         : v.dump();
+}
+
 std::string best_method(const Results& results, const ExperimentPart& among, const std::string& value) {
   std::string best;
   double highest = -1;
-  const std::string shown = value.empty() ? ""
-                            : Json::parse(value).is_number()
-                                ? fmt::format("{:g}", Json::parse(value).get<double>())
-                                : Json::parse(value).get<std::string>();
   for (const ExperimentMethod& m : among.methods)
-    if (const CellStatistics c = statistics_of(results.rows(), among.name, m.name, shown);
+    if (const CellStatistics c = statistics_of(results.rows(), among.name, m.name, plain(value));
         c.seeds && c.mean > highest) {
       highest = c.mean;
       best = m.name;
@@ -199,17 +204,10 @@ std::string best_method(const Results& results, const ExperimentPart& among, con
 }
 
 MetricsRow head_of(const ExperimentCell& cell) {
-  std::string value;
-  if (!cell.value.empty()) {
-    const Json v = Json::parse(cell.value);
-    value = v.is_number()   ? fmt::format("{:g}", v.get<double>())
-            : v.is_string() ? v.get<std::string>()
-                            : v.dump();
-  }
-  return {{"run", Results::name_of(cell)},
+  return {{"run", cell.label()},
           {"part", cell.part->name},
           {"method", cell.method ? cell.method->name : std::string()},
-          {"value", value},
+          {"value", plain(cell.value)},
           {"seed", static_cast<std::int64_t>(cell.seed)},
           {"config_sha256", sha256(cell.config)}};
 }
