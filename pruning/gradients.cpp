@@ -74,11 +74,13 @@ Gradients::Gradients(const Model& model, std::vector<ParameterId> layers, const 
     parallel_for(cols_, 512, [&](Range r) {
       std::vector<double> g(static_cast<std::size_t>(rows_ * r.size()));
       load(r, g.data());
-      for (Index j = 0; j < r.size(); ++j) {
-        double sum = 0;
-        for (Index m = 0; m < rows_; ++m) sum += g[static_cast<std::size_t>(m * r.size() + j)];
-        mean_[static_cast<std::size_t>(r.begin + j)] = sum / static_cast<double>(rows_);
-      }
+      std::vector<double> sum(static_cast<std::size_t>(r.size()));
+      for (Index m = 0; m < rows_; ++m)
+        for (Index j = 0; j < r.size(); ++j)
+          sum[static_cast<std::size_t>(j)] += g[static_cast<std::size_t>(m * r.size() + j)];
+      for (Index j = 0; j < r.size(); ++j)
+        mean_[static_cast<std::size_t>(r.begin + j)] =
+            sum[static_cast<std::size_t>(j)] / static_cast<double>(rows_);
     });
     centred_ = options.fisher == FisherKind::centred;
   }

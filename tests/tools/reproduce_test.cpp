@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "framework/io/atomic_file.h"
 #include "framework/io/metrics.h"
@@ -112,6 +115,46 @@ TEST(Reproduce, ChoosesOnHeldOutImagesAndRunsTheChoiceOnTheTestImages) {
   for (const auto& [method, accuracy] : held_out) EXPECT_GE(held_out[chosen], accuracy) << method;
 }
 
+TEST(Reproduce, RunsOnlyWhatIsAskedForAndWhatItStartsFrom) {
+  const testing::TempFolder temp;
+  const fs::path folder = experiment(temp, parts(std::string(dense) + ", " + candidates));
+  const std::string command = folder.string() + " --output " + (temp / "runs").string() + " --only ";
+  ASSERT_EQ(reproduce(command + "'WoodFisher, final_sparsity 0.6, seed 2'").code, 0);
+  std::vector<std::string> runs;
+  for (const MetricsRow& row : read_metrics((temp / "runs/metrics.jsonl").string()))
+    runs.push_back(text(row, "run"));
+  EXPECT_EQ(runs, (std::vector<std::string>{"dense, seed 2",
+                                            "candidates, WoodFisher, final_sparsity 0.6, seed 2"}));
+  EXPECT_EQ(reproduce(command + "nothing").code, 2);
+  EXPECT_EQ(reproduce(command + "dense --record").code, 2) << "a part of the results is not the results";
+}
+
+TEST(Reproduce, RecordsTablesCurvesAndConfigsOfAGradualRunFromTheOnlyNetworkThereIs) {
+  const testing::TempFolder temp;
+  const fs::path folder = experiment(temp, parts(R"({"name": "dense", "verb": "train", "seeds": [7]},
+    {"name": "gradual", "start_from": "dense", "show": ["test_accuracy", "layer_sparsity", "measured_loss_change"],
+     "config": {"train": {"epochs": 3}, "prune": {"num_grads": 40, "damp": 1e-3, "inverse": "layer",
+       "schedule": {"type": "linear", "end_epoch": 2}}},
+     "vary": "prune.schedule.final_sparsity", "values": [0.5, 0.8]})"));
+  const Outcome run = reproduce(folder.string() + " --record --output " + (temp / "runs").string());
+  ASSERT_EQ(run.code, 0) << run.output;
+  const std::string curves = read_whole_file(folder / "curves.csv");
+  // A step after each of two epochs, for two sparsities and two seeds; the second ends at the target.
+  std::size_t steps = 0;
+  for (std::size_t at = 0; (at = curves.find(",prune,", at)) != std::string::npos; ++at) ++steps;
+  EXPECT_EQ(steps, 8U) << curves;
+  EXPECT_NE(curves.find(",prune,2,0.8"), std::string::npos) << curves;
+  const std::string page = read_whole_file(folder / "README.md");
+  for (const char* part : {"made up", "| test accuracy [%] | 0.5 | 0.8 |", "sparsity of each layer",
+                           "| measured loss change | 0.5 | 0.8 |", "Recorded 20"})
+    EXPECT_NE(page.find(part), std::string::npos) << part << " in\n" << page;
+  EXPECT_EQ(page.find("unknown CPU"), std::string::npos);
+  const std::string configs = read_whole_file(folder / "configs.jsonl");
+  EXPECT_NE(configs.find("data_hash"), std::string::npos);
+  EXPECT_EQ(std::count(configs.begin(), configs.end(), '\n'), 2) << "one of each part: " << configs;
+  EXPECT_EQ(reproduce(folder.string() + " --recorded").code, 0);
+}
+
 TEST(Reproduce, RepeatsWhatChanged) {
   const testing::TempFolder temp;
   const std::string list = std::string(dense) + ", " + candidates;
@@ -145,6 +188,26 @@ TEST(Reproduce, RefusesBrokenExperimentsBeforeAnythingRuns) {
   const Outcome unknown = reproduce("mlpnet_mnits");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.output.find("did you mean \"mlpnet_mnist\""), std::string::npos) << unknown.output;
+}
+
+TEST(Reproduce, TheReadmesTablesAreThoseRecorded) {
+  const std::string readme = read_whole_file(ESPALIER_SOURCE_DIR "/README.md"), open = "<!-- reproduce ";
+  int lines = 0;
+  for (std::size_t at = 0; (at = readme.find(open, at)) != std::string::npos;) {
+    at += open.size();
+    const std::string name = readme.substr(at, readme.find(' ', at) - at);
+    const Outcome recorded = reproduce(name + " --markdown");
+    ASSERT_EQ(recorded.code, 0) << recorded.output;
+    std::istringstream part(readme.substr(at, readme.find("<!-- end -->", at) - at));
+    for (std::string line; std::getline(part, line);)
+      if (line.starts_with("|")) {
+        EXPECT_NE(recorded.output.find(line + "\n"), std::string::npos)
+            << "espalier reproduce " << name << " --markdown has no line\n"
+            << line;
+        ++lines;
+      }
+  }
+  EXPECT_GT(lines, 0);
 }
 
 TEST(Reproduce, EveryCommittedExperimentIsListedAndItsConfigsAreValid) {

@@ -18,7 +18,7 @@ struct CommandOptions {
   bool json = false;       ///< explain: for programs
   bool summary = true;     ///< train, prune, sweep, curvature: show the result at the end, and report it
   // reproduce
-  std::string experiments = "configs/reproduce", data = "data", checkpoints;
+  std::string experiments = "configs/reproduce", data = "data", checkpoints, only;
   bool list = false, quick = false, record = false, recorded = false, markdown = false;
 };
 

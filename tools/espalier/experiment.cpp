@@ -27,7 +27,8 @@ void ExperimentPart::fields(Fields& f) {
             {"sweep", std::string("sweep")},
             {"curvature", std::string("curvature")}},
            "what runs each cell");
-  f("start_from", start_from, "an earlier part that trains: start from its network of the same seed");
+  f("start_from", start_from,
+    "an earlier part that trains: start from its network of the same seed, or of its only one");
   f("choose_from", choose_from,
     "an earlier part: for each value run only the method that had the best mean accuracy there");
   f.json("config", config, "what the part changes in the experiment's config");
@@ -35,6 +36,9 @@ void ExperimentPart::fields(Fields& f) {
   f.json("values", values, "list of its values: columns of the table");
   f.objects("methods", methods, "rows of the table; none: one row");
   f("seeds", seeds, "seeds of this part; empty: the experiment's", {.low = 0});
+  f("show", show,
+    "columns of the results, each a table and a chart; layer_sparsity: a table of every layer's sparsity");
+  f("pictures", pictures, "names in the plots folder of a run, kept of the first seed by --record");
 }
 
 void ExperimentQuick::fields(Fields& f) {
@@ -189,15 +193,18 @@ std::vector<ExperimentCell> cells_of(const Experiment& experiment, const Experim
         if (method) folder /= as_folder(method->name);
         if (!value.empty()) folder /= as_folder(value);
         folder /= fmt::format("seed-{}", seed);
-        if (!part.start_from.empty())
-          config["checkpoint"] = (places.runs / as_folder(part.start_from) / fmt::format("seed-{}", seed) /
-                                  "checkpoint.safetensors")
-                                     .string();
+        std::filesystem::path starts_from;
+        if (!part.start_from.empty()) {
+          const ExperimentPart& start = experiment.part(part.start_from);
+          const int of = start.seeds.size() == 1 ? start.seeds.front() : seed;
+          starts_from = places.runs / as_folder(start.name) / fmt::format("seed-{}", of);
+          config["checkpoint"] = (starts_from / "checkpoint.safetensors").string();
+        }
         config["name"] = part.name;
         fill_in(config, {{"${DATA}", places.data.string()},
                          {"${CHECKPOINTS}", places.checkpoints.string()},
                          {"${EXPERIMENT}", experiment.folder.string()}});
-        cells.push_back({&part, method, value, seed, config.dump(2), folder});
+        cells.push_back({&part, method, value, seed, config.dump(2), folder, starts_from});
       }
   return cells;
 }

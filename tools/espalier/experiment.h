@@ -30,6 +30,8 @@ struct ExperimentPart {
   std::string config = "{}", vary, values = "[]";
   std::vector<ExperimentMethod> methods;
   std::vector<int> seeds;
+  std::vector<std::string> show{"test_accuracy"};  ///< columns of the results that are tabled and drawn
+  std::vector<std::string> pictures;               ///< of the first seed's runs, kept by --record
   void fields(Fields& f);
 };
 
@@ -68,8 +70,9 @@ struct ExperimentCell {
   const ExperimentMethod* method = nullptr;  ///< null: the part has none
   std::string value;                         ///< JSON; empty: nothing varies
   int seed = 1;
-  std::string config;            ///< the run's config, as JSON
-  std::filesystem::path folder;  ///< of the run
+  std::string config;                 ///< the run's config, as JSON
+  std::filesystem::path folder;       ///< of the run
+  std::filesystem::path starts_from;  ///< folder of the run whose network it takes; empty: none of ours
   /// "part/method/value/seed 1", for people.
   std::string label() const;
 };

@@ -113,6 +113,8 @@ void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("NAME", o.config, "experiment (--list shows all), or the folder of one");
   verb->add_flag("--list", o.list, "show all experiments");
   verb->add_flag("--quick", o.quick, "the smaller version: minutes");
+  verb->add_option("--only", o.only, "only the runs with this in their name, and those that they start from")
+      ->type_name("TEXT");
   verb->add_option("--data", o.data, "folder with mnist/, cifar-10-batches-bin/, ...")
       ->envname("ESPALIER_DATA")
       ->capture_default_str();

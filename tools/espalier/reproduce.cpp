@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <set>
 
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
@@ -65,6 +66,11 @@ fs::path find_experiment(const CommandOptions& options) {
        names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
 }
 
+/// A study's layers are rows of the table.
+std::string method_and_layer(const std::string& method, const std::string& layer) {
+  return method.empty() ? layer : method + ", " + layer;
+}
+
 /// Rows that one run adds to the results: of a sweep and a study of curvature one for each of its cells, else
 /// one.
 std::vector<MetricsRow> results_of(const ExperimentCell& cell, const MetricsRow& head) {
@@ -90,7 +96,11 @@ std::vector<MetricsRow> results_of(const ExperimentCell& cell, const MetricsRow&
       if (std::isfinite(test_images))
         results.back().emplace_back("test_images", static_cast<std::int64_t>(test_images));
     }
-    if (event == "curvature") results.push_back(joined(row, fmt::format("{:g}", number(row, "examples"))));
+    if (event == "curvature") {
+      results.push_back(joined(row, fmt::format("{:g}", number(row, "examples"))));
+      for (auto& [name, value] : results.back())
+        if (name == "method") value = method_and_layer(text(head, "method"), text(row, "layer"));
+    }
     if (event == "prune") {
       predicted += number(row, "predicted_loss_change");
       measured += number(row, "measured_loss_change");
@@ -170,6 +180,29 @@ void check_configs(const Experiment& e, const ExperimentPlaces& places, bool qui
   }
 }
 
+/// Names of the runs that --only asks for (all that contain it) and of those that they start from. Parts that
+/// choose their method have none before the choice is made.
+std::set<std::string> runs_for(const Experiment& e, const ExperimentPlaces& places,
+                               const CommandOptions& options) {
+  std::set<std::string> names;
+  std::vector<ExperimentCell> wanted;
+  const auto nothing = [](const ExperimentPart&, const std::string&) { return std::string(); };
+  for (auto part = e.parts.rbegin(); part != e.parts.rend(); ++part)
+    for (const ExperimentCell& cell : cells_of(e, *part, places, options.quick, nothing)) {
+      const bool start = std::any_of(wanted.begin(), wanted.end(), [&](const ExperimentCell& later) {
+        return later.starts_from == cell.folder;
+      });
+      if (!start && cell.label().find(options.only) == std::string::npos) continue;
+      wanted.push_back(cell);
+      names.insert(cell.label());
+    }
+  if (names.empty())
+    fail(ExitCode::usage,
+         "no run of {} has \"{}\" in its name; espalier reproduce {} --dry-run lists all that are left",
+         e.folder.filename().string(), options.only, e.folder.filename().string());
+  return names;
+}
+
 /// A cell's config as it was, so that a folder is not continued with another one.
 void prepare_folder(const ExperimentCell& cell) {
   fs::create_directories(cell.folder);
@@ -222,7 +255,7 @@ std::string outcome(const std::vector<MetricsRow>& rows) {
 
 std::string machine() {
   std::string name = "unknown CPU";
-  std::istringstream lines(read_whole_file("/proc/cpuinfo"));
+  std::ifstream lines("/proc/cpuinfo");
   for (std::string line; std::getline(lines, line);)
     if (line.starts_with("model name")) {
       name = line.substr(line.find(':') + 2);
@@ -233,6 +266,85 @@ std::string machine() {
 
 std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
 
+/// Epochs and pruning steps of all runs that train.
+std::vector<CurvePoint> curves_of(const std::vector<ExperimentCell>& cells) {
+  std::vector<CurvePoint> curves;
+  for (const ExperimentCell& cell : cells) {
+    if (cell.part->verb != "train" && cell.part->verb != "prune") continue;
+    std::vector<CurvePoint> run;
+    bool trained = false;
+    for (const MetricsRow& row : read_metrics(cell.folder / "metrics.jsonl")) {
+      const std::string event = text(row, "event");
+      if (event != "epoch" && event != "prune") continue;
+      trained = trained || event == "epoch";
+      run.push_back({.part = cell.part->name,
+                     .method = cell.method ? cell.method->name : std::string(),
+                     .value = plain(cell.value),
+                     .seed = cell.seed,
+                     .step = event == "prune",
+                     .epoch = number(row, "epoch"),
+                     .sparsity = number(row, "sparsity"),
+                     .accuracy_before = number(row, "test_accuracy_before"),
+                     .accuracy = number(row, "test_accuracy")});
+      if (event == "epoch") run.back().sparsity = run.size() > 1 ? run[run.size() - 2].sparsity : 0;
+    }
+    if (trained) curves.insert(curves.end(), run.begin(), run.end());
+  }
+  return curves;
+}
+
+std::string curves_csv(const std::vector<CurvePoint>& curves) {
+  std::string csv = "part,method,value,seed,event,epoch,sparsity,test_accuracy_before,test_accuracy\n";
+  for (const CurvePoint& p : curves)
+    csv += fmt::format("{},\"{}\",{},{},{},{:g},{:.4f},{},{:.4f}\n", p.part, p.method, p.value, p.seed,
+                       p.step ? "prune" : "epoch", p.epoch, p.sparsity,
+                       p.step ? fmt::format("{:.4f}", p.accuracy_before) : "", p.accuracy);
+  return csv;
+}
+
+fs::path run_folder_of(const ExperimentCell& cell) {
+  return cell.part->verb == "curvature" ? cell.folder / "curvature" : cell.folder;
+}
+
+/// The resolved config of one run of each part and method: the others differ in value and seed only.
+std::string resolved_configs(const std::vector<ExperimentCell>& cells) {
+  std::string lines;
+  std::set<std::pair<const ExperimentPart*, const ExperimentMethod*>> seen;
+  for (const ExperimentCell& cell : cells)
+    if (const fs::path config = run_folder_of(cell) / "config.json";
+        fs::exists(config) && seen.emplace(cell.part, cell.method).second)
+      lines += Json{{"run", cell.label()}, {"config", Json::parse(read_whole_file(config))}}.dump() + "\n";
+  return lines;
+}
+
+void keep_pictures(const Experiment& e, const std::vector<ExperimentCell>& cells) {
+  for (const ExperimentCell& cell : cells)
+    for (const std::string& name : cell.part->pictures)
+      if (const fs::path from = run_folder_of(cell) / "plots" / name;
+          cell.seed == cells.front().seed && fs::exists(from)) {
+        std::string to = cell.part->name;
+        if (cell.method) to += "_" + cell.method->name;
+        fs::copy_file(from, e.folder / (to + "_" + name), fs::copy_options::overwrite_existing);
+      }
+}
+
+/// The experiment's page: what was done, where and when, tables and pictures.
+std::string page_of(const Experiment& e, const Json& about) {
+  std::string page = fmt::format(
+      "# {}\n\n{}\n\nData: {}. Recorded {} by `{} --record` on {} ({}); `results.csv` holds every run.\n\n",
+      e.title, e.about, e.data, about["date"].get<std::string>(), about["command"].get<std::string>(),
+      about["machine"].get<std::string>(), about["version"].get<std::string>());
+  if (!e.published.empty())
+    page += fmt::format("Published: {}\n\n", read_published(e.folder / e.published).source);
+  for (const std::string& d : e.differences) page += fmt::format("- differs: {}\n", d);
+  page += "\n" + experiment_tables(e, read_metrics(e.folder / "results.jsonl"), true);
+  std::set<std::string> pictures;
+  for (const auto& file : fs::directory_iterator(e.folder))
+    if (file.path().extension() == ".png") pictures.insert(file.path().filename().string());
+  for (const std::string& name : pictures) page += fmt::format("![{0}]({0})\n\n", name);
+  return page;
+}
+
 /// Results with what is needed to repeat them into the experiment's own folder, small enough for a
 /// repository.
 void record(const Experiment& e, const ExperimentPlaces& places, const std::vector<ExperimentCell>& cells) {
@@ -240,13 +352,9 @@ void record(const Experiment& e, const ExperimentPlaces& places, const std::vect
     write_file_atomically(e.folder / fmt::format("results.{}", extension),
                           read_whole_file(places.runs / fmt::format("metrics.{}", extension)));
   Json hashes = Json::object();
-  for (const ExperimentCell& cell : cells) {
-    const fs::path config =
-        (cell.part->verb == "curvature" ? cell.folder / "curvature" : cell.folder) / "config.json";
-    if (!fs::exists(config)) continue;
-    const Json run = Json::parse(read_whole_file(config));
-    hashes[cell.part->name] = run["provenance"]["data_hash"];
-  }
+  for (const ExperimentCell& cell : cells)
+    if (const fs::path config = run_folder_of(cell) / "config.json"; fs::exists(config))
+      hashes[cell.part->name] = Json::parse(read_whole_file(config))["provenance"]["data_hash"];
   const Json about{{"date", today()},
                    {"version", ESPALIER_VERSION},
                    {"machine", fmt::format("{}, {} threads", machine(), threads())},
@@ -254,7 +362,16 @@ void record(const Experiment& e, const ExperimentPlaces& places, const std::vect
                    {"experiment_sha256", sha256(read_whole_file(e.folder / "experiment.json"))},
                    {"data_sha256_by_part", hashes}};
   write_file_atomically(e.folder / "provenance.json", about.dump(2) + "\n");
-  draw_experiment(e, read_metrics(e.folder / "results.jsonl"), e.folder);
+  write_file_atomically(e.folder / "configs.jsonl", resolved_configs(cells));
+  const std::vector<CurvePoint> curves = curves_of(cells);
+  if (!curves.empty()) write_file_atomically(e.folder / "curves.csv", curves_csv(curves));
+  for (const auto& file : fs::directory_iterator(e.folder))
+    if (file.path().extension() == ".png") fs::remove(file.path());  // of parts that are gone
+  draw_experiment(e, read_metrics(e.folder / "results.jsonl"), curves, e.folder);
+  for (const auto& file : fs::directory_iterator(e.folder))
+    if (file.path().extension() == ".gp") fs::remove(file.path());  // the data is in results.csv
+  keep_pictures(e, cells);
+  write_file_atomically(e.folder / "README.md", page_of(e, about));
   fmt::print("recorded in {}\n", e.folder.string());
 }
 
@@ -292,8 +409,8 @@ void reproduce_command(const CommandOptions& options) {
       .runs = !options.output.empty()
                   ? fs::path(options.output)
                   : fs::path("runs") / "reproduce" / (options.quick ? name + "-quick" : name)};
-  if (options.record && options.quick)
-    fail(ExitCode::usage, "--record is for the whole experiment; leave out --quick");
+  if (options.record && (options.quick || !options.only.empty()))
+    fail(ExitCode::usage, "--record is for the whole experiment; leave out --quick and --only");
   check_configs(experiment, places, options.quick);
   Results results(places.runs);
   const auto best = [&](const ExperimentPart& among, const std::string& value) {
@@ -301,8 +418,12 @@ void reproduce_command(const CommandOptions& options) {
   };
   std::vector<ExperimentCell> all;
   std::size_t repeated = 0, failed = 0;
+  const std::set<std::string> only =
+      options.only.empty() ? std::set<std::string>() : runs_for(experiment, places, options);
   for (const ExperimentPart& part : experiment.parts) {
-    const std::vector<ExperimentCell> cells = cells_of(experiment, part, places, options.quick, best);
+    std::vector<ExperimentCell> cells = cells_of(experiment, part, places, options.quick, best);
+    if (!only.empty())
+      std::erase_if(cells, [&](const ExperimentCell& cell) { return !only.contains(cell.label()); });
     std::size_t at = 0;
     for (const ExperimentCell& cell : cells) {
       all.push_back(cell);
@@ -336,7 +457,7 @@ void reproduce_command(const CommandOptions& options) {
   if (options.dry_run) return;
   if (repeated == 0 && !options.quiet) fmt::print(stderr, "all {} runs are here already\n", all.size());
   print_report(experiment, results.rows(), false);
-  draw_experiment(experiment, results.rows(), places.runs / "plots");
+  draw_experiment(experiment, results.rows(), curves_of(all), places.runs / "plots");
   fmt::print("\n  results      {}\n  pictures     {}\n", (places.runs / "metrics.csv").string(),
              (places.runs / "plots").string());
   if (failed)

@@ -24,7 +24,7 @@ bool is_number(const std::string& text) {
   return !text.empty() && *end == '\0';
 }
 
-Axes axes_of(const std::vector<MetricsRow>& rows, const ExperimentPart& part) {
+Axes axes_of(const std::vector<MetricsRow>& rows, const ExperimentPart& part, const std::string& quantity) {
   Axes axes;
   for (const ExperimentMethod& m : part.methods)
     if (std::any_of(rows.begin(), rows.end(), [&](const MetricsRow& r) {
@@ -32,7 +32,7 @@ Axes axes_of(const std::vector<MetricsRow>& rows, const ExperimentPart& part) {
         }))
       axes.methods.push_back(m.name);
   for (const MetricsRow& r : rows) {
-    if (text(r, "part") != part.name || !std::isfinite(number(r, "test_accuracy"))) continue;
+    if (text(r, "part") != part.name || !std::isfinite(number(r, quantity))) continue;
     add_once(axes.methods, text(r, "method"));
     add_once(axes.values, text(r, "value"));
   }
@@ -53,11 +53,29 @@ const PublishedRow* published_for(const Experiment& e, const ExperimentPart& par
   return nullptr;
 }
 
+bool is_accuracy(const std::string& quantity) { return quantity == "test_accuracy"; }
+
 std::string percent(const CellStatistics& cell) {
   if (cell.seeds == 0) return "-";
   return cell.seeds == 1 ? fmt::format("{:.2f}", cell.mean)
                          : fmt::format("{:.2f} ±{:.2f}", cell.mean, cell.deviation);
 }
+
+/// Of a quantity other than accuracy.
+std::string plain_number(const CellStatistics& cell) {
+  if (cell.seeds == 0) return "-";
+  return cell.seeds == 1 ? fmt::format("{:.3g}", cell.mean)
+                         : fmt::format("{:.3g} ±{:.1g}", cell.mean, cell.deviation);
+}
+
+/// "predicted_loss_change" and "cosine.empirical_fisher" as people read them.
+std::string words(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  if (const auto dot = name.find('.'); dot != std::string::npos) name.replace(dot, 1, ", ");
+  return name;
+}
+
+std::string title_of(const ExperimentPart& part) { return part.title.empty() ? part.name : part.title; }
 
 /// A part's table: its heading, column titles, and rows; a row of one element is a rule.
 struct PartTable {
@@ -68,8 +86,8 @@ struct PartTable {
 
 PartTable table_of(const Experiment& e, const ExperimentPart& part, const std::vector<MetricsRow>& rows,
                    const Published& published) {
-  const Axes axes = axes_of(rows, part);
-  PartTable table{part.title.empty() ? part.name : part.title, {"test accuracy [%]"}, {}};
+  const Axes axes = axes_of(rows, part, "test_accuracy");
+  PartTable table{title_of(part), {"test accuracy [%]"}, {}};
   for (const std::string& v : axes.values) table.header.push_back(v.empty() ? "" : v);
   table.header.push_back("seconds a run");
   std::vector<const PublishedRow*> shown;
@@ -138,6 +156,40 @@ PartTable table_of(const Experiment& e, const ExperimentPart& part, const std::v
   return table;
 }
 
+PartTable quantity_table(const ExperimentPart& part, const std::vector<MetricsRow>& rows,
+                         const std::string& quantity) {
+  const Axes axes = axes_of(rows, part, quantity);
+  PartTable table{fmt::format("{}: {}", title_of(part), words(quantity)), {words(quantity)}, {}};
+  for (const std::string& v : axes.values) table.header.push_back(v);
+  for (const std::string& method : axes.methods) {
+    table.rows.push_back({method.empty() ? "-" : method});
+    for (const std::string& v : axes.values)
+      table.rows.back().push_back(plain_number(statistics_of(rows, part.name, method, v, quantity)));
+  }
+  return table;
+}
+
+/// Sparsity [%] of each layer, as the ranking distributed it; mean over the seeds.
+PartTable layer_table(const ExperimentPart& part, const std::vector<MetricsRow>& rows) {
+  const std::string prefix = "sparsity.";
+  std::vector<std::string> layers;
+  for (const MetricsRow& r : rows)
+    if (text(r, "part") == part.name)
+      for (const auto& [name, value] : r)
+        if (name.starts_with(prefix)) add_once(layers, name.substr(prefix.size()));
+  const Axes axes = axes_of(rows, part, "sparsity");
+  PartTable table{title_of(part) + ": sparsity of each layer [%]", {"", "sparsity"}, {}};
+  table.header.insert(table.header.end(), layers.begin(), layers.end());
+  for (const std::string& method : axes.methods)
+    for (const std::string& v : axes.values) {
+      table.rows.push_back({method, v});
+      for (const std::string& layer : layers)
+        table.rows.back().push_back(
+            fmt::format("{:.1f}", 100 * statistics_of(rows, part.name, method, v, prefix + layer).mean));
+    }
+  return table;
+}
+
 std::string as_markdown(const PartTable& table) {
   std::string text = fmt::format("**{}**\n\n|", table.title);
   for (const std::string& h : table.header) text += fmt::format(" {} |", h);
@@ -162,22 +214,116 @@ std::string as_text(const PartTable& table) {
   return fmt::format("\n{}\n{}", table.title, out.str("  "));
 }
 
+Published published_of(const Experiment& experiment) {
+  return read_published(experiment.published.empty() ? std::filesystem::path()
+                                                     : experiment.folder / experiment.published);
+}
+
+LineChart chart_of(const ExperimentPart& part, const Axes& axes, const std::vector<MetricsRow>& rows,
+                   const std::string& quantity, const Published& published) {
+  LineChart chart{.title = title_of(part),
+                  .x_title = words(part.vary.substr(part.vary.rfind('.') + 1)),
+                  .y_title = is_accuracy(quantity) ? "test accuracy [%]" : words(quantity)};
+  if (chart.x_title.empty()) chart.x_title = part.verb == "curvature" ? "examples" : "sparsity";
+  const double first = std::stod(axes.values.front()), last = std::stod(axes.values.back());
+  chart.log_x = first > 0 && last / first > 50;
+  for (const std::string& method : axes.methods) {
+    Series line{.label = method, .style = Series::Style::line_points};
+    for (const std::string& v : axes.values)
+      if (const CellStatistics cell = statistics_of(rows, part.name, method, v, quantity); cell.seeds) {
+        line.x.push_back(std::stod(v));
+        line.y.push_back(cell.mean);
+      }
+    chart.series.push_back(line);
+  }
+  for (const PublishedRow& p : published.rows) {
+    Series line{.label = "published: " + p.method, .style = Series::Style::points};
+    for (const std::string& v : axes.values)
+      if (const auto found = p.accuracy.find(v); found != p.accuracy.end()) {
+        line.x.push_back(std::stod(v));
+        line.y.push_back(found->second);
+      }
+    if (!line.x.empty()) chart.series.push_back(line);
+  }
+  return chart;
+}
+
+bool shows(const ExperimentPart& part, const std::string& quantity) {
+  return std::find(part.show.begin(), part.show.end(), quantity) != part.show.end();
+}
+
+/// Measured against predicted change of the loss, a point a run.
+ScatterChart loss_chart(const ExperimentPart& part, const std::vector<MetricsRow>& rows) {
+  ScatterChart chart{
+      .title = title_of(part), .x_title = "predicted change of the loss", .y_title = "measured"};
+  for (const std::string& method : axes_of(rows, part, "measured_loss_change").methods) {
+    Series points{.label = method, .style = Series::Style::points};
+    for (const MetricsRow& r : rows)
+      if (text(r, "part") == part.name && text(r, "method") == method) {
+        points.x.push_back(number(r, "predicted_loss_change"));
+        points.y.push_back(number(r, "measured_loss_change"));
+      }
+    chart.series.push_back(points);
+  }
+  return chart;
+}
+
+/// Accuracy over epochs for one value, a line a method: at every pruning step it drops from what it was to
+/// what is left. Of the first seed. No series where no step lies between epochs.
+LineChart epochs_chart(const ExperimentPart& part, const std::string& value,
+                       const std::vector<CurvePoint>& curves) {
+  LineChart chart{.title = fmt::format("{} {}", title_of(part), value),
+                  .x_title = "epoch",
+                  .y_title = "test accuracy [%]"};
+  std::vector<std::string> methods;
+  bool trained = false;
+  int seed = -1;
+  for (const CurvePoint& p : curves) {
+    if (p.part != part.name || p.value != value) continue;
+    if (seed < 0) seed = p.seed;
+    trained = trained || (!p.step && p.epoch > 0);
+    add_once(methods, p.method);
+  }
+  if (!trained) return chart;
+  for (const std::string& method : methods) {
+    Series line{.label = method};
+    for (const CurvePoint& p : curves) {
+      if (p.part != part.name || p.value != value || p.method != method || p.seed != seed) continue;
+      if (p.step) {
+        line.x.push_back(p.epoch);
+        line.y.push_back(100 * p.accuracy_before);
+      }
+      line.x.push_back(p.epoch);
+      line.y.push_back(100 * p.accuracy);
+      if (!p.step || method != methods.front()) continue;
+      const std::string reached = fmt::format("{:.0f} %", 100 * p.sparsity);
+      if (!chart.markers.empty() && chart.markers.back().x == p.epoch)
+        chart.markers.back().label = reached;  // the last sub-step of a step
+      else
+        chart.markers.push_back({p.epoch, reached});
+    }
+    chart.series.push_back(line);
+  }
+  if (chart.markers.empty()) chart.series.clear();
+  return chart;
+}
+
 }  // namespace
 
 CellStatistics statistics_of(const std::vector<MetricsRow>& rows, const std::string& part,
-                             const std::string& method, const std::string& value) {
+                             const std::string& method, const std::string& value,
+                             const std::string& quantity) {
   CellStatistics cell;
   double squares = 0;
   for (const MetricsRow& row : rows) {
-    const double accuracy = 100 * number(row, "test_accuracy");
+    const double x = (is_accuracy(quantity) ? 100 : 1) * number(row, quantity);
     if (text(row, "part") != part || text(row, "method") != method || text(row, "value") != value ||
-        !std::isfinite(accuracy))
+        !std::isfinite(x))
       continue;
     ++cell.seeds;
     const double before = cell.mean;
-    cell.mean += (accuracy - before) / cell.seeds;
-    squares += (accuracy - before) * (accuracy - cell.mean);
-    cell.sparsity += (number(row, "sparsity") - cell.sparsity) / cell.seeds;
+    cell.mean += (x - before) / cell.seeds;
+    squares += (x - before) * (x - cell.mean);
     cell.seconds += (number(row, "seconds") - cell.seconds) / cell.seeds;
     if (const double n = number(row, "test_images"); std::isfinite(n)) cell.test_images = std::llround(n);
   }
@@ -200,52 +346,35 @@ std::string verdict(const CellStatistics& ours, double published) {
 
 std::string experiment_tables(const Experiment& experiment, const std::vector<MetricsRow>& rows,
                               bool markdown) {
-  const Published published = read_published(
-      experiment.published.empty() ? std::filesystem::path() : experiment.folder / experiment.published);
+  const Published published = published_of(experiment);
   std::string out;
-  for (const ExperimentPart& part : experiment.parts) {
-    const PartTable table = table_of(experiment, part, rows, published);
-    if (table.rows.empty()) continue;
-    out += markdown ? as_markdown(table) : as_text(table);
-  }
+  for (const ExperimentPart& part : experiment.parts)
+    for (const std::string& quantity : part.show) {
+      const PartTable table = is_accuracy(quantity)          ? table_of(experiment, part, rows, published)
+                              : quantity == "layer_sparsity" ? layer_table(part, rows)
+                                                             : quantity_table(part, rows, quantity);
+      if (!table.rows.empty()) out += markdown ? as_markdown(table) : as_text(table);
+    }
   return out;
 }
 
-std::vector<std::filesystem::path> draw_experiment(const Experiment& experiment,
-                                                   const std::vector<MetricsRow>& rows,
-                                                   const std::filesystem::path& folder) {
-  const Published published = read_published(
-      experiment.published.empty() ? std::filesystem::path() : experiment.folder / experiment.published);
-  std::vector<std::filesystem::path> drawn;
+void draw_experiment(const Experiment& experiment, const std::vector<MetricsRow>& rows,
+                     const std::vector<CurvePoint>& curves, const std::filesystem::path& folder) {
+  const Published published = published_of(experiment);
   for (const ExperimentPart& part : experiment.parts) {
-    const Axes axes = axes_of(rows, part);
-    if (axes.values.size() < 2 || !std::all_of(axes.values.begin(), axes.values.end(), is_number)) continue;
-    LineChart chart{.title = part.title.empty() ? part.name : part.title,
-                    .x_title = part.vary.substr(part.vary.rfind('.') + 1),
-                    .y_title = "test accuracy [%]"};
-    chart.log_x = std::stod(axes.values.front()) > 0 &&
-                  std::stod(axes.values.back()) / std::stod(axes.values.front()) > 50;
-    for (const std::string& method : axes.methods) {
-      Series line{.label = method, .style = Series::Style::line_points};
-      for (const std::string& v : axes.values)
-        if (const CellStatistics cell = statistics_of(rows, part.name, method, v); cell.seeds) {
-          line.x.push_back(std::stod(v));
-          line.y.push_back(cell.mean);
-        }
-      chart.series.push_back(line);
+    const bool both = shows(part, "predicted_loss_change") && shows(part, "measured_loss_change");
+    if (both) write_plot(folder / (part.name + "_loss"), loss_chart(part, rows));
+    for (const std::string& quantity : part.show) {
+      if (both && quantity.ends_with("_loss_change")) continue;
+      const Axes axes = axes_of(rows, part, quantity);
+      if (axes.values.size() < 2 || !std::all_of(axes.values.begin(), axes.values.end(), is_number)) continue;
+      write_plot(folder / (is_accuracy(quantity) ? part.name : part.name + "_" + quantity),
+                 chart_of(part, axes, rows, quantity, is_accuracy(quantity) ? published : Published{}));
     }
-    for (const PublishedRow& p : published.rows) {
-      Series line{.label = "published: " + p.method, .style = Series::Style::points};
-      for (const std::string& v : axes.values)
-        if (const auto found = p.accuracy.find(v); found != p.accuracy.end()) {
-          line.x.push_back(std::stod(v));
-          line.y.push_back(found->second);
-        }
-      if (!line.x.empty()) chart.series.push_back(line);
-    }
-    if (write_plot(folder / part.name, chart)) drawn.push_back(folder / (part.name + ".png"));
+    for (const std::string& value : axes_of(rows, part, "test_accuracy").values)
+      if (const LineChart chart = epochs_chart(part, value, curves); !chart.series.empty())
+        write_plot(folder / fmt::format("{}_{}_epochs", part.name, value.empty() ? "all" : value), chart);
   }
-  return drawn;
 }
 
 }  // namespace espalier

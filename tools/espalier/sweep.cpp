@@ -257,6 +257,13 @@ void sweep_command(const CommandOptions& options) {
   check_names<InverseSettings>("inverses", config.sweep->inverses);
   if (config.sweep->sparsities.empty())
     fail(ExitCode::config, "{}: sweep.sparsities is empty; list at least one", options.config);
+  if (config.prune->num_recomputations != 1 || config.prune->num_stages != 1)
+    fail(ExitCode::config,
+         "{}: prune.num_recomputations is {} and prune.num_stages {}, but a sweep takes one step from one "
+         "inverse to every sparsity; leave them out, or run `espalier prune` for each",
+         options.config,
+         config.prune->num_recomputations ? std::to_string(*config.prune->num_recomputations) : "auto",
+         config.prune->num_stages);
   Workbench bench = prepare(config, config.checkpoint);
   config.provenance.version = ESPALIER_VERSION;
   config.output.clear();
