@@ -168,6 +168,9 @@ TEST(Reproduce, RepeatsWhatChanged) {
   EXPECT_NE(again.output.find("candidates 1/8"), std::string::npos) << again.output;
   EXPECT_EQ(again.output.find("dense 1/2"), std::string::npos) << "the networks are as they were";
   EXPECT_EQ(read_metrics((temp / "runs/metrics.jsonl").string()).size(), 10U);
+  experiment(temp, parts(dense));
+  ASSERT_EQ(reproduce(command).code, 0);
+  EXPECT_EQ(read_metrics((temp / "runs/metrics.jsonl").string()).size(), 2U) << "what is gone is dropped";
 }
 
 TEST(Reproduce, RefusesBrokenExperimentsBeforeAnythingRuns) {

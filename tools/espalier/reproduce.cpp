@@ -148,17 +148,27 @@ class Results {
   }
   /// Rows of a config that the cell had before are dropped.
   void add(const ExperimentCell& cell, const std::vector<MetricsRow>& rows) {
-    std::vector<MetricsRow> keep;
-    for (const MetricsRow& r : log_.rows())
-      if (text(r, "run") != cell.label()) keep.push_back(r);
-    if (keep.size() != log_.size()) {
-      log_.truncate(0);
-      for (const MetricsRow& r : keep) log_.append(r);
-    }
+    keep_those([&](const std::string& run) { return run != cell.label(); });
     for (const MetricsRow& r : rows) log_.append(r);
+  }
+  /// Drops rows of runs that the experiment no longer has.
+  void keep_only(const std::vector<ExperimentCell>& cells) {
+    std::set<std::string> names;
+    for (const ExperimentCell& cell : cells) names.insert(cell.label());
+    keep_those([&](const std::string& run) { return names.contains(run); });
   }
 
  private:
+  template <class Keep>
+  void keep_those(const Keep& keep) {
+    std::vector<MetricsRow> kept;
+    for (const MetricsRow& r : log_.rows())
+      if (keep(text(r, "run"))) kept.push_back(r);
+    if (kept.size() == log_.size()) return;
+    log_.truncate(0);
+    for (const MetricsRow& r : kept) log_.append(r);
+  }
+
   RunFolder folder_;
   MetricsLog log_;
 };
@@ -455,6 +465,7 @@ void reproduce_command(const CommandOptions& options) {
     }
   }
   if (options.dry_run) return;
+  if (only.empty()) results.keep_only(all);
   if (repeated == 0 && !options.quiet) fmt::print(stderr, "all {} runs are here already\n", all.size());
   print_report(experiment, results.rows(), false);
   draw_experiment(experiment, results.rows(), curves_of(all), places.runs / "plots");
