@@ -272,8 +272,9 @@ ScatterChart loss_chart(const ExperimentPart& part, const std::vector<MetricsRow
 /// what is left. Of the first seed. No series where no step lies between epochs.
 LineChart epochs_chart(const ExperimentPart& part, const std::string& value,
                        const std::vector<CurvePoint>& curves) {
-  LineChart chart{.title = fmt::format("{} {}", title_of(part), value),
-                  .x_title = "epoch",
+  const std::string of = words(part.vary.substr(part.vary.rfind('.') + 1));
+  LineChart chart{.title = title_of(part),
+                  .x_title = value.empty() ? "epoch" : fmt::format("epoch ({} {})", of, value),
                   .y_title = "test accuracy [%]"};
   std::vector<std::string> methods;
   bool trained = false;
