@@ -12,9 +12,5 @@ TEST(LongReplay, CifarNetPrunedAfterTraining) {
   replay("cifarnet_gradual", "after, WoodTaylor, final_sparsity 0.9, seed 1", 10);
 }
 
-TEST(LongReplay, ResNetPrunedGradually) {
-  replay("resnet20_gradual", "pruned, WoodTaylor, final_sparsity 0.9, seed 1", 10);
-}
-
 }  // namespace
 }  // namespace espalier
