@@ -8,18 +8,20 @@
 namespace espalier {
 namespace {
 
-constexpr Index rows_at_once = 1024;  // patches in float64 at a time
+constexpr Index rows_at_once = 1024;  // patches summed in float32 before they join the float64 sum
+constexpr Index strip = 96;           // rows of X'X at a time: what lies left of a strip is known by symmetry
 
 /// Row t of `out` is the patch of position t of one image, (row, column, channel); zero where it hangs over.
-void patches(const ConvGeometry& g, const Real* image, Index first, Index count, double* out) {
+void patches(const ConvGeometry& g, const Real* image, Index first, Index count, Real* out) {
   for (Index t = first; t < first + count; ++t) {
     const Index y0 = t / g.out_w * g.stride - g.pad, x0 = t % g.out_w * g.stride - g.pad;
     for (Index ky = 0; ky < g.kernel_h; ++ky)
-      for (Index kx = 0; kx < g.kernel_w; ++kx) {
+      for (Index kx = 0; kx < g.kernel_w; ++kx, out += g.in_c) {
         const Index y = y0 + ky * g.dilation, x = x0 + kx * g.dilation;
-        const bool inside = y >= 0 && y < g.in_h && x >= 0 && x < g.in_w;
-        for (Index c = 0; c < g.in_c; ++c)
-          *out++ = inside ? static_cast<double>(image[(y * g.in_w + x) * g.in_c + c]) : 0.0;
+        if (y >= 0 && y < g.in_h && x >= 0 && x < g.in_w)
+          std::copy_n(image + (y * g.in_w + x) * g.in_c, g.in_c, out);
+        else
+          std::fill_n(out, g.in_c, Real(0));
       }
   }
 }
@@ -31,6 +33,26 @@ void add_moments(const std::vector<double>& x, Index rows, Index n, std::vector<
   if (!mean) return;
   for (Index r = 0; r < rows; ++r)
     for (Index j = 0; j < n; ++j) mean[j] += x[static_cast<std::size_t>(r * n + j)];
+}
+
+/// The same of patches: sums of at most `rows_at_once` products in float32, sums of those in float64. Only
+/// what is on or right of the diagonal's strips; `product` is scratch.
+void add_patch_moments(const std::vector<Real>& x, Index rows, Index n, std::vector<Real>& product,
+                       std::vector<double>& sum, std::vector<double>& mean) {
+  product.resize(static_cast<std::size_t>(strip * n));
+  for (Index i = 0; i < n; i += strip) {
+    const Index height = std::min(strip, n - i), width = n - i;
+    kernels::gemm(kernels::Transpose::yes, kernels::Transpose::no, height, width, rows, Real(1), x.data() + i,
+                  n, x.data() + i, n, Real(0), product.data(), width);
+    for (Index r = 0; r < height; ++r) {
+      double* into = sum.data() + (i + r) * n + i;
+      for (Index c = 0; c < width; ++c)
+        into[c] += static_cast<double>(product[static_cast<std::size_t>(r * width + c)]);
+    }
+  }
+  for (Index r = 0; r < rows; ++r)
+    for (Index j = 0; j < n; ++j)
+      mean[static_cast<std::size_t>(j)] += static_cast<double>(x[static_cast<std::size_t>(r * n + j)]);
 }
 
 }  // namespace
@@ -79,12 +101,17 @@ void KroneckerTap::accept(ParameterId layer, Index, const Partial& partial) {
   std::vector<double> rows;
   if (geometry_[l].convolution) {
     const ConvGeometry g = conv_geometry("kfac", x.shape(), geometry_[l].weight, geometry_[l].spec);
-    for (Index e = 0; e < n; ++e)
-      for (Index t = 0; t < positions; t += rows_at_once) {
-        const Index count = std::min(rows_at_once, positions - t);
-        rows.resize(static_cast<std::size_t>(count * f.inputs));
-        patches(g, x.data() + e * x.shape().example_size(), t, count, rows.data());
-        add_moments(rows, count, f.inputs, f.a, f.mean.data());
+    const Index images = std::max<Index>(1, rows_at_once / positions),  // small maps go together
+        part = std::min(rows_at_once, positions);
+    std::vector<Real> at_once, product;
+    for (Index e = 0; e < n; e += images)
+      for (Index t = 0; t < positions; t += part) {
+        const Index count = std::min(part, positions - t), together = std::min(images, n - e);
+        at_once.resize(static_cast<std::size_t>(together * count * f.inputs));
+        for (Index i = 0; i < together; ++i)
+          patches(g, x.data() + (e + i) * x.shape().example_size(), t, count,
+                  at_once.data() + i * count * f.inputs);
+        add_patch_moments(at_once, together * count, f.inputs, product, f.a, f.mean);
       }
   } else {
     rows.assign(x.values().begin(), x.values().end());
@@ -98,6 +125,12 @@ std::vector<KroneckerFactor> KroneckerTap::factors() const {
   std::vector<KroneckerFactor> result = sums_;
   for (std::size_t l = 0; l < result.size(); ++l) {
     const double n = std::max<double>(1, static_cast<double>(examples_[l]));
+    const Index inputs = result[l].inputs;
+    if (geometry_[l].convolution)  // what add_patch_moments left out
+      for (Index r = 0; r < inputs; ++r)
+        for (Index c = 0; c < r / strip * strip; ++c)
+          result[l].a[static_cast<std::size_t>(r * inputs + c)] =
+              result[l].a[static_cast<std::size_t>(c * inputs + r)];
     for (double& v : result[l].a) v /= n;
     for (double& v : result[l].mean) v /= n;
     for (double& v : result[l].s) v /= n * result[l].positions;

@@ -115,6 +115,43 @@ TEST(Kfac, AConvolutionOfOnePositionIsALinearLayerOfItsPatch) {
   expect_product_of_rows(one.kronecker().front(), all_of(one));
 }
 
+/// E over examples of sum over positions of a a', and of a, by the definition: in float64, product by
+/// product.
+void expect_moments_of_patches(Index pad) {
+  // 128 inputs are more than one strip of A; small maps are summed together, large ones in parts.
+  const std::string layers = R"([{"type": "conv", "name": "conv", "out": 2, "kernel": 8, "pad": )" +
+                             std::to_string(pad) +
+                             R"(}, "global_average_pool", {"type": "linear", "out": 3}])";
+  const SmallNetwork net(layers.c_str());
+  const Index kernel = 8, inputs = kernel * kernel * 2, side = 12 + 2 * pad - kernel + 1, count = 9;
+  Batch batch;
+  load_examples(net.data.train, net.preprocessing, net.examples(count), batch);
+  std::vector<double> a(static_cast<std::size_t>(inputs * inputs), 0.0),
+      mean(static_cast<std::size_t>(inputs), 0.0), patch(static_cast<std::size_t>(inputs));
+  for (Index e = 0; e < count; ++e)
+    for (Index position = 0; position < side * side; ++position) {
+      for (Index i = 0; i < inputs; ++i) {
+        const Index y = position / side + i / 2 / kernel - pad, x = position % side + i / 2 % kernel - pad;
+        const bool inside = y >= 0 && y < 12 && x >= 0 && x < 12;
+        patch[static_cast<std::size_t>(i)] =
+            inside ? static_cast<double>(batch.images.data()[((e * 12 + y) * 12 + x) * 2 + i % 2]) : 0;
+      }
+      for (std::size_t i = 0; i < patch.size(); ++i) {
+        mean[i] += patch[i] / count;
+        for (std::size_t j = 0; j < patch.size(); ++j) a[i * patch.size() + j] += patch[i] * patch[j] / count;
+      }
+    }
+  const Gradients all(*net.model, net.layers, net.data.train, net.preprocessing, net.examples(count),
+                      {.rows = static_cast<int>(count), .kronecker = true});
+  const KroneckerFactor& k = all.kronecker().front();
+  ASSERT_EQ(k.inputs, inputs);
+  EXPECT_EQ(k.positions, side * side);
+  expect_close(nlohmann::json(a), k.a, 1e-5, "A");
+  expect_close(nlohmann::json(mean), k.mean, 1e-5, "mean of a");
+}
+TEST(Kfac, TheInputFactorOfAConvolutionIsASumOverPatches) { expect_moments_of_patches(4); }
+TEST(Kfac, TheInputFactorOfALargeMapIsTheSameSumInParts) { expect_moments_of_patches(14); }
+
 TEST(Kfac, FreeBiasesGiveTheWeightsPartOfTheLargerInverse) {
   KroneckerFactor f{.columns = {0, 2}, .outputs = 1, .inputs = 2, .has_bias = true};
   f.a = {2, 0.5, 0.5, 1};
