@@ -106,7 +106,8 @@ void PruneConfig::fields(Fields& f) {
   f("index_file", index_file,
     "JSON list (or {\"indices\": [...]}) of training examples for the gradients; empty: drawn by seed");
   f("fresh_examples", fresh_examples, "draw other examples for every step and sub-step");
-  f("recalibrate_batch_norm", recalibrate_batch_norm, "re-estimate batch-norm statistics after each step");
+  f("recalibrate_batch_norm", recalibrate_batch_norm,
+    "re-estimate batch-norm statistics after each step, on images changed as data.augment says");
   f("recalibration_examples", recalibration_examples, "training images for that; 0: all", {.low = 0});
   f.rule(update != UpdateMode::joint || inverse.type != "diagonal",
          "update \"joint\" needs an inverse with off-diagonal entries; inverse is \"diagonal\"");

@@ -199,7 +199,7 @@ double Pruner::prune_towards(Trainer& trainer, double target, bool may_split, in
                epoch == events_.front().epoch && step == 0);
   apply(trainer, plan, w);
   if (config_.recalibrate_batch_norm)
-    recalibrate_batch_norm(run.model, train, preprocessing, config_.recalibration_examples, run.seed);
+    recalibrate_batch_norm(run.model, run.data, config_.recalibration_examples, run.seed);
   trainer.weights_changed();
   const Score after = trainer.evaluate_test();
 

@@ -144,7 +144,8 @@ void ImageConverter::check(std::span<const Index> examples) const {
 }
 
 void load_examples(const ImageSet& images, const Preprocessing& preprocessing,
-                   std::span<const Index> examples, Batch& out) {
+                   std::span<const Index> examples, Batch& out, const Augmentation& augmentation,
+                   std::uint64_t seed) {
   const ImageConverter converter(images, preprocessing);
   converter.check(examples);
   const auto n = static_cast<Index>(examples.size());
@@ -157,9 +158,11 @@ void load_examples(const ImageSet& images, const Preprocessing& preprocessing,
   out.labels.clear();
   for (Index e : examples) out.labels.push_back(images.labels[static_cast<std::size_t>(e)]);
   parallel_for(n, 32, [&](Range part) {
-    for (Index i = part.begin; i < part.end; ++i)
-      converter.convert(examples[static_cast<std::size_t>(i)], {},
+    for (Index i = part.begin; i < part.end; ++i) {
+      const Index e = examples[static_cast<std::size_t>(i)];
+      converter.convert(e, ImageConverter::draw(augmentation, seed, 0, e),
                         out.images.data() + i * shape.example_size());
+    }
   });
 }
 

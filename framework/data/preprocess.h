@@ -74,8 +74,10 @@ class ImageConverter {
   std::vector<Real> table_;  // [256, channels]: byte -> normalised value
 };
 
-/// Reads `examples`, un-augmented, into `out`, whose memory is reused. Runs on all threads.
+/// Reads `examples` into `out`, whose memory is reused; un-augmented, or as epoch 0 of `seed` augments them.
+/// Runs on all threads.
 void load_examples(const ImageSet& images, const Preprocessing& preprocessing,
-                   std::span<const Index> examples, Batch& out);
+                   std::span<const Index> examples, Batch& out, const Augmentation& augmentation = {},
+                   std::uint64_t seed = 0);
 
 }  // namespace espalier

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "framework/core/check.h"
 #include "framework/io/progress.h"
@@ -49,22 +50,6 @@ double sum(const Tensor& t) {
   return total;
 }
 
-/// Calls fn(batch) on the examples [0, count) of `order`, or of the set in its own order if `order` is empty.
-template <class Fn>
-void for_batches(const ImageSet& set, const Preprocessing& preprocessing, std::span<const Index> order,
-                 int batch_size, Fn fn) {
-  Batch batch;
-  std::vector<Index> examples;
-  const Index count = order.empty() ? set.size() : static_cast<Index>(order.size());
-  for (Index first = 0; first < count; first += batch_size) {
-    examples.clear();
-    for (Index i = first; i < std::min<Index>(first + batch_size, count); ++i)
-      examples.push_back(order.empty() ? i : order[static_cast<std::size_t>(i)]);
-    load_examples(set, preprocessing, examples, batch);
-    fn(batch);
-  }
-}
-
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -75,33 +60,41 @@ Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& pre
   const Recording off(false);
   Score score;
   PackedWeights packed;
-  for_batches(set, preprocessing, {}, batch_size, [&](const Batch& batch) {
+  Batch batch;
+  std::vector<Index> examples;
+  for (Index first = 0; first < set.size(); first += batch_size) {
+    examples.resize(static_cast<std::size_t>(std::min<Index>(batch_size, set.size() - first)));
+    std::iota(examples.begin(), examples.end(), first);
+    load_examples(set, preprocessing, examples, batch);
     Pass pass{.packed = &packed};
     const Var logits = model.forward(batch.images, pass);
     score.loss += sum(cross_entropy(logits, batch.labels).value());
     score.accuracy += static_cast<double>(count_correct(logits.value(), batch.labels));
-  });
+  }
   const auto n = static_cast<double>(set.size());
   return {score.loss / n, score.accuracy / n};
 }
 
-void recalibrate_batch_norm(Model& model, const ImageSet& set, const Preprocessing& preprocessing,
-                            Index examples, std::uint64_t seed, int batch_size) {
+void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples, std::uint64_t seed,
+                            int batch_size) {
   if (model.store().statistic_infos().empty()) return;
+  const ImageSet& set = data.source.train;
   std::vector<Index> order(static_cast<std::size_t>(set.size()));
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<Index>(i);
+  std::iota(order.begin(), order.end(), Index{0});
   Random(seed, Random::Use::recalibrate).shuffle(order);
   if (examples > 0 && examples < set.size()) order.resize(static_cast<std::size_t>(examples));
   const Recording off(false);
   // Batches count alike, so they are cut alike: 251 images are 126 and 125, not 250 and 1 that weighs as
   // much.
-  const auto count = static_cast<int>(order.size());
-  batch_size = (count + (count + batch_size - 1) / batch_size - 1) / ((count + batch_size - 1) / batch_size);
-  int batches = 0;
-  for_batches(set, preprocessing, order, batch_size, [&](const Batch& batch) {
-    Pass pass{.training = true, .statistics_momentum = 1.0 / ++batches};  // the running mean of all batches
+  const std::size_t count = order.size(), most = static_cast<std::size_t>(batch_size),
+                    batches = (count + most - 1) / most, size = (count + batches - 1) / batches;
+  Batch batch;
+  for (std::size_t first = 0, at = 1; first < count; first += size, ++at) {
+    load_examples(set, data.preprocessing, std::span(order).subspan(first, std::min(size, count - first)),
+                  batch, data.augmentation, seed);
+    Pass pass{.training = true, .statistics_momentum = 1.0 / static_cast<double>(at)};  // the running mean
     model.forward(batch.images, pass);
-  });
+  }
 }
 
 Trainer::Trainer(RunContext& context, const TrainSettings& settings)

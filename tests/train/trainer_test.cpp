@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "framework/core/buffer_pool.h"
 #include "framework/core/parallel.h"
@@ -35,11 +36,11 @@ struct TrainerTest : ::testing::Test {
 TEST_F(TrainerTest, RecalibrationAveragesTheBatchesWhateverTheStatisticsWere) {
   ParameterStore& store = model->store();
   std::fill(store.statistics().begin(), store.statistics().end(), Real(77));
-  recalibrate_batch_norm(*model, data.source.train, data.preprocessing, 96, 1, 96);
+  recalibrate_batch_norm(*model, data, 96, 1, 96);
   const std::vector<Real> once(store.statistics().begin(), store.statistics().end());
   EXPECT_LT(std::abs(once[0]), 10) << "the old mean must not survive";
   std::fill(store.statistics().begin(), store.statistics().end(), Real(-5));
-  recalibrate_batch_norm(*model, data.source.train, data.preprocessing, 96, 1,
+  recalibrate_batch_norm(*model, data, 96, 1,
                          48);  // two halves of the same images
   for (std::size_t c = 0; c < 4; ++c)
     EXPECT_NEAR(store.statistics()[c], once[c], 1e-4) << "means of halves average to the whole";
@@ -48,10 +49,33 @@ TEST_F(TrainerTest, RecalibrationAveragesTheBatchesWhateverTheStatisticsWere) {
 TEST_F(TrainerTest, RecalibrationGivesTheImagesOfAShortLastBatchNoMoreWeightThanOthers) {
   // 96 images at most 50 at a time are two batches of 48, as if 48 had been asked for.
   ParameterStore& store = model->store();
-  recalibrate_batch_norm(*model, data.source.train, data.preprocessing, 0, 1, 48);
+  recalibrate_batch_norm(*model, data, 0, 1, 48);
   const std::vector<Real> halves(store.statistics().begin(), store.statistics().end());
-  recalibrate_batch_norm(*model, data.source.train, data.preprocessing, 0, 1, 50);
+  recalibrate_batch_norm(*model, data, 0, 1, 50);
   EXPECT_TRUE(std::equal(halves.begin(), halves.end(), store.statistics().begin()));
+}
+
+TEST_F(TrainerTest, RecalibrationSeesTheImagesAsTrainingAugmentsThem) {
+  // Crops with black borders have other statistics than plain images, and the network was trained on theirs.
+  ParameterStore& store = model->store();
+  const auto statistics = [&] {
+    return std::vector<Real>(store.statistics().begin(), store.statistics().end());
+  };
+  recalibrate_batch_norm(*model, data, 0, 1, 96);
+  const std::vector<Real> plain = statistics();
+  data.augmentation = {.crop_padding = 4, .horizontal_flip = true};
+  recalibrate_batch_norm(*model, data, 0, 1, 96);
+  const std::vector<Real> augmented = statistics();
+  EXPECT_GT(std::abs(augmented[0] - plain[0]), 1e-3);
+
+  Batch batch;
+  std::vector<Index> all(96);
+  std::iota(all.begin(), all.end(), Index{0});
+  load_examples(data.source.train, data.preprocessing, all, batch, data.augmentation, 1);
+  Pass pass{.training = true, .statistics_momentum = 1};
+  model->forward(batch.images, pass);
+  const std::vector<Real> of_one_batch = statistics();
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(augmented[i], of_one_batch[i], 1e-4) << i;
 }
 
 /// A trainer of `settings` in a folder of its own.

@@ -382,8 +382,7 @@ void sweep_command(const CommandOptions& options) {
         const double loss_after = same.loss(plan.delta);
         put_decision(store, layers, w, plan.removed, plan.delta);
         if (common.recalibrate_batch_norm)
-          recalibrate_batch_norm(*bench.model, train, bench.data.preprocessing, common.recalibration_examples,
-                                 config.seed);
+          recalibrate_batch_norm(*bench.model, bench.data, common.recalibration_examples, config.seed);
         const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
         before.restore();
         row.insert(
