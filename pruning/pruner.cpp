@@ -63,7 +63,7 @@ std::vector<PrunedLayer> Pruner::layer_sparsity(const ParameterStore& store) con
 }
 
 bool Pruner::on_epoch(Trainer& trainer, int epoch) {
-  bool changed = false;
+  int step = 0;  // counted through the epoch, also over several events: every step has its own examples
   for (const ScheduleEvent& event : events_) {
     if (event.epoch != epoch) continue;
     RunContext& run = trainer.context();
@@ -73,17 +73,18 @@ bool Pruner::on_epoch(Trainer& trainer, int epoch) {
     for (const PrunedLayer& l : layer_sparsity(run.model.store())) weights += l.weights, pruned += l.pruned;
     double now = static_cast<double>(pruned) / static_cast<double>(weights);
     if (config_.num_recomputations) {
-      int step = 0;
       for (const double level :
            sub_levels(now, event.sparsity, *config_.num_recomputations, config_.recomputation_levels))
-        prune_towards(trainer, level, false, epoch, step++);
+        prune_towards(trainer, {level, event.sparsity}, false, epoch, step++);
     } else {
-      for (int step = 0; step == 0 || now < event.sparsity; ++step)
-        now = prune_towards(trainer, event.sparsity, step + 1 < most_sub_steps, epoch, step);
+      const int first = step;
+      do {
+        const bool may_split = step - first + 1 < most_sub_steps;
+        now = prune_towards(trainer, {event.sparsity, event.sparsity}, may_split, epoch, step++);
+      } while (now < event.sparsity);
     }
-    changed = true;
   }
-  return changed;
+  return step > 0;
 }
 
 bool Pruner::trusted(const Plan& plan, double measured_change) const {
@@ -117,7 +118,8 @@ void Pruner::apply(Trainer& trainer, const Plan& plan, std::span<const double> w
       if (store.mask()[i] == 0) values[i] = 0;
 }
 
-double Pruner::prune_towards(Trainer& trainer, double target, bool may_split, int epoch, int step) {
+double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epoch, int step) {
+  const double target = to.sparsity;
   RunContext& run = trainer.context();
   ParameterStore& store = run.model.store();
   const ImageSet& train = run.data.source.train;
@@ -209,6 +211,7 @@ double Pruner::prune_towards(Trainer& trainer, double target, bool may_split, in
                  {"sub_step", step + 1},
                  {"sparsity_before", now},
                  {"sparsity", share(plan.removed)},
+                 {"target", to.of_event},
                  {"train_loss_before", loss_before},
                  {"train_loss_after", trust.loss_after},
                  {"measured_loss_change", change}};

@@ -36,9 +36,12 @@ class Pruner final : public Hook {
   std::vector<PrunedLayer> layer_sparsity(const ParameterStore& store) const;
 
  private:
-  /// Prunes towards `target` and returns the sparsity reached: the target, or less where the step was not to
+  struct Level {
+    double sparsity = 0, of_event = 0;  ///< this step's target, and that of the event that it is part of
+  };
+  /// Prunes towards `to` and returns the sparsity reached: the target, or less where the step was not to
   /// be trusted and may be split. A row of the metrics.
-  double prune_towards(Trainer& trainer, double target, bool may_split, int epoch, int step);
+  double prune_towards(Trainer& trainer, Level to, bool may_split, int epoch, int step);
   struct Trust {
     double loss_before = 0, loss_after = 0;
     std::vector<double> by_layer;  ///< measured loss change of each layer's part of the move alone

@@ -30,6 +30,12 @@ std::string Sha256::hex() {
   return text;
 }
 
+std::string sha256(std::string_view bytes) {
+  Sha256 hash;
+  hash.add({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+  return hash.hex();
+}
+
 std::string hash_images(const ImageSet& train, const ImageSet& test) {
   Sha256 hash;
   for (const ImageSet* set : {&train, &test}) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "framework/data/image_set.h"
 
@@ -22,6 +23,9 @@ class Sha256 {
   struct Context;
   std::unique_ptr<Context> context_;
 };
+
+/// Of these bytes, 64 hexadecimal digits.
+std::string sha256(std::string_view bytes);
 
 /// Of train's pixels, train's labels (int32, little-endian), then test's.
 std::string hash_images(const ImageSet& train, const ImageSet& test);

@@ -115,6 +115,42 @@ TEST(Reproduce, ChoosesOnHeldOutImagesAndRunsTheChoiceOnTheTestImages) {
   for (const auto& [method, accuracy] : held_out) EXPECT_GE(held_out[chosen], accuracy) << method;
 }
 
+TEST(Reproduce, EveryLevelOfOneRunIsAResultAndTheBestOverAllOfThemIsChosen) {
+  const testing::TempFolder temp;
+  const fs::path folder = experiment(temp, parts(std::string(dense) + R"(,
+    {"name": "candidates", "start_from": "dense", "every_level": true, "seeds": [1],
+     "config": {"data": {"hold_out": 30}, "train": {"epochs": 0}, "prune": {"num_grads": 40, "damp": 1e-3,
+       "inverse": "layer", "num_recomputations": 2,
+       "schedule": {"type": "steps", "epochs": [0, 0, 0], "sparsities": [0.3, 0.6, 0.95]}}},
+     "methods": [{"name": "magnitude", "config": {"prune": {"criterion": "magnitude"}}}, {"name": "WoodFisher"}]},
+    {"name": "ours", "start_from": "dense", "choose_from": "candidates", "every_level": true, "seeds": [1],
+     "config": {"data": {"hold_out": 0}}})"));
+  const Outcome run = reproduce(folder.string() + " --output " + (temp / "runs").string());
+  ASSERT_EQ(run.code, 0) << run.output;
+  std::map<std::string, double> sums;
+  std::map<std::string, std::vector<std::string>> values;
+  std::string chosen;
+  for (const MetricsRow& row : read_metrics((temp / "runs/metrics.jsonl").string())) {
+    const std::string part = text(row, "part"), value = text(row, "value");
+    if (part == "dense") continue;
+    if (part == "candidates") sums[text(row, "method")] += number(row, "test_accuracy");
+    if (part == "ours") chosen = text(row, "method");
+    values[part + text(row, "method")].push_back(value);
+    EXPECT_NEAR(number(row, "sparsity"), std::stod(value), 0.01);
+    EXPECT_EQ(number(row, "steps"), value == "0.3" ? 2 : value == "0.6" ? 4 : 6) << "sub-steps until there";
+    EXPECT_EQ(number(row, "test_images"), part == "ours" ? 60 : 30);
+  }
+  ASSERT_EQ(values.size(), 3U) << run.output;
+  for (const auto& [name, of] : values)
+    EXPECT_EQ(of, (std::vector<std::string>{"0.3", "0.6", "0.95"})) << name;
+  for (const auto& [method, sum] : sums) EXPECT_GE(sums[chosen], sum) << method;
+  // Sub-steps are counted through the epoch: each has its own examples, and its own key in the report.
+  std::vector<double> steps;
+  for (const MetricsRow& row : read_metrics((temp / "runs/ours" / chosen / "seed-1/metrics.jsonl").string()))
+    if (text(row, "event") == "prune") steps.push_back(number(row, "sub_step"));
+  EXPECT_EQ(steps, (std::vector<double>{1, 2, 3, 4, 5, 6}));
+}
+
 TEST(Reproduce, RunsOnlyWhatIsAskedForAndWhatItStartsFrom) {
   const testing::TempFolder temp;
   const fs::path folder = experiment(temp, parts(std::string(dense) + ", " + candidates));

@@ -250,10 +250,10 @@ void curvature_command(const CommandOptions& options) {
   const std::filesystem::path blocks = folder.path() / "blocks";
   std::filesystem::create_directories(blocks);
   config.output.clear();  // where a run lies is no part of what it is
-  Sha256 hash;
   const auto weights = bench.model->store().values();
-  hash.add({reinterpret_cast<const std::uint8_t*>(weights.data()), weights.size_bytes()});
-  const std::string resolved = resolved_json(config) + "\n", weights_hash = hash.hex();
+  const std::string resolved = resolved_json(config) + "\n",
+                    weights_hash =
+                        sha256({reinterpret_cast<const char*>(weights.data()), weights.size_bytes()});
   bool resuming = options.resume && std::filesystem::exists(folder.config());
   if (resuming) {
     const std::vector<MetricsRow> rows = read_metrics(folder.metrics_jsonl());

@@ -30,7 +30,9 @@ void ExperimentPart::fields(Fields& f) {
   f("start_from", start_from,
     "an earlier part that trains: start from its network of the same seed, or of its only one");
   f("choose_from", choose_from,
-    "an earlier part: for each value run only the method that had the best mean accuracy there");
+    "an earlier part: for each value (for the whole run, if nothing varies) only the method that had the "
+    "best "
+    "mean accuracy there");
   f.json("config", config, "what the part changes in the experiment's config");
   f("vary", vary, "path of the setting that takes each of the values, such as prune.schedule.final_sparsity");
   f.json("values", values, "list of its values: columns of the table");
@@ -38,6 +40,8 @@ void ExperimentPart::fields(Fields& f) {
   f("seeds", seeds, "seeds of this part; empty: the experiment's", {.low = 0});
   f("show", show,
     "columns of the results, each a table and a chart; layer_sparsity: a table of every layer's sparsity");
+  f("every_level", every_level,
+    "each level of prune.schedule is a result: columns of the table are the sparsities on the way");
   f("pictures", pictures, "names in the plots folder of a run, kept of the first seed by --record");
 }
 
@@ -155,8 +159,22 @@ Experiment read_experiment(const std::filesystem::path& folder) {
 std::string ExperimentCell::label() const {
   std::string text = part->name;
   if (method) text += ", " + method->name;
-  if (!value.empty()) text += fmt::format(", {} {}", part->vary.substr(part->vary.rfind('.') + 1), value);
+  if (!value.empty()) text += fmt::format(", {} {}", part->varied(), value);
   return text + fmt::format(", seed {}", seed);
+}
+
+std::string shown(const std::string& value) {
+  if (value.empty()) return "";
+  const Json v = Json::parse(value);
+  return v.is_number()   ? fmt::format("{:g}", v.get<double>())
+         : v.is_string() ? v.get<std::string>()
+                         : v.dump();
+}
+
+std::string ExperimentCell::shown_value() const { return shown(value); }
+
+std::filesystem::path ExperimentCell::results_folder() const {
+  return part->verb == "curvature" ? folder / "curvature" : folder;
 }
 
 std::vector<ExperimentCell> cells_of(const Experiment& experiment, const ExperimentPart& part,

@@ -26,12 +26,15 @@ struct ExperimentMethod {
 struct ExperimentPart {
   std::string name, title, verb = "prune";
   std::string start_from;   ///< earlier train part: its network with the same seed is the checkpoint
-  std::string choose_from;  ///< earlier part: for each value only its best method is run
+  std::string choose_from;  ///< earlier part: for each value (or over all levels) only its best method is run
   std::string config = "{}", vary, values = "[]";
   std::vector<ExperimentMethod> methods;
   std::vector<int> seeds;
   std::vector<std::string> show{"test_accuracy"};  ///< columns of the results that are tabled and drawn
   std::vector<std::string> pictures;               ///< of the first seed's runs, kept by --record
+  bool every_level = false;  ///< a run has a result for each level of its schedule, not one at its end
+  /// Last name of the path `vary`; empty: nothing varies.
+  std::string varied() const { return vary.substr(vary.rfind('.') + 1); }
   void fields(Fields& f);
 };
 
@@ -75,9 +78,18 @@ struct ExperimentCell {
   std::filesystem::path starts_from;  ///< folder of the run whose network it takes; empty: none of ours
   /// "part/method/value/seed 1", for people.
   std::string label() const;
+  /// Name of the method; empty: the part has none.
+  std::string method_name() const { return method ? method->name : std::string(); }
+  /// The value as tables show it: a number as "{:g}", a string without quotes.
+  std::string shown_value() const;
+  /// Where its metrics, resolved config and plots lie: a study of curvature has a folder within its own.
+  std::filesystem::path results_folder() const;
 };
 
-/// Name of the best method of an earlier part at a value (JSON text); empty: not known yet.
+/// A value of "values" (JSON text) as tables show it; see ExperimentCell::shown_value.
+std::string shown(const std::string& value);
+
+/// Name of the best method of an earlier part at a value (JSON text; "": over all); empty: not known yet.
 using BestMethod = std::function<std::string(const ExperimentPart& among, const std::string& value)>;
 
 /// All cells of a part in the order in which they are run: seed by seed, so that a first table is there

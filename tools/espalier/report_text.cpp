@@ -56,9 +56,7 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string script_source(std::string_view script) {
-  Sha256 hash;
-  hash.add({reinterpret_cast<const std::uint8_t*>(script.data()), script.size()});
-  const std::string hex = hash.hex();
+  const std::string hex = sha256(script);
   std::vector<std::uint8_t> digest;
   for (std::size_t i = 0; i < hex.size(); i += 2)
     digest.push_back(static_cast<std::uint8_t>(std::stoul(hex.substr(i, 2), nullptr, 16)));

@@ -1,36 +1,24 @@
 // reproduce.cpp: `espalier reproduce NAME`: the runs of an experiment one after another, each in its own
 // folder, and their results beside the published ones. A run that is there already with the same config is
 // not repeated.
-#include <fmt/chrono.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
-#include "framework/core/parallel.h"
 #include "framework/data/hash.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "framework/io/run_folder.h"
-#include "tools/espalier/reproduce_report.h"
+#include "tools/espalier/reproduce_record.h"
 #include "tools/espalier/session.h"
 
 namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
-std::string sha256(const std::string& text) {
-  Sha256 hash;
-  hash.add({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-  return hash.hex();
-}
 
 std::vector<fs::path> all_experiments(const fs::path& root) {
   std::vector<fs::path> found;
@@ -66,58 +54,81 @@ fs::path find_experiment(const CommandOptions& options) {
        names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
 }
 
-/// A study's layers are rows of the table.
-std::string method_and_layer(const std::string& method, const std::string& layer) {
-  return method.empty() ? layer : method + ", " + layer;
+/// The row that a run adds to the results: what it is, then `row` of its metrics.
+MetricsRow joined(const MetricsRow& head, const std::string& method, const std::string& value,
+                  const MetricsRow& row) {
+  MetricsRow all = head;
+  for (auto& [name, v] : all) {
+    if (name == "method") v = method;
+    if (name == "value") v = value;
+  }
+  for (const auto& [name, v] : row)
+    if (name != "event" && !find(all, name)) all.emplace_back(name, v);
+  return all;
 }
 
-/// Rows that one run adds to the results: of a sweep and a study of curvature one for each of its cells, else
-/// one.
-std::vector<MetricsRow> results_of(const ExperimentCell& cell, const MetricsRow& head) {
-  const bool curvature = cell.part->verb == "curvature";
-  const std::vector<MetricsRow> rows =
-      read_metrics((curvature ? cell.folder / "curvature" : cell.folder) / "metrics.jsonl");
-  const auto joined = [&](const MetricsRow& row, const std::string& value) {
-    MetricsRow all = head;
-    for (auto& [name, v] : all)
-      if (name == "value") v = value;
-    for (const auto& [name, v] : row)
-      if (name != "event" && !find(all, name)) all.emplace_back(name, v);
-    return all;
-  };
-  std::vector<MetricsRow> results;
-  double test_images = NAN, predicted = 0, measured = 0, seconds = 0;
+/// What a run's pruning steps up to some moment add up to.
+struct StepTotals {
   std::int64_t steps = 0;
-  for (const MetricsRow& row : rows) {
+  double predicted = 0, measured = 0, seconds = 0;
+
+  void add(const MetricsRow& row) {
+    if (const double s = number(row, "seconds"); std::isfinite(s)) seconds += s;
+    if (text(row, "event") != "prune") return;
+    predicted += number(row, "predicted_loss_change");
+    measured += number(row, "measured_loss_change");
+    ++steps;
+  }
+  void put(MetricsRow& row) const {
+    if (steps)
+      row.insert(
+          row.end(),
+          {{"steps", steps}, {"predicted_loss_change", predicted}, {"measured_loss_change", measured}});
+    row.emplace_back("seconds", seconds);
+  }
+};
+
+/// Rows that one run adds to the results: of a sweep and a study of curvature one for each of its cells, of a
+/// part with "every_level" one for each level of the schedule, else one.
+std::vector<MetricsRow> results_of(const ExperimentCell& cell, const MetricsRow& head) {
+  const std::string method = cell.method_name();
+  std::vector<MetricsRow> results;
+  MetricsRow reached;  // last step of the level so far
+  StepTotals totals, at_level;
+  double test_images = NAN;
+  const auto close_level = [&] {
+    if (reached.empty()) return;
+    for (const char* name : {"predicted_loss_change", "measured_loss_change", "seconds"})
+      std::erase_if(reached, [&](const auto& column) { return column.first == name; });
+    results.push_back(joined(head, method, fmt::format("{:g}", number(reached, "target")), reached));
+    at_level.put(results.back());
+  };
+  for (const MetricsRow& row : read_metrics(cell.results_folder() / "metrics.jsonl")) {
     const std::string event = text(row, "event");
-    if (event == "dense") test_images = number(row, "test_images");
-    if (event == "cell") {
-      results.push_back(joined(row, fmt::format("{:g}", number(row, "target"))));
-      if (std::isfinite(test_images))
-        results.back().emplace_back("test_images", static_cast<std::int64_t>(test_images));
-    }
+    if (event == "dense" || event == "done") test_images = number(row, "test_images");
+    if (event == "cell")
+      results.push_back(joined(head, method, fmt::format("{:g}", number(row, "target")), row));
     if (event == "curvature") {
-      results.push_back(joined(row, fmt::format("{:g}", number(row, "examples"))));
-      for (auto& [name, value] : results.back())
-        if (name == "method") value = method_and_layer(text(head, "method"), text(row, "layer"));
+      // A study's layers are rows of the table.
+      const std::string layer = text(row, "layer");
+      results.push_back(joined(head, method.empty() ? layer : method + ", " + layer,
+                               fmt::format("{:g}", number(row, "examples")), row));
     }
-    if (event == "prune") {
-      predicted += number(row, "predicted_loss_change");
-      measured += number(row, "measured_loss_change");
-      ++steps;
+    if (event == "prune" && cell.part->every_level) {
+      if (number(row, "target") != number(reached, "target")) close_level();
+      reached = row;
     }
-    if (event == "epoch" || event == "prune")
-      seconds += std::isfinite(number(row, "seconds")) ? number(row, "seconds") : 0;
-    if (event == "done") {
-      results.push_back(joined(row, text(head, "value")));
-      if (steps) {
-        results.back().emplace_back("steps", steps);
-        results.back().emplace_back("predicted_loss_change", predicted);
-        results.back().emplace_back("measured_loss_change", measured);
-      }
-      results.back().emplace_back("seconds", seconds);
+    if (event == "epoch" || event == "prune") totals.add(row);
+    if (event == "prune") at_level = totals;
+    if (event == "done" && cell.part->every_level) close_level();
+    if (event == "done" && !cell.part->every_level) {
+      results.push_back(joined(head, method, cell.shown_value(), row));
+      totals.put(results.back());
     }
   }
+  for (MetricsRow& row : results)
+    if (std::isfinite(test_images) && !find(row, "test_images"))
+      row.emplace_back("test_images", static_cast<std::int64_t>(test_images));
   return results;
 }
 
@@ -225,32 +236,31 @@ void prepare_folder(const ExperimentCell& cell) {
   write_file_atomically(file, cell.config);
 }
 
-/// A value of the setting that varies, as the tables show it: numbers as "{:g}", strings without quotes.
-std::string plain(const std::string& json) {
-  if (json.empty()) return "";
-  const Json v = Json::parse(json);
-  return v.is_number()   ? fmt::format("{:g}", v.get<double>())
-         : v.is_string() ? v.get<std::string>()
-                         : v.dump();
-}
-
+/// The method with the best mean accuracy at a value, or over all of them if nothing varies. Empty: no
+/// results.
 std::string best_method(const Results& results, const ExperimentPart& among, const std::string& value) {
+  std::set<std::string> values{shown(value)};
+  if (value.empty())
+    for (const MetricsRow& row : results.rows())
+      if (text(row, "part") == among.name) values.insert(text(row, "value"));
   std::string best;
   double highest = -1;
-  for (const ExperimentMethod& m : among.methods)
-    if (const CellStatistics c = statistics_of(results.rows(), among.name, m.name, plain(value));
-        c.seeds && c.mean > highest) {
-      highest = c.mean;
-      best = m.name;
-    }
+  for (const ExperimentMethod& m : among.methods) {
+    double sum = 0;
+    int count = 0;
+    for (const std::string& v : values)
+      if (const CellStatistics c = statistics_of(results.rows(), among.name, m.name, v); c.seeds)
+        sum += c.mean, ++count;
+    if (count && sum / count > highest) highest = sum / count, best = m.name;
+  }
   return best;
 }
 
 MetricsRow head_of(const ExperimentCell& cell) {
   return {{"run", cell.label()},
           {"part", cell.part->name},
-          {"method", cell.method ? cell.method->name : std::string()},
-          {"value", plain(cell.value)},
+          {"method", cell.method_name()},
+          {"value", cell.shown_value()},
           {"seed", static_cast<std::int64_t>(cell.seed)},
           {"config_sha256", sha256(cell.config)}};
 }
@@ -263,132 +273,10 @@ std::string outcome(const std::vector<MetricsRow>& rows) {
   return std::isfinite(accuracy) ? fmt::format("{:.2f} %", 100 * accuracy) : "done";
 }
 
-std::string machine() {
-  std::string name = "unknown CPU";
-  std::ifstream lines("/proc/cpuinfo");
-  for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("model name")) {
-      name = line.substr(line.find(':') + 2);
-      break;
-    }
-  return name;
-}
-
-std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
-
-/// Epochs and pruning steps of all runs that train.
-std::vector<CurvePoint> curves_of(const std::vector<ExperimentCell>& cells) {
-  std::vector<CurvePoint> curves;
-  for (const ExperimentCell& cell : cells) {
-    if (cell.part->verb != "train" && cell.part->verb != "prune") continue;
-    std::vector<CurvePoint> run;
-    bool trained = false;
-    for (const MetricsRow& row : read_metrics(cell.folder / "metrics.jsonl")) {
-      const std::string event = text(row, "event");
-      if (event != "epoch" && event != "prune") continue;
-      trained = trained || event == "epoch";
-      run.push_back({.part = cell.part->name,
-                     .method = cell.method ? cell.method->name : std::string(),
-                     .value = plain(cell.value),
-                     .seed = cell.seed,
-                     .step = event == "prune",
-                     .epoch = number(row, "epoch"),
-                     .sparsity = number(row, "sparsity"),
-                     .accuracy_before = number(row, "test_accuracy_before"),
-                     .accuracy = number(row, "test_accuracy")});
-      if (event == "epoch") run.back().sparsity = run.size() > 1 ? run[run.size() - 2].sparsity : 0;
-    }
-    if (trained) curves.insert(curves.end(), run.begin(), run.end());
-  }
-  return curves;
-}
-
-std::string curves_csv(const std::vector<CurvePoint>& curves) {
-  std::string csv = "part,method,value,seed,event,epoch,sparsity,test_accuracy_before,test_accuracy\n";
-  for (const CurvePoint& p : curves)
-    csv += fmt::format("{},\"{}\",{},{},{},{:g},{:.4f},{},{:.4f}\n", p.part, p.method, p.value, p.seed,
-                       p.step ? "prune" : "epoch", p.epoch, p.sparsity,
-                       p.step ? fmt::format("{:.4f}", p.accuracy_before) : "", p.accuracy);
-  return csv;
-}
-
-fs::path run_folder_of(const ExperimentCell& cell) {
-  return cell.part->verb == "curvature" ? cell.folder / "curvature" : cell.folder;
-}
-
-/// The resolved config of one run of each part and method: the others differ in value and seed only.
-std::string resolved_configs(const std::vector<ExperimentCell>& cells) {
-  std::string lines;
-  std::set<std::pair<const ExperimentPart*, const ExperimentMethod*>> seen;
-  for (const ExperimentCell& cell : cells)
-    if (const fs::path config = run_folder_of(cell) / "config.json";
-        fs::exists(config) && seen.emplace(cell.part, cell.method).second)
-      lines += Json{{"run", cell.label()}, {"config", Json::parse(read_whole_file(config))}}.dump() + "\n";
-  return lines;
-}
-
-void keep_pictures(const Experiment& e, const std::vector<ExperimentCell>& cells) {
-  for (const ExperimentCell& cell : cells)
-    for (const std::string& name : cell.part->pictures)
-      if (const fs::path from = run_folder_of(cell) / "plots" / name;
-          cell.seed == cells.front().seed && fs::exists(from)) {
-        std::string to = cell.part->name;
-        if (cell.method) to += "_" + cell.method->name;
-        fs::copy_file(from, e.folder / (to + "_" + name), fs::copy_options::overwrite_existing);
-      }
-}
-
-/// The experiment's page: what was done, where and when, tables and pictures.
-std::string page_of(const Experiment& e, const Json& about) {
-  std::string page = fmt::format(
-      "# {}\n\n{}\n\nData: {}. Recorded {} by `{} --record` on {} ({}); `results.csv` holds every run.\n\n",
-      e.title, e.about, e.data, about["date"].get<std::string>(), about["command"].get<std::string>(),
-      about["machine"].get<std::string>(), about["version"].get<std::string>());
-  if (!e.published.empty())
-    page += fmt::format("Published: {}\n\n", read_published(e.folder / e.published).source);
-  for (const std::string& d : e.differences) page += fmt::format("- differs: {}\n", d);
-  page += "\n" + experiment_tables(e, read_metrics(e.folder / "results.jsonl"), true);
-  std::set<std::string> pictures;
-  for (const auto& file : fs::directory_iterator(e.folder))
-    if (file.path().extension() == ".png") pictures.insert(file.path().filename().string());
-  for (const std::string& name : pictures) page += fmt::format("![{0}]({0})\n\n", name);
-  return page;
-}
-
-/// Results with what is needed to repeat them into the experiment's own folder, small enough for a
-/// repository.
-void record(const Experiment& e, const ExperimentPlaces& places, const std::vector<ExperimentCell>& cells) {
-  for (const char* extension : {"jsonl", "csv"})
-    write_file_atomically(e.folder / fmt::format("results.{}", extension),
-                          read_whole_file(places.runs / fmt::format("metrics.{}", extension)));
-  Json hashes = Json::object();
-  for (const ExperimentCell& cell : cells)
-    if (const fs::path config = run_folder_of(cell) / "config.json"; fs::exists(config))
-      hashes[cell.part->name] = Json::parse(read_whole_file(config))["provenance"]["data_hash"];
-  const Json about{{"date", today()},
-                   {"version", ESPALIER_VERSION},
-                   {"machine", fmt::format("{}, {} threads", machine(), threads())},
-                   {"command", fmt::format("espalier reproduce {}", e.folder.filename().string())},
-                   {"experiment_sha256", sha256(read_whole_file(e.folder / "experiment.json"))},
-                   {"data_sha256_by_part", hashes}};
-  write_file_atomically(e.folder / "provenance.json", about.dump(2) + "\n");
-  write_file_atomically(e.folder / "configs.jsonl", resolved_configs(cells));
-  const std::vector<CurvePoint> curves = curves_of(cells);
-  if (!curves.empty()) write_file_atomically(e.folder / "curves.csv", curves_csv(curves));
-  for (const auto& file : fs::directory_iterator(e.folder))
-    if (file.path().extension() == ".png") fs::remove(file.path());  // of parts that are gone
-  draw_experiment(e, read_metrics(e.folder / "results.jsonl"), curves, e.folder);
-  for (const auto& file : fs::directory_iterator(e.folder))
-    if (file.path().extension() == ".gp") fs::remove(file.path());  // the data is in results.csv
-  keep_pictures(e, cells);
-  write_file_atomically(e.folder / "README.md", page_of(e, about));
-  fmt::print("recorded in {}\n", e.folder.string());
-}
-
 void print_report(const Experiment& e, const std::vector<MetricsRow>& rows, bool markdown) {
   fmt::print("{}", experiment_tables(e, rows, markdown));
   if (markdown) return;
-  if (!e.published.empty()) fmt::print("\n  published: {}\n", read_published(e.folder / e.published).source);
+  if (!e.published.empty()) fmt::print("\n  published: {}\n", published_of(e).source);
   fmt::print(
       "\n  beside published: ours - theirs; equal: to the last digit; within: inside the 95 % band of "
       "drawing the test "
@@ -468,12 +356,13 @@ void reproduce_command(const CommandOptions& options) {
   if (only.empty()) results.keep_only(all);
   if (repeated == 0 && !options.quiet) fmt::print(stderr, "all {} runs are here already\n", all.size());
   print_report(experiment, results.rows(), false);
-  draw_experiment(experiment, results.rows(), curves_of(all), places.runs / "plots");
+  const std::vector<CurvePoint> curves = curves_of(all);
+  draw_experiment(experiment, results.rows(), curves, places.runs / "plots");
   fmt::print("\n  results      {}\n  pictures     {}\n", (places.runs / "metrics.csv").string(),
              (places.runs / "plots").string());
   if (failed)
     fmt::print("  failed       {} of {} runs; the column \"failed\" says why\n", failed, all.size());
-  if (options.record) record(experiment, places, all);
+  if (options.record) record(experiment, places, all, results.rows(), curves);
 }
 
 }  // namespace espalier

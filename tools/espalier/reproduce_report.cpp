@@ -95,12 +95,13 @@ PartTable table_of(const Experiment& e, const ExperimentPart& part, const std::v
   for (const std::string& method : axes.methods) {
     const PublishedRow* theirs = published_for(e, part, method, published);
     std::vector<std::string> line{method.empty() ? "-" : method}, judged{"  beside published"};
-    double seconds = 0;
+    double seconds = 0, longest = 0;
     int runs = 0;
     for (const std::string& v : axes.values) {
       const CellStatistics cell = statistics_of(rows, part.name, method, v);
       line.push_back(percent(cell));
       seconds += cell.seconds * cell.seeds;
+      longest = std::max(longest, cell.seconds);  // "every_level": seconds until there
       runs += cell.seeds;
       const auto found = theirs ? theirs->accuracy.find(v) : std::map<std::string, double>::const_iterator();
       judged.push_back(
@@ -108,7 +109,7 @@ PartTable table_of(const Experiment& e, const ExperimentPart& part, const std::v
               ? fmt::format("{:+.2f} {}", cell.mean - found->second, verdict(cell, found->second))
               : "");
     }
-    line.push_back(runs ? fmt::format("{:.1f}", seconds / runs) : "-");
+    line.push_back(runs ? fmt::format("{:.1f}", part.every_level ? longest : seconds / runs) : "-");
     table.rows.push_back(line);
     if (theirs) {
       table.rows.push_back(judged);
@@ -214,15 +215,10 @@ std::string as_text(const PartTable& table) {
   return fmt::format("\n{}\n{}", table.title, out.str("  "));
 }
 
-Published published_of(const Experiment& experiment) {
-  return read_published(experiment.published.empty() ? std::filesystem::path()
-                                                     : experiment.folder / experiment.published);
-}
-
 LineChart chart_of(const ExperimentPart& part, const Axes& axes, const std::vector<MetricsRow>& rows,
                    const std::string& quantity, const Published& published) {
   LineChart chart{.title = title_of(part),
-                  .x_title = words(part.vary.substr(part.vary.rfind('.') + 1)),
+                  .x_title = words(part.varied()),
                   .y_title = is_accuracy(quantity) ? "test accuracy [%]" : words(quantity)};
   if (chart.x_title.empty()) chart.x_title = part.verb == "curvature" ? "examples" : "sparsity";
   const double first = std::stod(axes.values.front()), last = std::stod(axes.values.back());
@@ -272,20 +268,17 @@ ScatterChart loss_chart(const ExperimentPart& part, const std::vector<MetricsRow
 /// what is left. Of the first seed. No series where no step lies between epochs.
 LineChart epochs_chart(const ExperimentPart& part, const std::string& value,
                        const std::vector<CurvePoint>& curves) {
-  const std::string of = words(part.vary.substr(part.vary.rfind('.') + 1));
+  const std::string of = words(part.varied());
   LineChart chart{.title = title_of(part),
                   .x_title = value.empty() ? "epoch" : fmt::format("epoch ({} {})", of, value),
                   .y_title = "test accuracy [%]"};
   std::vector<std::string> methods;
-  bool trained = false;
   int seed = -1;
   for (const CurvePoint& p : curves) {
     if (p.part != part.name || p.value != value) continue;
     if (seed < 0) seed = p.seed;
-    trained = trained || (!p.step && p.epoch > 0);
     add_once(methods, p.method);
   }
-  if (!trained) return chart;
   for (const std::string& method : methods) {
     Series line{.label = method};
     for (const CurvePoint& p : curves) {
@@ -310,6 +303,11 @@ LineChart epochs_chart(const ExperimentPart& part, const std::string& value,
 }
 
 }  // namespace
+
+Published published_of(const Experiment& experiment) {
+  return read_published(experiment.published.empty() ? std::filesystem::path()
+                                                     : experiment.folder / experiment.published);
+}
 
 CellStatistics statistics_of(const std::vector<MetricsRow>& rows, const std::string& part,
                              const std::string& method, const std::string& value,
@@ -362,6 +360,8 @@ std::string experiment_tables(const Experiment& experiment, const std::vector<Me
 void draw_experiment(const Experiment& experiment, const std::vector<MetricsRow>& rows,
                      const std::vector<CurvePoint>& curves, const std::filesystem::path& folder) {
   const Published published = published_of(experiment);
+  for (const auto& file : std::filesystem::directory_iterator(folder))
+    std::filesystem::remove(file.path());  // pictures of parts that are gone
   for (const ExperimentPart& part : experiment.parts) {
     const bool both = shows(part, "predicted_loss_change") && shows(part, "measured_loss_change");
     if (both) write_plot(folder / (part.name + "_loss"), loss_chart(part, rows));

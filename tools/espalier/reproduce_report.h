@@ -31,7 +31,10 @@ double noise_of(const CellStatistics& cell);
 /// "below".
 std::string verdict(const CellStatistics& ours, double published);
 
-/// Accuracy and sparsity before and after each pruning step and at each epoch, one row each.
+/// The published accuracies of the experiment's folder; none: empty.
+Published published_of(const Experiment& experiment);
+
+/// Accuracy and sparsity of a run that trains, before and after a pruning step or at an epoch's end.
 struct CurvePoint {
   std::string part, method, value;
   int seed = 1;
@@ -45,8 +48,8 @@ std::string experiment_tables(const Experiment& experiment, const std::vector<Me
 
 /// Charts into `folder`: for each part with at least two numeric values and each quantity that it shows
 /// PART.png or PART_QUANTITY.png (of predicted and measured losses PART_loss.png, one against the other); for
-/// each part and value with pruning steps between epochs the accuracy over
-/// epochs, PART_VALUE_epochs.png.
+/// each part and value of runs that train and prune the accuracy over epochs, PART_VALUE_epochs.png. Pictures
+/// that lie there already are removed.
 void draw_experiment(const Experiment& experiment, const std::vector<MetricsRow>& rows,
                      const std::vector<CurvePoint>& curves, const std::filesystem::path& folder);
 
