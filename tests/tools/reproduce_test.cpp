@@ -224,6 +224,8 @@ TEST(Reproduce, RefusesBrokenExperimentsBeforeAnythingRuns) {
   refused(
       parts(R"({"name": "a", "methods": [{"name": "m", "config": {"prune": {"critrion": "magnitude"}}}]})"),
       "critrion");
+  refused(parts(R"({"name": "a", "every_level": true, "vary": "prune.damp", "values": [1]})"),
+          "varies prune.damp");
   const Outcome unknown = reproduce("mlpnet_mnits");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.output.find("did you mean \"mlpnet_mnist\""), std::string::npos) << unknown.output;

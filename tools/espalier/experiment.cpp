@@ -108,6 +108,12 @@ void check_references(const Experiment& e, const std::string& file) {
              at("methods"), m.name);
     if (!Json::parse(p.values).is_array() || p.vary.empty() != Json::parse(p.values).empty())
       fail(ExitCode::config, "{} must be a list, and comes together with \"vary\"", at("values"));
+    if (p.every_level && (p.verb != "prune" || !p.vary.empty()))
+      fail(
+          ExitCode::config,
+          "{} is true, but the part {}; its columns are the levels of one run's schedule: use verb \"prune\" "
+          "and no \"vary\"",
+          at("every_level"), p.verb != "prune" ? "does not prune" : "varies " + p.vary);
     before.push_back(p.name);
   }
 }
