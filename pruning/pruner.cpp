@@ -1,10 +1,10 @@
 #include "pruning/pruner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <optional>
 
+#include "framework/core/clock.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/auto_damp.h"
@@ -17,10 +17,6 @@ namespace {
 constexpr std::size_t examples_by_layer = 256;  // on which each layer's part of a move is measured
 constexpr int most_sub_steps = 32;              // of one step with num_recomputations "auto"
 constexpr double negligible_loss = 0.01;        // nats: rises below are no reason to distrust a prediction
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double share(const std::vector<bool>& set) {
   return static_cast<double>(std::count(set.begin(), set.end(), true)) / static_cast<double>(set.size());

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 
 #include "framework/core/check.h"
+#include "framework/core/clock.h"
 #include "framework/io/table.h"
 
 namespace espalier {
@@ -16,10 +16,6 @@ namespace {
 
 constexpr double window_seconds = 8, terminal_interval = 0.1, log_interval = 10;
 constexpr std::int64_t bar_cells = 10;
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Progress::Mode mode_of_stderr(bool quiet) {
   if (quiet) return Progress::Mode::quiet;
@@ -62,7 +58,7 @@ std::string format_bytes(double bytes) {
 }
 
 Progress::Progress(std::string label, std::int64_t total, std::string unit, bool quiet)
-    : Progress(std::move(label), total, std::move(unit), mode_of_stderr(quiet), stderr, steady_seconds,
+    : Progress(std::move(label), total, std::move(unit), mode_of_stderr(quiet), stderr, seconds_now,
                columns_of_stderr()) {}
 
 Progress::Progress(std::string label, std::int64_t total, std::string unit, Mode mode, std::FILE* out,

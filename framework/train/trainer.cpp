@@ -1,11 +1,11 @@
 #include "framework/train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "framework/core/check.h"
+#include "framework/core/clock.h"
 #include "framework/io/progress.h"
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
@@ -48,10 +48,6 @@ double sum(const Tensor& t) {
   double total = 0;
   for (const Real v : t.values()) total += static_cast<double>(v);
   return total;
-}
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace

@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+
+#include "framework/core/clock.h"
 
 namespace espalier {
 namespace {
@@ -20,9 +21,6 @@ constexpr int enough = 5;         // clean repetitions
 constexpr double slow_call = 2;   // seconds
 constexpr int most = 3;           // times the repetitions asked for
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 double cpu_seconds() {
   timespec t{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -61,25 +59,25 @@ double median_of(std::vector<double> v) {
 double Timing::median() const { return median_of(seconds); }
 
 Timing time_calls(const BenchmarkOptions& options, int threads, FunctionRef<void()> f) {
-  double once = wall_seconds();
+  double once = seconds_now();
   f();
-  once = wall_seconds() - once;
+  once = seconds_now() - once;
   const bool slow =
       once > slow_call;  // then one call warms up enough, and three repetitions are what there is time for
   if (!slow) {
     f();
-    once = wall_seconds();
+    once = seconds_now();
     f();
-    once = std::max(wall_seconds() - once, 1e-7);
+    once = std::max(seconds_now() - once, 1e-7);
   }
   const int calls = std::max(1, static_cast<int>(std::lround(options.seconds / once)));
   std::vector<double> clean, all, cpu;
   const int wanted = slow ? std::min(options.repetitions, 3) : options.repetitions;
   while (static_cast<int>(clean.size()) < wanted &&
          static_cast<int>(all.size()) < (slow ? 1 : most) * wanted) {
-    const double delay = waited(), steal = stolen(), cpu_start = cpu_seconds(), start = wall_seconds();
+    const double delay = waited(), steal = stolen(), cpu_start = cpu_seconds(), start = seconds_now();
     for (int i = 0; i < calls; ++i) f();
-    const double took = wall_seconds() - start;
+    const double took = seconds_now() - start;
     cpu.push_back((cpu_seconds() - cpu_start) / calls);
     all.push_back(took / calls);
     const double lost = (waited() - delay) / threads, taken = stolen() - steal;

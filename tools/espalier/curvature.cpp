@@ -2,12 +2,12 @@
 // are as examples are added, as numbers, matrices and pictures. A layer is finished before the next begins,
 // and finished layers are not done again by --resume.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "framework/config/writer.h"
+#include "framework/core/clock.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
@@ -292,7 +292,7 @@ void curvature_command(const CommandOptions& options) {
                                entry.name, format_count(entry.size), format_count(wanted.max_dense)));
     Index before = 0;
     for (const int n : wanted.examples) {
-      const auto started = std::chrono::steady_clock::now();
+      const double started = seconds_now();
       done = 0;
       progress.emplace(fmt::format("{} to {} examples", entry.name, format_count(n)),
                        (n - before) * study.passes(), "examples", options.quiet);
@@ -307,8 +307,7 @@ void curvature_command(const CommandOptions& options) {
                                    fmt::format("{}: {} weights, mean over {} examples", entry.name,
                                                format_count(entry.size), format_count(n)),
                                    study, wanted);
-      row.emplace_back("seconds",
-                       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+      row.emplace_back("seconds", seconds_now() - started);
       metrics.append(row);
     }
   }

@@ -2,12 +2,12 @@
 // folder, and their results beside the published ones. A run that is there already with the same config is
 // not repeated.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
+#include "framework/core/clock.h"
 #include "framework/data/hash.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
@@ -332,7 +332,7 @@ void reproduce_command(const CommandOptions& options) {
         continue;
       }
       prepare_folder(cell);
-      const auto started = std::chrono::steady_clock::now();
+      const double started = seconds_now();
       std::vector<MetricsRow> rows;
       try {
         run_verb(cell, options);
@@ -347,9 +347,7 @@ void reproduce_command(const CommandOptions& options) {
       ++repeated;
       if (!options.quiet)
         fmt::print(stderr, "{} {}/{}: {}: {} ({})\n", part.name, at, cells.size(), cell.label(),
-                   outcome(rows),
-                   format_duration(
-                       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
+                   outcome(rows), format_duration(seconds_now() - started));
     }
   }
   if (options.dry_run) return;

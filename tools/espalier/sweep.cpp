@@ -1,7 +1,6 @@
 // sweep.cpp: `espalier sweep`: one gradient pass, then every combination that the config lists as a one-shot,
 // each from the same dense network. Cells that are in the folder already are not computed again.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
 #include "framework/config/writer.h"
+#include "framework/core/clock.h"
 #include "framework/core/parallel.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/plot.h"
@@ -28,10 +28,6 @@ namespace espalier {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Everything but the sparsity: cells of one group share the inverse and the scores.
 struct Group {
