@@ -14,6 +14,7 @@ namespace {
 
 constexpr double character_width = 7, line_height = 15;  // pixels of the font set below, at 11 points
 constexpr std::size_t longest_marker = 20;
+constexpr double title_points = 13, smallest_title = 8, pixels_of_a_point = 0.7;  // a character's width
 
 }  // namespace
 
@@ -61,7 +62,15 @@ std::string preamble(std::string_view title, const std::string& png, int width, 
       "set border 3 linewidth 1 linecolor rgb '#404040'\n"
       "set tics nomirror out scale 0.6 textcolor rgb '#404040'\n"
       "set grid linewidth 1 linecolor rgb '#E4E4E4' linetype 1\n";
-  if (!title.empty()) text += fmt::format("set title {} font 'Sans,13'\n", quote(title));
+  if (title.empty()) return text;
+  // A long title is set smaller, and cut only where it could no longer be read.
+  const double room = (width - 20) / pixels_of_a_point;
+  const double points = std::min(title_points, room / static_cast<double>(display_width(title)));
+  text += points >= smallest_title
+              ? fmt::format("set title {} font 'Sans,{:.3g}'\n", quote(title), points)
+              : fmt::format("set title {} font 'Sans,{:.3g}'\n",
+                            quote(shortened(title, static_cast<std::size_t>(room / smallest_title))),
+                            smallest_title);
   return text;
 }
 

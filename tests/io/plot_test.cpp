@@ -71,6 +71,21 @@ TEST_F(Plot, MarkersTooCloseToBeReadSideBySideStandUpright) {
   draw("many_markers", chart);
 }
 
+TEST_F(Plot, ALongTitleIsSetSmallerAndCutOnlyWhereItCouldNoLongerBeRead) {
+  LineChart chart = training_curves();
+  const std::string before = "set title '" + chart.title + "' font 'Sans,13'";
+  draw("short_title", chart);
+  EXPECT_NE(read_whole_file(at("short_title.gp")).find(before), std::string::npos);
+  chart.title = std::string(110, 'm');
+  draw("long_title", chart);
+  const std::string script = read_whole_file(at("long_title.gp"));
+  EXPECT_NE(script.find("'" + chart.title + "' font 'Sans,11.4'"), std::string::npos)
+      << script.substr(0, 900);
+  chart.title = std::string(400, 'm');
+  draw("endless_title", chart);
+  EXPECT_NE(read_whole_file(at("endless_title.gp")).find("mmm...' font 'Sans,8'"), std::string::npos);
+}
+
 TEST_F(Plot, LogarithmicAxesSkipWhatHasNoLogarithm) {
   Series loss{.label = "loss_change",
               .x = {0, 1, 10, 100, 1000},
