@@ -363,14 +363,19 @@ void draw_experiment(const Experiment& experiment, const std::vector<MetricsRow>
   for (const auto& file : std::filesystem::directory_iterator(folder))
     std::filesystem::remove(file.path());  // pictures of parts that are gone
   for (const ExperimentPart& part : experiment.parts) {
+    // Candidates are judged on held-out images: published accuracies have no place there.
+    const bool beside = !part.choose_from.empty() ||
+                        std::any_of(part.methods.begin(), part.methods.end(),
+                                    [](const ExperimentMethod& m) { return !m.published.empty(); });
     const bool both = shows(part, "predicted_loss_change") && shows(part, "measured_loss_change");
     if (both) write_plot(folder / (part.name + "_loss"), loss_chart(part, rows));
     for (const std::string& quantity : part.show) {
       if (both && quantity.ends_with("_loss_change")) continue;
       const Axes axes = axes_of(rows, part, quantity);
       if (axes.values.size() < 2 || !std::all_of(axes.values.begin(), axes.values.end(), is_number)) continue;
-      write_plot(folder / (is_accuracy(quantity) ? part.name : part.name + "_" + quantity),
-                 chart_of(part, axes, rows, quantity, is_accuracy(quantity) ? published : Published{}));
+      write_plot(
+          folder / (is_accuracy(quantity) ? part.name : part.name + "_" + quantity),
+          chart_of(part, axes, rows, quantity, beside && is_accuracy(quantity) ? published : Published{}));
     }
     for (const std::string& value : axes_of(rows, part, "test_accuracy").values)
       if (const LineChart chart = epochs_chart(part, value, curves); !chart.series.empty())
