@@ -26,6 +26,8 @@ async function on(file, { expected, fresh = false, width = 1280, dark = false } 
   await page.bringToFront();  // Chromium does not paint windows behind others
   await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });
   await page.setViewportSize({ width, height: 800 });
+  // The page hears of night with its next frame, which a quick page's check would not wait for.
+  await page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, dark ? 'dark' : 'light');
   // Charts follow the width of the window; Vega may leave a pixel to the side.
   await page.waitForFunction(() => [...document.querySelectorAll('.plot')].every((host) => [...host.children].every((e) => e.tagName === 'P' || e.clientWidth <= host.clientWidth + 1)));
   await check(page);
