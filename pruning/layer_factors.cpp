@@ -26,13 +26,17 @@ void patches(const ConvGeometry& g, const Real* image, Index first, Index count,
   }
 }
 
+template <class T>
+void add_column_sums(const std::vector<T>& x, Index rows, Index n, double* sums) {
+  for (Index r = 0; r < rows; ++r)
+    for (Index j = 0; j < n; ++j) sums[j] += static_cast<double>(x[static_cast<std::size_t>(r * n + j)]);
+}
+
 /// sum += X'X and mean += column sums, X [rows, n].
 void add_moments(const std::vector<double>& x, Index rows, Index n, std::vector<double>& sum, double* mean) {
   kernels::gemm(kernels::Transpose::yes, kernels::Transpose::no, n, n, rows, 1, x.data(), n, x.data(), n, 1.0,
                 sum.data(), n);
-  if (!mean) return;
-  for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < n; ++j) mean[j] += x[static_cast<std::size_t>(r * n + j)];
+  if (mean) add_column_sums(x, rows, n, mean);
 }
 
 /// The same of patches: sums of at most `rows_at_once` products in float32, sums of those in float64. Only
@@ -50,9 +54,7 @@ void add_patch_moments(const std::vector<Real>& x, Index rows, Index n, std::vec
         into[c] += static_cast<double>(product[static_cast<std::size_t>(r * width + c)]);
     }
   }
-  for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < n; ++j)
-      mean[static_cast<std::size_t>(j)] += static_cast<double>(x[static_cast<std::size_t>(r * n + j)]);
+  add_column_sums(x, rows, n, mean.data());
 }
 
 }  // namespace

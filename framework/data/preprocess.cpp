@@ -77,6 +77,7 @@ ImageConverter::ImageConverter(const ImageSet& images, const Preprocessing& prep
 
 ImageConverter::Change ImageConverter::draw(const Augmentation& augmentation, std::uint64_t seed, int epoch,
                                             Index example) {
+  if (augmentation.crop_padding == 0 && !augmentation.horizontal_flip) return {};  // as most images are read
   Random random(seed, Random::Use::augment,
                 {static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(example)});
   const int padding = augmentation.crop_padding;

@@ -65,13 +65,10 @@ std::string preamble(std::string_view title, const std::string& png, int width, 
   if (title.empty()) return text;
   // A long title is set smaller, and cut only where it could no longer be read.
   const double room = (width - 20) / pixels_of_a_point;
-  const double points = std::min(title_points, room / static_cast<double>(display_width(title)));
-  text += points >= smallest_title
-              ? fmt::format("set title {} font 'Sans,{:.3g}'\n", quote(title), points)
-              : fmt::format("set title {} font 'Sans,{:.3g}'\n",
-                            quote(shortened(title, static_cast<std::size_t>(room / smallest_title))),
-                            smallest_title);
-  return text;
+  const double points =
+      std::clamp(room / static_cast<double>(display_width(title)), smallest_title, title_points);
+  const auto columns = static_cast<std::size_t>(room / smallest_title);
+  return text + fmt::format("set title {} font 'Sans,{:.3g}'\n", quote(shortened(title, columns)), points);
 }
 
 std::string data_blocks(std::span<const Series> series) {

@@ -120,8 +120,10 @@ std::vector<MetricsRow> results_of(const ExperimentCell& cell, const MetricsRow&
     }
     if (event == "epoch" || event == "prune") totals.add(row);
     if (event == "prune") at_level = totals;
-    if (event == "done" && cell.part->every_level) close_level();
-    if (event == "done" && !cell.part->every_level) {
+    if (event != "done") continue;
+    if (cell.part->every_level) {
+      close_level();
+    } else {
       results.push_back(joined(head, method, cell.shown_value(), row));
       totals.put(results.back());
     }
