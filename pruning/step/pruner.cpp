@@ -9,6 +9,7 @@
 #include "framework/train/checkpoint.h"
 #include "pruning/step/auto_damp.h"
 #include "pruning/step/examples.h"
+#include "pruning/step/rows.h"
 #include "pruning/step/saliency_log.h"
 
 namespace espalier {
@@ -159,13 +160,12 @@ double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epo
     damp = choice.damp;
     if (!run.quiet) fmt::print(stderr, "{}\n", choice.reason);
     for (const DampTrial& t : choice.trials)
-      run.metrics.append({{"event", "damp"},
-                          {"epoch", epoch},
-                          {"sub_step", step + 1},
-                          {"damp", t.damp},
-                          {"predicted_loss_change", t.predicted},
-                          {"measured_loss_change", t.measured},
-                          {"chosen", t.damp == choice.damp}});
+      run.metrics.append(to_row(DampRow{.epoch = epoch,
+                                        .sub_step = step + 1,
+                                        .damp = t.damp,
+                                        .predicted_loss_change = t.predicted,
+                                        .measured_loss_change = t.measured,
+                                        .chosen = t.damp == choice.damp}));
   }
   const Planner planner(config_, problem, damp);
   double level = target;
@@ -201,36 +201,36 @@ double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epo
   const Score after = trainer.evaluate_test();
 
   const double change = trust.loss_after - loss_before;
-  MetricsRow row{{"event", "prune"},
-                 {"epoch", epoch},
-                 {"sub_step", step + 1},
-                 {"sparsity_before", now},
-                 {"sparsity", share(plan.removed)},
-                 {"target", to.of_event},
-                 {"train_loss_before", loss_before},
-                 {"train_loss_after", trust.loss_after},
-                 {"measured_loss_change", change}};
+  PruneRow row{.epoch = epoch,
+               .sub_step = step + 1,
+               .sparsity_before = now,
+               .sparsity = share(plan.removed),
+               .target = to.of_event,
+               .train_loss_before = loss_before,
+               .train_loss_after = trust.loss_after,
+               .measured_loss_change = change};
   if (plan.has_prediction) {
-    row.push_back({"damp", damp});
-    row.push_back({"predicted_loss_change", plan.prediction.change()});
-    row.push_back({"predicted_with_damping", plan.prediction.damped_change()});
-    row.push_back({"trusted", trusted(plan, change)});
+    row.damp = damp;
+    row.predicted_loss_change = plan.prediction.change();
+    row.predicted_with_damping = plan.prediction.damped_change();
+    row.trusted = trusted(plan, change);
   }
-  if (config_.flops_target > 0) row.push_back({"flops_exponent", plan.flops_exponent});
-  row.insert(row.end(), {{"test_accuracy_before", before.accuracy},
-                         {"test_loss", after.loss},
-                         {"test_accuracy", after.accuracy},
-                         {"seconds", seconds_now() - started},
-                         {"gradient_seconds", gathered - started},
-                         {"solve_seconds", solved - gathered}});
+  if (config_.flops_target > 0) row.flops_exponent = plan.flops_exponent;
+  row.test_accuracy_before = before.accuracy;
+  row.test_loss = after.loss;
+  row.test_accuracy = after.accuracy;
+  row.seconds = seconds_now() - started;
+  row.gradient_seconds = gathered - started;
+  row.solve_seconds = solved - gathered;
   const std::vector<PrunedLayer> layers = layer_sparsity(store);
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    row.push_back({"sparsity." + layers[l].name,
-                   static_cast<double>(layers[l].pruned) / static_cast<double>(layers[l].weights)});
-    if (plan.has_prediction) row.push_back({"predicted." + layers[l].name, plan.by_layer[l].change()});
-    row.push_back({"measured." + layers[l].name, trust.by_layer[l]});
+    const std::string& name = layers[l].name;
+    row.sparsities.emplace_back(
+        name, static_cast<double>(layers[l].pruned) / static_cast<double>(layers[l].weights));
+    if (plan.has_prediction) row.predicted.emplace_back(name, plan.by_layer[l].change());
+    row.measured.emplace_back(name, trust.by_layer[l]);
   }
-  run.metrics.append(row);
+  run.metrics.append(to_row(row));
   if (!run.quiet)
     fmt::print(
         stderr,

@@ -31,8 +31,7 @@ std::vector<LayerView> layer_views(const Model& model, std::span<const Parameter
   Index column = 0;
   for (const ParameterId id : layers) {
     const ParameterInfo& info = model.store().infos()[id];
-    LayerView view{.name = info.name, .columns = {column, column + info.range.size()}, .shape = info.shape};
-    if (view.name.ends_with(".weight")) view.name.resize(view.name.size() - 7);
+    LayerView view{.name = info.layer(), .columns = {column, column + info.range.size()}, .shape = info.shape};
     for (const LayerCost& cost : model.costs())
       if (cost.weight == id)
         view.macs_per_weight = static_cast<double>(cost.macs) / static_cast<double>(info.range.size());

@@ -58,7 +58,7 @@ const std::vector<Layer> table = {
     {"tools/run",
      {"framework/core", "framework/config", "framework/io", "framework/nn", "framework/data",
       "framework/train", "pruning/rows", "pruning/step"}},
-    {"tools/report", {"framework/core", "framework/data", "framework/io"}},
+    {"tools/report", {"framework/core", "framework/data", "framework/io", "tools/run"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
       "pruning/rows", "pruning/inverse", "pruning/step", "pruning/curvature", "pruning/explain", "tools/run",
@@ -70,15 +70,15 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
       "tools/report", "tools/explain"}},
     {"tools/experiments",
-     {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/step", "tools/run",
-      "tools/report", "tools/verbs"}},
+     {"framework/core", "framework/config", "framework/data", "framework/io", "framework/train",
+      "pruning/step", "tools/run", "tools/report", "tools/curvature", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
       "tools/run"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/benchmark"}},
+     {"framework/core", "framework/config", "tools/report", "tools/explain", "tools/curvature", "tools/verbs",
+      "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".
