@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "framework/config/reader.h"
+#include "paths.h"
 #include "tools/run/run_config.h"
 
 namespace espalier {
