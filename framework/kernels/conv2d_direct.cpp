@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -97,7 +97,7 @@ struct Phase {
 
 void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
                    Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index window = g.kernel_w * g.in_c, taps = g.kernel_h * window;
   Scratch<Real> packed(simd.packed_size(taps, g.out_c));
   simd.pack({.w = w,
@@ -120,7 +120,7 @@ void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w,
 }
 
 void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index s = g.stride, taps = g.kernel_h * g.kernel_w * g.in_c;  // of one output channel
   // All phases read one padded copy of dy, and their packed weights lie behind each other.
   PaddedAxis h{0, 0}, v{0, 0};
@@ -186,7 +186,7 @@ void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, co
 }
 
 void conv2d_weight_grad_direct(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index window = g.kernel_w * g.in_c, size = g.out_c * g.kernel_h * window;
   const Index step =
       simd.weight_sum_step(g.kernel_h, window);  // rows of the window, rounded up to full vectors

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -71,7 +71,7 @@ ConvImage product(Index rows, Index inner, Index channels) {
 /// y = combination of the products of x (`from`) and a weight already at the points (`packed`).
 void convolve(const Tiling& tiling, Index n, const WinogradImages& from, const Real* x, const Real* packed,
               const WinogradImages& to, const Real* bias, bool relu, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index points = tiling.points(), block = tiling.block(from.channels, to.channels);
   const Index plane = simd.packed_size(from.channels, to.channels);
   parallel_for(n * tiling.per_image(), block, [&](Range tiles) {
@@ -95,7 +95,7 @@ void convolve(const Tiling& tiling, Index n, const WinogradImages& from, const R
 
 void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
                      bool relu, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   // [o][tap][i] -> [i][tap][o], so that the products have output channels innermost.
   const Index taps = g.kernel_h * g.kernel_w;
   const Tiling tiling(g, g.out_h, g.out_w);
@@ -109,7 +109,7 @@ void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* 
 }
 
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Tiling tiling(g, g.in_h, g.in_w);
   Scratch<Real> packed(tiling.points() * simd.packed_size(g.out_c, g.in_c));
   simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
@@ -118,7 +118,7 @@ void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, 
 }
 
 void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index size = g.weight().size();
   if (n == 0) std::fill_n(dw, size, Real(0));
   const Tiling tiling(g, g.out_h, g.out_w);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -21,7 +21,7 @@ constexpr Index columns_per_chunk = 48;  // of a weight gradient: a tile of thre
 /// y [n, channels] = bias + x [n, inner] times a packed weight.
 void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,
                    Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(n, rows_per_chunk(inner, channels), [&](Range r) {
     simd.conv_image({.out_h = 1,
                      .out_w = r.size(),
@@ -42,7 +42,7 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
                     Real* sums, Index step) {
   constexpr Index cached = 256;  // examples whose part of x and dy stays in the second-level cache
   for (Index e = 0; e < n; e += cached)
-    level().conv_weight_image({.out_h = 1,
+    instruction_set().conv_weight_image({.out_h = 1,
                                .out_w = std::min(cached, n - e),
                                .channels = out,
                                .x_row = 0,
@@ -57,10 +57,10 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
 
 }  // namespace
 
-Index linear_packed_size(Index in, Index out) { return level().packed_size(in, out); }
+Index linear_packed_size(Index in, Index out) { return instruction_set().packed_size(in, out); }
 
 void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* packed) {
-  level().pack({.w = w,
+  instruction_set().pack({.w = w,
                 .rows = 1,
                 .window = in,
                 .channels = out,
@@ -84,7 +84,7 @@ void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Re
 }
 
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   Scratch<Real> packed(simd.packed_size(out, in));
   simd.pack({.w = w,
              .rows = 1,
@@ -101,8 +101,8 @@ void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real*
 
 void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real* dy, Real* dw) {
   if (n == 0) return std::fill_n(dw, in * out, Real(0)), void();
-  if (n == 1) return level().outer(out, in, dy, x, dw);  // a row of G: nobody reads it soon
-  const Index padded = level().weight_sum_step(1, in);
+  if (n == 1) return instruction_set().outer(out, in, dy, x, dw);  // a row of G: nobody reads it soon
+  const Index padded = instruction_set().weight_sum_step(1, in);
   if (padded == in)
     return parallel_for(in, columns_per_chunk, [&](Range r) {
       weight_columns(n, r.size(), in, out, x + r.begin, dy, false, dw + r.begin, in);

@@ -2,7 +2,7 @@
 #include "framework/kernels/pool2d.h"
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 
 namespace espalier::kernels {
 namespace {
@@ -20,34 +20,34 @@ void for_each_example(const PoolGeometry& g, Index n, Visit visit) {
 }  // namespace
 
 void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_example(g, n, [&](const PoolImage& image, Index in, Index out) {
     simd.max_pool(image, x + in, relu, y + out, which + out);
   });
 }
 
 void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* which, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_example(g, n, [&](const PoolImage& image, Index in, Index out) {
     simd.max_pool_grad(image, dy + out, which + out, dx + in);
   });
 }
 
 void max_pool_gather(const PoolGeometry& g, Index n, const Real* x, const Real* which, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_example(g, n, [&](const PoolImage& image, Index in, Index out) {
     simd.max_pool_gather(image, x + in, which + out, y + out);
   });
 }
 
 void average_pool(const PoolGeometry& g, Index n, const Real* x, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_example(
       g, n, [&](const PoolImage& image, Index in, Index out) { simd.average_pool(image, x + in, y + out); });
 }
 
 void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_example(g, n, [&](const PoolImage& image, Index in, Index out) {
     simd.average_pool_grad(image, dy + out, dx + in);
   });

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "framework/core/parallel.h"
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 #include "pruning/inverse/block_forms.h"
 #include "pruning/inverse/spectral.h"
 

@@ -3,7 +3,7 @@
 //   F_0^-1 = I / damp,   F_n^-1 = F_{n-1}^-1 - (F_{n-1}^-1 g)(F_{n-1}^-1 g)' / (N + g' F_{n-1}^-1 g)
 #include <algorithm>
 
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 
 namespace espalier {
 namespace {

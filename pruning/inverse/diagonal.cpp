@@ -1,6 +1,6 @@
 // diagonal.cpp: F taken as diagonal (OBD): F_qq = damp + mean_n g_nq^2.
 #include "framework/core/parallel.h"
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 
 namespace espalier {
 namespace {

@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "framework/kernels/gemm.h"
-#include "pruning/inverse.h"
-#include "pruning/layer_factors.h"
+#include "pruning/inverse/inverse.h"
+#include "pruning/rows/layer_factors.h"
 
 namespace espalier {
 namespace {

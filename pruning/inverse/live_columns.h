@@ -11,7 +11,7 @@
 #include "framework/core/parallel.h"
 #include "framework/kernels/mixed.h"
 #include "framework/kernels/scratch.h"
-#include "pruning/gradient_rows.h"
+#include "pruning/rows/gradient_rows.h"
 
 namespace espalier {
 

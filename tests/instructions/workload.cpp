@@ -12,8 +12,8 @@
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
 #include "framework/train/optimizer.h"
-#include "pruning/gradient_matrix.h"
-#include "pruning/inverse.h"
+#include "pruning/rows/gradient_matrix.h"
+#include "pruning/inverse/inverse.h"
 
 namespace espalier {
 namespace {

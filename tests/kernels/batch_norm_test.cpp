@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/core/parallel.h"
-#include "tests/kernels/each_level.h"
+#include "tests/kernels/each_instruction_set.h"
 #include "tests/support/arrays.h"
 #include "tests/support/precision.h"
 
@@ -24,7 +24,7 @@ constexpr Extent extents[] = {{8192, 16}, {2048, 32}, {513, 64}, {1, 5},
 template <class Check>
 void for_each_extent(Check check) {
   for (const Extent& e : extents)
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       SCOPED_TRACE(testing::Message() << e.rows << " rows, " << e.channels << " channels");
       check(e);
     });

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "framework/core/random.h"
-#include "tests/kernels/each_level.h"
+#include "tests/kernels/each_instruction_set.h"
 
 namespace espalier::test {
 namespace {
@@ -31,7 +31,7 @@ double at(const std::vector<T>& v, Index i) {
 TEST(Mixed, ProductsWithVectorsAreExactToFloat64) {
   for (const Index m : {1, 3, 4, 9})
     for (const Index n : {1, 15, 16, 37})
-      for_each_level([&] {
+      for_each_instruction_set([&] {
         SCOPED_TRACE(fmt::format("{} x {}", m, n));
         const Index ld = n + 3;
         const auto a = normal<float>(m * ld, 1);

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/core/parallel.h"
-#include "tests/kernels/each_level.h"
+#include "tests/kernels/each_instruction_set.h"
 #include "tests/support/arrays.h"
 #include "tests/support/precision.h"
 
@@ -65,7 +65,7 @@ TEST(MaxPool, IsTheLargestValueOfEachWindow) {
     for_each_value(g, n, [&](std::size_t out, Index tap, std::size_t in) {
       if (x[in] > largest[out]) largest[out] = x[in], winner[out] = static_cast<Real>(tap);
     });
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       const Maximum m = maximum(g, n, x, false);
       EXPECT_EQ(m.y, largest);
       EXPECT_EQ(m.which, winner);
@@ -79,7 +79,7 @@ TEST(MaxPool, IsTheLargestValueOfEachWindow) {
 
 TEST(MaxPool, TheFirstOfEqualsWins) {
   for_each_geometry([](const PoolGeometry& g, Index n) {
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       const Maximum m = maximum(g, n, Values(static_cast<std::size_t>(g.input(n).size()), Real(-2)), false);
       EXPECT_EQ(m.which, Values(m.which.size(), Real(0)));
     });
@@ -94,7 +94,7 @@ TEST(MaxPool, GradientGoesToTheWinnersAndAddsUp) {
     for_each_value(g, n, [&](std::size_t out, Index tap, std::size_t in) {
       if (which[out] == static_cast<Real>(tap)) expected[in] += dy[out];
     });
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       Values dx = poisoned(g.input(n).size());
       kernels::max_pool_grad(g, n, dy.data(), which.data(), dx.data());
       EXPECT_LT(largest_difference(dx, expected), tolerance());
@@ -107,7 +107,7 @@ TEST(MaxPool, GatherReadsTheWinnersAndIsAdjointToTheGradient) {
     const Values x = normal_values(g.input(n).size(), 1), other = normal_values(g.input(n).size(), 3);
     const Values dy = normal_values(g.output(n).size(), 2);
     const Maximum m = maximum(g, n, x, false);
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       Values y = poisoned(g.output(n).size()), dx = poisoned(g.input(n).size());
       kernels::max_pool_gather(g, n, x.data(), m.which.data(), y.data());
       EXPECT_EQ(y, m.y);
@@ -126,7 +126,7 @@ TEST(AveragePool, IsTheMeanOfEachWindow) {
     for_each_value(g, n, [&](std::size_t out, Index, std::size_t in) {
       sum[out] += static_cast<double>(x[in]) / static_cast<double>(g.kernel * g.kernel);
     });
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       Values y = poisoned(g.output(n).size());
       kernels::average_pool(g, n, x.data(), y.data());
       EXPECT_LT(largest_difference(y, Values(sum.begin(), sum.end())), tolerance());
@@ -137,7 +137,7 @@ TEST(AveragePool, IsTheMeanOfEachWindow) {
 TEST(AveragePool, GradientIsTheAdjoint) {
   for_each_geometry([](const PoolGeometry& g, Index n) {
     const Values x = normal_values(g.input(n).size(), 1), dy = normal_values(g.output(n).size(), 2);
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       Values y = poisoned(g.output(n).size()), dx = poisoned(g.input(n).size());
       kernels::average_pool(g, n, x.data(), y.data());
       kernels::average_pool_grad(g, n, dy.data(), dx.data());

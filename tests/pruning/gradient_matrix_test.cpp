@@ -1,7 +1,7 @@
 // G from a real network: rows are the gradients that batches of one would give, mini-batch rows are their
 // means, pruned weights have zero columns, and neither the number of threads nor the cut into passes changes
 // a bit.
-#include "pruning/gradient_matrix.h"
+#include "pruning/rows/gradient_matrix.h"
 
 #include <gtest/gtest.h>
 

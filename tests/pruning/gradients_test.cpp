@@ -1,6 +1,6 @@
 // Gradients: whichever way the rows are kept (dense, as pairs of a linear layer, in a file) they are the same
 // rows; what is gathered beside them is what it says.
-#include "pruning/gradients.h"
+#include "pruning/rows/network_rows.h"
 
 #include <gtest/gtest.h>
 

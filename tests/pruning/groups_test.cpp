@@ -1,13 +1,13 @@
 // Sets of weights that leave together: their members, their cost against the constrained minimum solved
 // densely, the best choice within N:M against all choices, and the counts that selection ends on.
-#include "pruning/groups.h"
+#include "pruning/choice/groups.h"
 
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-#include "pruning/selection.h"
-#include "pruning/update.h"
+#include "pruning/choice/selection.h"
+#include "pruning/update/update.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {

@@ -1,7 +1,7 @@
 // All inverses are the same matrix: the paper's recursion, the Gram form and the primal form against a dense
 // inverse in long double, over dampings from 1e-8 to 1e2 and over the awkward problems: duplicates, zero
 // gradients, dead weights, one example, none, more rows than weights.
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 
 #include <gtest/gtest.h>
 

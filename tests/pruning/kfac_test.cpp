@@ -2,8 +2,8 @@
 // the inverse against the Kronecker product formed densely.
 #include <gtest/gtest.h>
 
-#include "pruning/gradients.h"
-#include "pruning/update.h"
+#include "pruning/rows/network_rows.h"
+#include "pruning/update/update.h"
 #include "tests/support/oracle.h"
 #include "tests/support/small_network.h"
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "pruning/selection.h"
-#include "pruning/update.h"
+#include "pruning/choice/selection.h"
+#include "pruning/update/update.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {

@@ -1,13 +1,13 @@
 // The planner composes what other tests check alone: one stage is criterion, selection and update; several
 // stages are the same quadratic model seen from where the last one led; FLOP targets are met; "damp": "auto"
 // takes what the held-out examples like best, and trials leave the network as it was.
-#include "pruning/planner.h"
+#include "pruning/step/planner.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "pruning/auto_damp.h"
+#include "pruning/step/auto_damp.h"
 #include "tests/support/small_network.h"
 
 namespace espalier {

@@ -1,6 +1,6 @@
 // Better sets than the top of the ranking: greedy elimination against eliminating by hand, and searches that
 // never make the model's loss worse and find the best set of problems small enough to try them all.
-#include "pruning/search.h"
+#include "pruning/choice/search.h"
 
 #include <gtest/gtest.h>
 

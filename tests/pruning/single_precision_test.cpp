@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "framework/core/parallel.h"
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {

@@ -1,6 +1,6 @@
 // The tour's numbers against dense references: matrices of chosen weights against products with every unit
 // vector, the line against the loss itself, and the choices against their own words.
-#include "pruning/tour.h"
+#include "pruning/explain/tour.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "pruning/curvature/compare.h"
-#include "pruning/curvature/image_examples.h"
+#include "pruning/rows/image_examples.h"
 #include "pruning/curvature/products.h"
 #include "tests/support/small_network.h"
 

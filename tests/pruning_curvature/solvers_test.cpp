@@ -6,11 +6,11 @@
 
 #include "framework/autograd/backward.h"
 #include "framework/kernels/gemm.h"
-#include "pruning/curvature/cg.h"
+#include "pruning/inverse/cg.h"
 #include "pruning/curvature/dense.h"
 #include "pruning/curvature/lanczos.h"
 #include "pruning/curvature/products.h"
-#include "pruning/curvature/row_matrix.h"
+#include "pruning/rows/curvature_row_matrix.h"
 #include "tests/support/curvature.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/pruning.h"

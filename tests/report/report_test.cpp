@@ -10,10 +10,10 @@
 #include "framework/io/safetensors.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
-#include "tools/espalier/report_files.h"
-#include "tools/espalier/report_layers.h"
-#include "tools/espalier/report_run.h"
-#include "tools/espalier/report_text.h"
+#include "tools/report/report_files.h"
+#include "tools/report/report_layers.h"
+#include "tools/report/report_run.h"
+#include "tools/report/report_text.h"
 
 namespace espalier {
 namespace {

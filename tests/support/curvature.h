@@ -10,7 +10,7 @@
 #include "framework/autograd/second_order.h"
 #include "framework/nn/layers.h"
 #include "framework/nn/model.h"
-#include "pruning/curvature/curvature.h"
+#include "pruning/rows/curvature.h"
 #include "tests/support/arrays.h"
 
 namespace espalier::test {

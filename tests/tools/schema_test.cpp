@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "framework/config/reader.h"
-#include "tools/espalier/run_config.h"
+#include "tools/run/run_config.h"
 
 namespace espalier {
 namespace {

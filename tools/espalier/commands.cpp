@@ -10,12 +10,12 @@
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
-#include "pruning/pruner.h"
-#include "tools/espalier/estimate.h"
-#include "tools/espalier/report.h"
-#include "tools/espalier/session.h"
-#include "tools/espalier/summary.h"
-#include "tools/espalier/tour.h"
+#include "pruning/step/pruner.h"
+#include "tools/run/estimate.h"
+#include "tools/report/report.h"
+#include "tools/run/session.h"
+#include "tools/run/summary.h"
+#include "tools/explain/tour.h"
 
 namespace espalier {
 namespace {

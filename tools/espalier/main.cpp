@@ -13,9 +13,9 @@
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
-#include "tools/espalier/benchmark.h"
+#include "tools/benchmark/benchmark.h"
 #include "tools/espalier/commands.h"
-#include "tools/espalier/report.h"
+#include "tools/report/report.h"
 
 namespace {
 

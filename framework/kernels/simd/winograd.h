@@ -4,7 +4,7 @@
 // convolutions; see conv2d_winograd.cpp.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/conv_forward.h"
 #include "framework/kernels/simd/lanes.h"
 
