@@ -1,5 +1,5 @@
-// `espalier benchmark`: rows that tools/compare_with_pytorch can read, for every job. Says nothing about
-// speed.
+// `espalier benchmark`: rows that tools/compare_with_pytorch can read, for every job.
+// Says nothing about speed.
 #include <gtest/gtest.h>
 #include <stdio.h>
 #include <sys/wait.h>
