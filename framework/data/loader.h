@@ -22,8 +22,8 @@ class TrainLoader {
   TrainLoader& operator=(const TrainLoader&) = delete;
 
   Index batches_per_epoch() const;
-  /// Begins `epoch` (>= 0) at `first_batch` (0 .. batches_per_epoch()); what was left of another epoch is
-  /// dropped.
+  /// Begins `epoch` (>= 0) at `first_batch` (0 .. batches_per_epoch());
+  /// what was left of another epoch is dropped.
   void start_epoch(int epoch, Index first_batch = 0);
   /// Moves the next batch into `out`; false at the end of the epoch, and before the first. Rethrows what went
   /// wrong while the batch was prepared; start_epoch() may then be called again.

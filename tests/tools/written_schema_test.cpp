@@ -11,6 +11,7 @@
 #include <set>
 
 #include "framework/io/atomic_file.h"
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 #include "tools/explain/explain_schema.h"
 #include "tools/run/rows.h"
