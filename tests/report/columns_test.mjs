@@ -41,5 +41,5 @@ assert.match(about('prune', 'measured_loss_change'), /\[nats\]$/);
 
 const groups = runs.cellGroups(run);
 assert.deepEqual(groups.map((g) => [g.label, g.damp, g.cells.length]),
-  [['woodfisher block 16 λ=0.001', 0.001, 2], ['woodfisher block 16 λ=0.1', 0.1, 1], ['magnitude layerwise', undefined, 1]]);
+  [['woodfisher block 16 λ=1e-3', 0.001, 2], ['woodfisher block 16 λ=0.1', 0.1, 1], ['magnitude layerwise', undefined, 1]]);
 console.log('columns_test: ok');

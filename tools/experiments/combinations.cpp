@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 template <class Base>
-void check_names(const char* key, const std::vector<std::string>& names) {
+void check_registered(const char* key, const std::vector<std::string>& names) {
   std::vector<std::string> known;
   for (const auto& [name, entry] : Registry<Base>::entries()) known.push_back(name);
   for (const std::string& n : names)
@@ -68,6 +68,11 @@ std::vector<CellRow> product(const RunConfig& config, const Json& own) {
 
 }  // namespace
 
+void check_names(const SweepConfig& sweep) {
+  check_registered<Criterion>("criteria", sweep.criteria);
+  check_registered<InverseSettings>("inverses", sweep.inverses);
+}
+
 bool same_combination(const CellRow& a, const CellRow& b) {
   const auto key = [](const CellRow& c) {
     return std::tie(c.criterion, c.inverse, c.fisher_block_size, c.damp, c.update, c.scope);
@@ -86,8 +91,6 @@ std::string Combination::label(bool with_damp) const {
 }
 
 std::vector<Combination> list_combinations(RunConfig& config, std::vector<std::string>& skipped) {
-  check_names<Criterion>("criteria", config.sweep->criteria);
-  check_names<InverseSettings>("inverses", config.sweep->inverses);
   const Json resolved = Json::parse(resolved_json(config));
   std::vector<Combination> found;
   for (CellRow& settings : product(config, resolved["prune"])) {

@@ -21,8 +21,11 @@ struct Combination {
 /// Whether two cells are of the same combination.
 bool same_combination(const CellRow& a, const CellRow& b);
 
+/// Throws Error(config) on a criterion or inverse that is none.
+void check_names(const SweepConfig& sweep);
+
 /// All combinations, each once, with what does not matter to a criterion left out. Contradictory ones are named in
-/// `skipped`. Throws Error(config) on a name that nothing is registered under.
+/// `skipped`.
 std::vector<Combination> list_combinations(RunConfig& config, std::vector<std::string>& skipped);
 
 }  // namespace espalier

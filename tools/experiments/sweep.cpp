@@ -37,6 +37,7 @@ void check_config(const RunConfig& config, const std::string& file) {
          "inverse to every sparsity; leave them out, or run `espalier prune` for each",
          file, config.prune->num_recomputations ? std::to_string(*config.prune->num_recomputations) : "auto",
          config.prune->num_stages);
+  check_names(*config.sweep);
 }
 
 /// The cells of the folder, those of earlier lists included.
@@ -188,6 +189,36 @@ void run_combination(const Combination& c, const std::vector<double>& sparsities
   }
 }
 
+struct Amount {
+  std::size_t total, missing;  ///< cells
+};
+
+/// One gradient pass, and all cells that are not there yet.
+void run_missing(const RunConfig& config, Workbench& bench, const std::vector<Combination>& combinations,
+                 Cells& cells, Amount amount, MetricsLog& metrics, const CommandOptions& options) {
+  const double started = seconds_now();
+  Site site(config, bench, combinations);
+  say(options,
+      fmt::format("{} gradients of {} weights in {:.2f} s; {} of {} cells to do", config.prune->num_grads,
+                  format_count(site.weights()), seconds_now() - started, amount.missing, amount.total));
+  if (rows_of<DenseRow>(metrics.rows()).empty()) metrics.append(to_row(site.dense()));
+  stop_gently_on_signals();
+  Progress progress("sweep", static_cast<std::int64_t>(amount.missing), "cells", options.quiet);
+  std::size_t done = 0;
+  const auto finished = [&](const Combination& c, const CellRow& cell) {
+    metrics.append(to_row(cell));
+    cells.add(cell);
+    progress.update(static_cast<std::int64_t>(++done), c.label(true));
+    if (done < amount.missing && Trainer::stop_pending())
+      fail(ExitCode::interrupted, "stopped with {} of {} cells done; run the same command again to go on",
+           amount.total - amount.missing + done, amount.total);
+  };
+  for (const Combination& c : combinations)
+    run_combination(c, config.sweep->sparsities, site, cells,
+                    [&](const CellRow& cell) { finished(c, cell); });
+  progress.done();
+}
+
 /// The sweep as a table of results: methods are its combinations, values its sparsities.
 std::string sweep_table(const std::vector<Combination>& combinations, const SweepConfig& sweep,
                         const Cells& cells, double dense) {
@@ -222,11 +253,10 @@ void sweep_command(const CommandOptions& options) {
   std::vector<std::string> skipped;
   const std::vector<Combination> combinations = list_combinations(config, skipped);
   for (const std::string& s : skipped) say(options, "skipped " + s);
-  const std::vector<double>& sparsities = config.sweep->sparsities;
-  const std::size_t total = combinations.size() * sparsities.size();
+  const std::size_t total = combinations.size() * config.sweep->sparsities.size();
   if (options.dry_run) {
     fmt::print("{}\n{} cells: {} combinations x {} sparsities\n", resolved_json(config), total,
-               combinations.size(), sparsities.size());
+               combinations.size(), config.sweep->sparsities.size());
     return;
   }
   const Pruner for_estimate(*config.prune, *bench.model,
@@ -240,34 +270,13 @@ void sweep_command(const CommandOptions& options) {
   resuming ? record_config(folder, config) : begin_run(folder, config, options.quiet);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
   Cells cells(metrics.rows());
-  std::vector<DenseRow> dense = rows_of<DenseRow>(metrics.rows());
   std::size_t missing = 0;
   for (const Combination& c : combinations)
-    for (const double s : sparsities) missing += cells.find(c, s) == nullptr;
-  if (missing == 0) {
-    say(options, fmt::format("all {} cells are here already", total));
-  } else {
-    const double started = seconds_now();
-    Site site(config, bench, combinations);
-    say(options,
-        fmt::format("{} gradients of {} weights in {:.2f} s; {} of {} cells to do", config.prune->num_grads,
-                    format_count(site.weights()), seconds_now() - started, missing, total));
-    if (dense.empty()) metrics.append(to_row(dense.emplace_back(site.dense())));
-    stop_gently_on_signals();
-    Progress progress("sweep", static_cast<std::int64_t>(missing), "cells", options.quiet);
-    std::size_t done = 0;
-    for (const Combination& c : combinations)
-      run_combination(c, sparsities, site, cells, [&](const CellRow& cell) {
-        metrics.append(to_row(cell));
-        cells.add(cell);
-        progress.update(static_cast<std::int64_t>(++done), c.label(true));
-        if (done < missing && Trainer::stop_pending())
-          fail(ExitCode::interrupted, "stopped with {} of {} cells done; run the same command again to go on",
-               total - missing + done, total);
-      });
-    progress.done();
-  }
+    for (const double s : config.sweep->sparsities) missing += cells.find(c, s) == nullptr;
+  if (missing == 0) say(options, fmt::format("all {} cells are here already", total));
+  if (missing > 0) run_missing(config, bench, combinations, cells, {total, missing}, metrics, options);
   if (!options.summary) return;
+  const std::vector<DenseRow> dense = rows_of<DenseRow>(metrics.rows());
   fmt::print(
       "{}\n  {:<12} {}\n",
       sweep_table(combinations, *config.sweep, cells, dense.empty() ? NAN : dense.front().test_accuracy),

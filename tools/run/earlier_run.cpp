@@ -64,10 +64,10 @@ void begin_run(const RunFolder& folder, RunConfig& config, bool quiet) {
   std::error_code problem;
   if (!quiet && fs::exists(folder.config(), problem))
     fmt::print(stderr, "note: {} holds an earlier run, which is replaced\n", folder.path().string());
-  for (const fs::path& file : {folder.state(), folder.tour()})
-    if (!fs::remove(file, problem) && problem)
-      fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", file.string(),
-           problem.message());
+  if (!fs::remove(folder.state(), problem) && problem)
+    fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", folder.state().string(),
+         problem.message());
+  fs::remove(folder.tour(), problem);  // what becomes of a tour is no reason for a run to fail
   record_config(folder, config);
 }
 
