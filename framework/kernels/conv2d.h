@@ -13,7 +13,10 @@ namespace espalier {
 /// Geometry without the batch size, so a slice of a batch shares it. Checked once by conv_geometry().
 struct ConvGeometry {
   Index in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
-  Index stride = 1, pad = 0, dilation = 1, groups = 1;
+  Extent2 stride = 1;
+  Extent2 pad = 0;  ///< zeros above and to the left; those below and to the right follow from the output
+  Extent2 dilation = 1;
+  Index groups = 1;
   bool operator==(const ConvGeometry&) const = default;
   Shape input(Index n) const { return {n, in_h, in_w, in_c}; }
   Shape output(Index n) const { return {n, out_h, out_w, out_c}; }
@@ -24,7 +27,7 @@ struct ConvGeometry {
 
 namespace kernels {
 
-/// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride - pad + y*dilation, ..., i] w[o,y,x,i], then
+/// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride.h - pad.h + y*dilation.h, ..., i] w[o,y,x,i], then
 /// max(., 0) if `relu`. Parallel over examples.
 void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
             Real* y);

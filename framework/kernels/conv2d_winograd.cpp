@@ -104,7 +104,7 @@ void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* 
     simd.transpose(g.in_c, g.out_c, w + k * g.in_c, taps * g.in_c, turned.data() + k * g.out_c,
                    taps * g.out_c);
   simd.winograd_pack(g.in_c, g.out_c, g.kernel_h, false, turned.data(), packed.data());
-  convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad), x, packed.data(),
+  convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad.h), x, packed.data(),
            tiling.view(g.out_h, g.out_w, g.out_c, tile, 0), bias, relu, y);
 }
 
@@ -113,7 +113,7 @@ void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, 
   const Tiling tiling(g, g.in_h, g.in_w);
   Scratch<Real> packed(tiling.points() * simd.packed_size(g.out_c, g.in_c));
   simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
-  convolve(tiling, n, tiling.view(g.out_h, g.out_w, g.out_c, tiling.edge(), g.kernel_h - 1 - g.pad), dy,
+  convolve(tiling, n, tiling.view(g.out_h, g.out_w, g.out_c, tiling.edge(), g.kernel_h - 1 - g.pad.h), dy,
            packed.data(), tiling.view(g.in_h, g.in_w, g.in_c, tile, 0), nullptr, false, dx);
 }
 
@@ -147,7 +147,7 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
         sums(points * plane), zeros(std::max(g.in_c, g.out_c));
     std::fill_n(zeros.data(), std::max(g.in_c, g.out_c), Real(0));
     std::fill_n(in.data() + points * block * g.in_c, simd.lanes, Real(0));  // read, but not used
-    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad);
+    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad.h);
     WinogradImages filter = tiling.view(g.out_h, g.out_w, g.out_c, tile, 0);
     const Index last = examples.end * tiling.per_image();
     for (Index t = examples.begin * tiling.per_image(); t < last; t += block) {

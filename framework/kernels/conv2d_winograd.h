@@ -10,7 +10,7 @@ namespace espalier::kernels {
 /// Whether the functions below can compute this geometry.
 inline bool winograd_covers(const ConvGeometry& g) {
   return g.stride == 1 && g.dilation == 1 && g.groups == 1 && g.kernel_h == g.kernel_w &&
-         g.pad < g.kernel_h && (g.kernel_h == 3 || g.kernel_h == 5);
+         g.pad.h == g.pad.w && g.pad.h < g.kernel_h && (g.kernel_h == 3 || g.kernel_h == 5);
 }
 /// Whether that is also faster: transforms cost the same whatever the number of channels on the other side.
 inline bool winograd_pays(const ConvGeometry& g) {

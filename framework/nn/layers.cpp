@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "framework/autograd/arithmetic.h"
-#include "framework/nn/init.h"
+#include "framework/graph/init.h"
 
 namespace espalier {
 

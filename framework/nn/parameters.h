@@ -3,19 +3,15 @@
 // not trained.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "framework/autograd/var.h"
-#include "framework/core/random.h"
+#include "framework/graph/graph.h"
 
 namespace espalier {
-
-/// What a parameter is to its layer. Only weights can be pruned.
-enum class Role { weight, bias, norm_scale, norm_shift };
 
 struct ParameterInfo {
   std::string name;  ///< as in PyTorch, e.g. "layer1.0.conv1.weight"
@@ -28,7 +24,6 @@ struct StatisticInfo {
   Range range;
 };
 using StatisticId = int;
-using Initializer = std::function<void(std::span<Real>, Random&)>;
 
 class ParameterStore {
  public:

@@ -15,6 +15,10 @@ Var relu(const Var& x) {
                 [](const Inputs&, const Var& out, const Var& dy) { return keep_positive(dy, out); });
 }
 
+Var activate(const Var& x, const Activation& function) {
+  return function.kind == Activation::Kind::relu ? relu(x) : x;
+}
+
 Var add_relu(const Var& a, const Var& b) {
   require(a.shape() == b.shape(), "[add_relu] shapes differ: {} and {}", a.shape(), b.shape());
   Tensor y = Tensor::uninitialized(a.shape());

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "framework/autograd/var.h"
+#include "framework/kernels/activation.h"
 #include "framework/kernels/conv2d.h"
 #include "framework/kernels/pool2d.h"
 
@@ -16,6 +17,8 @@ namespace espalier {
 
 // --- activation.cpp ---
 Var relu(const Var& x);
+/// Any of kernels/activation.h; the identity for none.
+Var activate(const Var& x, const Activation& function);
 /// relu(a + b) in one pass.
 Var add_relu(const Var& a, const Var& b);
 /// x where sign > 0, else 0; no gradient flows to `sign`. ReLU's gradient rule.
@@ -35,7 +38,10 @@ Tensor packed_linear(const Var& w, const Var& bias);
 
 // --- conv2d.cpp ---
 struct Conv2dSpec {
-  Index stride = 1, pad = 0, dilation = 1, groups = 1;
+  Extent2 stride = 1;
+  Border pad = 0;
+  Extent2 dilation = 1;
+  Index groups = 1;
   bool relu = false;  ///< apply ReLU in the same pass
 };
 /// Checks shapes and gives the geometry; `name` begins the error messages.
