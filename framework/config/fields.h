@@ -104,7 +104,8 @@ class Fields {
   }
   /// Lengths at the sides of an image (height and width; or top, left, bottom and right): an integer if they
   /// are equal, else a list of them.
-  void sides(std::string_view key, const std::vector<std::int64_t*>& v, std::string_view help, Limits l = {}) {
+  void sides(std::string_view key, const std::vector<std::int64_t*>& v, std::string_view help,
+             Limits l = {}) {
     on_sides(take(key, help), v, clip(l));
   }
   /// Any JSON value, as text.

@@ -298,8 +298,8 @@ class Reader final : public Fields {
     }
     if (!j.is_string() && !j.is_object())
       return problems_.add(
-          path, fmt::format("is {} ({}); it must be an object with \"{}\", or that name alone: {}",
-                            shown(j), j.type_name(), choice.tag(), fmt::join(names, ", ")));
+          path, fmt::format("is {} ({}); it must be an object with \"{}\", or that name alone: {}", shown(j),
+                            j.type_name(), choice.tag(), fmt::join(names, ", ")));
     const Json& object = j.is_object() ? j : empty;
     std::string type = choice.type();
     const std::string tag = choice.tag(), at_tag = path + "." + tag;
@@ -310,10 +310,12 @@ class Reader final : public Fields {
         return problems_.add(at_tag, fmt::format("is {}; it must be a string", shown(*given)));
       type = given->get<std::string>();
     }
-    if (type.empty()) return problems_.add(path, fmt::format("needs {} \"{}\"; one of:{}", tag == "op" ? "an" : "a", tag, menu));
+    if (type.empty())
+      return problems_.add(path,
+                           fmt::format("needs {} \"{}\"; one of:{}", tag == "op" ? "an" : "a", tag, menu));
     if (std::find(names.begin(), names.end(), type) == names.end())
-      return problems_.add(at_tag, fmt::format("is \"{}\"{} It must be one of:{}", type,
-                                               did_you_mean(type, names), menu));
+      return problems_.add(
+          at_tag, fmt::format("is \"{}\"{} It must be one of:{}", type, did_you_mean(type, names), menu));
     if (type != choice.type()) choice.choose(type);
     Reader inner(object, path, problems_);
     choice.fields(inner);

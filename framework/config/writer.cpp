@@ -66,7 +66,8 @@ class Writer final : public Fields {
   static Json side_lengths(const std::vector<std::int64_t*>& v) {
     Json all = Json::array();
     for (const std::int64_t* side : v) all.push_back(*side);
-    return std::all_of(all.begin(), all.end(), [&](const Json& side) { return side == all[0]; }) ? all[0] : all;
+    return std::all_of(all.begin(), all.end(), [&](const Json& side) { return side == all[0]; }) ? all[0]
+                                                                                                 : all;
   }
   Json& object_;
 };

@@ -77,8 +77,8 @@ struct ActivationOp : OpOf<ActivationOp> {
   Activation function;
   ActivationOp() = default;
   explicit ActivationOp(const Activation& f) : function(f) {}
-  explicit ActivationOp(Activation::Kind kind) : function{kind} {}
   const char* type() const override;
+  void fields(Fields& f) override;
   Shape shape(std::span<const Shape> in) const override { return in[0]; }
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
 };
@@ -94,6 +94,7 @@ struct PoolSettings {
   Index across() const { return stride_w ? stride_w : kernel_w; }
   void fields(Fields& f);
   Shape shape(const Shape& image) const;
+  PoolGeometry geometry(const Shape& image) const;
 };
 struct MaxPoolOp final : OpOf<MaxPoolOp> {
   PoolSettings pool;
@@ -137,6 +138,21 @@ struct AddOp final : OpOf<AddOp> {
   Shape shape(std::span<const Shape> in) const override;
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   Activation* activation() override { return &joined_activation; }
+};
+
+/// Product of two values of one shape, or of an image {h, w, c} and one factor per channel {c}.
+struct MulOp final : OpOf<MulOp> {
+  const char* type() const override { return "mul"; }
+  Arity arity() const override { return {2, 2}; }
+  Shape shape(std::span<const Shape> in) const override;
+  Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
+};
+/// Values side by side along their channels (or features): {h, w, c1}, {h, w, c2} -> {h, w, c1 + c2}.
+struct ConcatOp final : OpOf<ConcatOp> {
+  const char* type() const override { return "concat"; }
+  Arity arity() const override { return {1, any_number}; }
+  Shape shape(std::span<const Shape> in) const override;
+  Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
 };
 
 /// Random zeros in training; the identity otherwise. The mask is a function of the pass's key and the step's

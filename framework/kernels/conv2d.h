@@ -5,6 +5,8 @@
 // Letters: n example, h w pixel of the input, p r pixel of the output, i channel in, o channel out, y x tap.
 #pragma once
 
+#include <vector>
+
 #include "framework/core/real.h"
 #include "framework/core/shape.h"
 
@@ -27,10 +29,13 @@ struct ConvGeometry {
 
 namespace kernels {
 
-/// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride.h - pad.h + y*dilation.h, ..., i] w[o,y,x,i], then
-/// max(., 0) if `relu`. Parallel over examples.
+/// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride.h - pad.h + y*dilation.h, ..., i]
+/// w[o,y,x,i], then max(., 0) if `relu`. Parallel over examples.
 void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
             Real* y);
+
+/// By which of the three a convolution is computed: "winograd", "tiles" or "im2col".
+const char* conv2d_way(const ConvGeometry& g);
 
 /// dx = the transpose of conv2d applied to dy. Overwrites dx.
 void conv2d_input_grad(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
@@ -39,7 +44,22 @@ void conv2d_input_grad(const ConvGeometry& g, Index n, const Real* dy, const Rea
 /// in fixed order: same bits on any number of threads.
 void conv2d_weight_grad(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 
-// The definitions, for tests and for shapes the fast kernels do not cover.
+/// The forward pass for a weight that meets many batches: put in the order of the kernel chosen once. Same
+/// bits as conv2d(). A batch of few images is cut within them.
+class PackedConv2d {
+ public:
+  /// `bias` may be null. Keeps a copy of both.
+  PackedConv2d(const ConvGeometry& g, const Real* w, const Real* bias);
+  void run(Index n, const Real* x, bool relu, Real* y) const;
+  const ConvGeometry& geometry() const { return g_; }
+
+ private:
+  ConvGeometry g_;
+  bool has_bias_;
+  std::vector<Real> packed_, bias_;
+};
+
+// The definitions, for tests.
 void conv2d_reference(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
                       bool relu, Real* y);
 void conv2d_input_grad_reference(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);

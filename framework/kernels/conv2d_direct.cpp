@@ -101,28 +101,68 @@ struct Phase {
 
 }  // namespace
 
-void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
-                   Real* y) {
+Index direct_packed_size(const ConvGeometry& g) {
+  return level().packed_size(g.kernel_h * g.kernel_w * g.in_c, g.out_c);
+}
+
+void direct_pack(const ConvGeometry& g, const Real* w, const Real* bias, Real* packed) {
+  const Index window = g.kernel_w * g.in_c;
+  level().pack({.w = w,
+                .rows = g.kernel_h,
+                .window = window,
+                .channels = g.out_c,
+                .row_step = window,
+                .inner = window,
+                .outer_step = 0,
+                .inner_step = 1,
+                .channel_step = g.kernel_h * window},
+               bias, packed);
+}
+
+namespace {
+
+/// The rows of one image's output.
+void convolve_rows(const ConvGeometry& g, Range rows, const Real* x, const Real* packed, bool relu, Real* y) {
+  // The rows of x that these windows read, and how many of them lie above the image.
+  const Index first = rows.begin * g.stride.h - g.pad.h, above = std::max<Index>(0, -first);
+  const Index begin = std::min(std::max<Index>(0, first), g.in_h);
+  PaddedImage image(g.in_h - begin, g.in_w, g.in_c, {above, (rows.size() - 1) * g.stride.h + g.kernel_h},
+                    {g.pad.w, (g.out_w - 1) * g.stride.w + g.kernel_w}, 0);
+  ConvImage form = windows(g, image.row());
+  form.out_h = rows.size();
+  level().conv_image(form, image.load(x + begin * g.in_w * g.in_c), packed, relu,
+                     y + rows.begin * g.out_w * g.out_c);
+}
+
+}  // namespace
+
+void conv2d_direct_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed, bool relu,
+                          Real* y) {
+  const Index size_x = g.in_h * g.in_w * g.in_c, size_y = g.out_h * g.out_w * g.out_c;
+  constexpr Index few = 4;
+  if (n < few && can_share()) {  // strips of an image, about 5 microseconds at least
+    constexpr Index worth = Index{1} << 18, strips = 8;
+    const Index least = worth / std::max<Index>(1, g.macs() / g.out_h) + 1;
+    const Index strip = std::max(least, (g.out_h + strips - 1) / strips);
+    for (Index e = 0; e < n; ++e)
+      parallel_for(g.out_h, strip,
+                   [&](Range rows) { convolve_rows(g, rows, x + e * size_x, packed, relu, y + e * size_y); });
+    return;
+  }
   const Level& simd = level();
-  const Index window = g.kernel_w * g.in_c, taps = g.kernel_h * window;
-  Scratch<Real> packed(simd.packed_size(taps, g.out_c));
-  simd.pack({.w = w,
-             .rows = g.kernel_h,
-             .window = window,
-             .channels = g.out_c,
-             .row_step = window,
-             .inner = window,
-             .outer_step = 0,
-             .inner_step = 1,
-             .channel_step = taps},
-            bias, packed.data());
   parallel_for(n, examples_per_chunk(n), [&](Range examples) {
     PaddedImage image = padded_input(g, 0);
     const ConvImage form = windows(g, image.row());
     for (Index e = examples.begin; e < examples.end; ++e)
-      simd.conv_image(form, image.load(x + e * g.in_h * g.in_w * g.in_c), packed.data(), relu,
-                      y + e * g.out_h * g.out_w * g.out_c);
+      simd.conv_image(form, image.load(x + e * size_x), packed, relu, y + e * size_y);
   });
+}
+
+void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
+                   Real* y) {
+  Scratch<Real> packed(direct_packed_size(g));
+  direct_pack(g, w, bias, packed.data());
+  conv2d_direct_packed(g, n, x, packed.data(), relu, y);
 }
 
 void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
@@ -138,8 +178,7 @@ void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, co
   Index packed_size = 0;
   for (Index a = 0; a < s.h; ++a)
     for (Index b = 0; b < s.w; ++b)
-      packed_size +=
-          simd.packed_size(Phase::down(a, g).taps * Phase::across(b, g).taps * g.out_c, g.in_c);
+      packed_size += simd.packed_size(Phase::down(a, g).taps * Phase::across(b, g).taps * g.out_c, g.in_c);
   Scratch<Real> packed(packed_size);
   Real* next = packed.data();
   for (Index a = 0; a < s.h; ++a)

@@ -17,6 +17,12 @@ inline bool winograd_pays(const ConvGeometry& g) {
   return winograd_covers(g) && g.in_c >= 16 && g.out_c >= 16;
 }
 
+/// The values of a weight at the points, in the order in which the tiles read them.
+Index winograd_packed_size(const ConvGeometry& g);
+void winograd_pack(const ConvGeometry& g, const Real* w, Real* packed);
+void conv2d_winograd_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed,
+                            const Real* bias, bool relu, Real* y);
+
 void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
                      bool relu, Real* y);
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);

@@ -10,6 +10,7 @@
 
 #include "framework/autograd/var.h"
 #include "framework/graph/graph.h"
+#include "framework/graph/weights.h"
 
 namespace espalier {
 
@@ -73,12 +74,7 @@ class ParameterStore {
   std::shared_ptr<Real> values_, gradients_, mask_, statistics_;
 };
 
-/// A store and a name prefix: how layers declare what they own under their place in the network.
-struct Scope {
-  ParameterStore& store;
-  std::string prefix;
-  Scope child(const std::string& name) const { return {store, prefix.empty() ? name : prefix + "." + name}; }
-  std::string name(const std::string& leaf) const { return prefix.empty() ? leaf : prefix + "." + leaf; }
-};
+/// Views of all values by name, for an engine: they change with the store's.
+Weights weights_of(const ParameterStore& store);
 
 }  // namespace espalier

@@ -12,11 +12,12 @@ ConvGeometry conv_geometry(const char* name, const Shape& x, const Shape& w, con
   require(x.rank() == 4 && w.rank() == 4, "[{}] needs images [n,h,w,c] and weights [o,h,w,i], got {} and {}",
           name, x, w);
   const Border& pad = s.pad;
-  require(std::min({s.stride.h, s.stride.w, s.dilation.h, s.dilation.w, s.groups}) > 0 &&
-              std::min({pad.top, pad.left, pad.bottom, pad.right}) >= 0,
-          "[{}] stride {}x{}, dilation {}x{}, groups {} must be positive and padding {},{},{},{} not negative",
-          name, s.stride.h, s.stride.w, s.dilation.h, s.dilation.w, s.groups, pad.top, pad.left, pad.bottom,
-          pad.right);
+  require(
+      std::min({s.stride.h, s.stride.w, s.dilation.h, s.dilation.w, s.groups}) > 0 &&
+          std::min({pad.top, pad.left, pad.bottom, pad.right}) >= 0,
+      "[{}] stride {}x{}, dilation {}x{}, groups {} must be positive and padding {},{},{},{} not negative",
+      name, s.stride.h, s.stride.w, s.dilation.h, s.dilation.w, s.groups, pad.top, pad.left, pad.bottom,
+      pad.right);
   require(x[3] == w[3] * s.groups && w[0] % s.groups == 0,
           "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) in {} groups expects {}, and outputs that "
           "divide evenly",

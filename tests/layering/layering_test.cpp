@@ -1,8 +1,8 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
-//     core <- kernels <- autograd <- ops <- nn <- train;  config, io beside;  framework knows nothing above
-//     it.
+//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework
+//     knows nothing above it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -29,19 +29,26 @@ const std::vector<Layer> table = {
     {"framework/kernels", {"framework/core"}},
     {"framework/autograd", {"framework/core", "framework/kernels"}},
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
-    {"framework/nn", {"framework/core", "framework/config", "framework/autograd", "framework/ops"}},
+    {"framework/graph",
+     {"framework/core", "framework/config", "framework/kernels", "framework/autograd", "framework/ops"}},
+    {"framework/nn",
+     {"framework/core", "framework/config", "framework/autograd", "framework/ops", "framework/graph"}},
+    {"framework/infer",
+     {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/data", {"framework/core", "framework/config", "framework/io"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data"}},
-    {"models", {"framework/core", "framework/config", "framework/ops", "framework/nn"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
+    {"models", {"framework/core", "framework/config", "framework/graph", "framework/nn"}},
     {"datasets", {"framework/core", "framework/config", "framework/io", "framework/data"}},
     {"pruning",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data", "framework/train"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
+      "framework/train"}},
     {"tools",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning", "models", "datasets"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
+      "framework/train", "pruning", "models", "datasets"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning".

@@ -15,6 +15,10 @@ Shape PoolSettings::shape(const Shape& in) const {
           rules::windows("width", image[1], kernel_w, across()), image[2]};
 }
 
+PoolGeometry PoolSettings::geometry(const Shape& image) const {
+  return pool_geometry("pool", {1, image[0], image[1], image[2]}, kernel_h, down());
+}
+
 Var MaxPoolOp::apply(std::span<const Var> in, const StepWeights&, Pass&) const {
   const bool with_relu = joined_activation.kind == Activation::Kind::relu;
   const Var y = max_pool(in[0], pool.kernel_h, pool.down(), with_relu);
