@@ -157,7 +157,7 @@ void CurvatureRows::stream(Range range, FunctionRef<void(const RowPanel&)> use) 
     const std::vector<Tensor> outputs = seeds(logits.value(), batch.labels, first);
     for (Index r = 0; r < per_example_; ++r) {
       OneRowEach sink(model_.store(), layers_, columns_, panel.data() + r * n * cols());
-      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Graph::keep : Graph::consume);
+      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Tape::keep : Tape::consume);
       require(sink.complete(), "[curvature rows] the logits do not depend on one of the layers");
     }
     use({{first, first + n}, n * per_example_, panel.data()});

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "framework/nn/init.h"
+#include "framework/graph/init.h"
 #include "framework/nn/model.h"
 #include "tests/support/expect_error.h"
 
