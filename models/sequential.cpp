@@ -18,7 +18,7 @@ struct LayerSettings {
   }
   virtual ModulePtr build(const Scope& scope, Shape& shape) const = 0;
 };
-using Layers = std::vector<Choice<LayerSettings>>;
+using Layers = std::vector<Variant<LayerSettings>>;
 
 const Shape& image(const char* layer, const Scope& scope, const Shape& shape) {
   if (shape.rank() != 3)

@@ -23,8 +23,8 @@ struct TrainSettings {
   int epochs = 10, batch_size = 128;
   double label_smoothing = 0;
   bool stop_weight_decay_after_pruning = false;
-  Choice<OptimizerSettings> optimizer;
-  Choice<LearningRateSettings> learning_rate;
+  Variant<OptimizerSettings> optimizer;
+  Variant<LearningRateSettings> learning_rate;
   TrainSettings();
   void fields(Fields& f);
 };

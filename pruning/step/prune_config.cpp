@@ -21,7 +21,7 @@ bool PruneConfig::needs_inverse() const {
 void PruneConfig::fields(Fields& f) {
   f.variant("criterion", criterion, "what the removal of a weight costs");
   f.variant("inverse", inverse, "how the inverse of the Fisher is taken");
-  f.choice("fisher", fisher,
+  f.one_of("fisher", fisher,
            {{"empirical", FisherKind::empirical},
             {"centred", FisherKind::centred},
             {"sampled", FisherKind::sampled},
@@ -40,7 +40,7 @@ void PruneConfig::fields(Fields& f) {
     "dampening of WoodTaylor's gradient step -F^-1 g, where lambda is an inverse step length: small values "
     "ruin a converged network",
     {.low = 0, .high = 1e6, .low_open = true});
-  f.choice("step_search", step_search,
+  f.one_of("step_search", step_search,
            {{"none", StepSearch::none}, {"model", StepSearch::model}, {"held_out", StepSearch::held_out}},
            "length of the gradient step: as it comes, the best under the quadratic model over all weights "
            "(blocks each "
@@ -48,7 +48,7 @@ void PruneConfig::fields(Fields& f) {
            "examples");
   f("step_limit", step_limit,
     "largest norm of the gradient step, as a share of the norm of the weights; 0: no limit", {.low = 0});
-  f.choice(
+  f.one_of(
       "update", update,
       {{"none", UpdateMode::none}, {"simultaneous", UpdateMode::simultaneous}, {"joint", UpdateMode::joint}},
       "how survivors move: simultaneous: the paper's sum of single-weight updates (criteria without an "
@@ -57,9 +57,9 @@ void PruneConfig::fields(Fields& f) {
   f.variant("group", group, "weights that leave together");
   f.variant("search", search, "looks for a better set than the ranking's");
   f.variant("schedule", schedule, "sparsity over time");
-  f.choice("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
+  f.one_of("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
            "one ranking over all layers, or every layer to the target");
-  f.choice("mask_rule", selection.rule, {{"exact", MaskRule::exact}, {"threshold", MaskRule::threshold}},
+  f.one_of("mask_rule", selection.rule, {{"exact", MaskRule::exact}, {"threshold", MaskRule::threshold}},
            "exact: round(sparsity n) weights, ties by index; threshold: the published code's rule, which "
            "keeps one fewer");
   f("min_kept_per_layer", selection.min_kept_per_layer,
@@ -96,11 +96,11 @@ void PruneConfig::fields(Fields& f) {
   f("held_out_examples", held_out_examples,
     "training examples, other than those of the gradients, for damp auto and step_search held_out",
     {.low = 1});
-  f.choice("gradient_storage", gradients_in_file, {{"memory", false}, {"file", true}},
+  f.one_of("gradient_storage", gradients_in_file, {{"memory", false}, {"file", true}},
            "where the gradient matrix lies; file: in an unnamed file in the run's folder, for more rows than "
            "memory "
            "holds");
-  f.choice("recomputation_levels", recomputation_levels,
+  f.one_of("recomputation_levels", recomputation_levels,
            {{"polynomial", SubLevels::polynomial}, {"geometric", SubLevels::geometric}},
            "how sparsity grows over the sub-steps");
   f("index_file", index_file,

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "pruning/choice/search.h"
+#include "pruning/choice/selection.h"
 #include "pruning/criterion/criterion.h"
 #include "pruning/rows/network_rows.h"
 #include "pruning/schedule/schedule.h"
-#include "pruning/choice/search.h"
-#include "pruning/choice/selection.h"
 #include "pruning/update/update.h"
 
 namespace espalier {
@@ -22,11 +22,11 @@ enum class StepSearch {
 };
 
 struct PruneConfig {
-  Choice<Criterion> criterion;
-  Choice<InverseSettings> inverse;
-  Choice<ScheduleSettings> schedule;
-  Choice<GroupSettings> group;
-  Choice<SetSearch> search;
+  Variant<Criterion> criterion;
+  Variant<InverseSettings> inverse;
+  Variant<ScheduleSettings> schedule;
+  Variant<GroupSettings> group;
+  Variant<SetSearch> search;
   std::optional<double> damp = 1e-5;  ///< none: "auto"
   double step_damp = 1, step_limit = 0;
   StepSearch step_search = StepSearch::model;

@@ -30,7 +30,7 @@ struct Network {
       : images{extent, extent, channels, {}, {}},
         preprocessing{
             extent, extent, {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.3)}} {
-    Choice<ModelSettings> choice;
+    Variant<ModelSettings> choice;
     choice.choose(name);
     model = choice->build({extent, extent, channels}, 10, 1);
     Random random(1, Random::Use::test);
@@ -41,7 +41,7 @@ struct Network {
       examples.push_back(i);
     }
     load_examples(images, preprocessing, examples, batch);
-    Choice<OptimizerSettings> sgd;
+    Variant<OptimizerSettings> sgd;
     sgd.choose("sgd");
     optimizer = sgd->make(model->store());
   }
@@ -100,7 +100,7 @@ std::function<void()> workload(const char* name) {
   const auto rows = std::make_shared<RandomRows>(100, 5000);  // five Gram blocks
   const auto few = std::make_shared<RandomRows>(100, 90);     // and a primal one
   return [=] {
-    Choice<InverseSettings> inverse;
+    Variant<InverseSettings> inverse;
     inverse.choose("block");
     for (const auto& g : {rows, few}) {
       const std::vector<Range> layers{{0, g->cols()}};

@@ -18,7 +18,7 @@ namespace espalier {
 template <class Base>
 std::unique_ptr<Base> made(const std::string& json) {
   struct Holder {
-    Choice<Base> choice;
+    Variant<Base> choice;
     void fields(Fields& f) { f.required().variant("it", choice, "it"); }
   } holder;
   read_config(JsonDocument::parse("{\"it\": " + json + "}", "test"), holder);

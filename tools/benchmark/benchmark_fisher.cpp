@@ -144,7 +144,7 @@ double syrk_rate(const BenchmarkOptions& options, const std::string& name, int t
 
 std::unique_ptr<InverseSettings> inverse_settings(const std::string& json) {
   struct Holder {
-    Choice<InverseSettings> choice;
+    Variant<InverseSettings> choice;
     void fields(Fields& f) { f.required().variant("inverse", choice, ""); }
   } holder;
   read_config(JsonDocument::parse("{\"inverse\": " + json + "}", "benchmark"), holder);
@@ -194,7 +194,7 @@ void measure_blocks(const BenchmarkOptions& options, const std::string& name, co
 /// Inverse, diagonal, score, selection and update: all of a step but its gradients.
 void prune_step(const BenchmarkGradients& g, const InverseSettings& settings) {
   const PruneConfig config;
-  Choice<Criterion> criterion;
+  Variant<Criterion> criterion;
   criterion.choose("woodfisher");
   const std::vector<Range>& layers = g.rows->layer_columns();
   const auto inverse = settings.build(*g.rows, layers, damp);

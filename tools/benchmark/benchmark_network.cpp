@@ -41,7 +41,7 @@ const std::vector<std::string>& benchmark_models() {
 }
 
 std::unique_ptr<Model> benchmark_model(const std::string& name) {
-  Choice<ModelSettings> model;
+  Variant<ModelSettings> model;
   model.choose(name.substr(0, name.find('_')));
   const Shape image = name == "mlpnet_mnist" ? Shape{28, 28, 1} : Shape{32, 32, 3};
   return model->build(image, 10, seed);
@@ -67,7 +67,7 @@ Preprocessing plain(const Model& model) {
 
 StepLoop::StepLoop(Model& model, int batch_size)
     : model_(model), batches_(random_batches(model, batch_size)) {
-  Choice<OptimizerSettings> sgd;
+  Variant<OptimizerSettings> sgd;
   sgd.choose("sgd");
   optimizer_ = sgd->make(model.store());
 }
