@@ -1,6 +1,6 @@
 // gradient_rows.h: the matrix G of mathematics.md as the inverses see it: N rows (one per example, or per
 // mean of a mini-batch), d columns (one per prunable weight, in parameter order), handed out as float64
-// column panels. Storage may be float32 (GradientMatrix), float64 (tests, `espalier explain`) or a file.
+// column panels. Storage may be float32 (StoredRows), float64 (tests, `espalier explain`) or a file.
 #pragma once
 
 #include <span>

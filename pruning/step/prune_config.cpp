@@ -46,8 +46,6 @@ void PruneConfig::fields(Fields& f) {
            "(blocks each "
            "answer for the whole gradient, so their sum goes too far), or the best part of that on held-out "
            "examples");
-  f("step_limit", step_limit,
-    "largest norm of the gradient step, as a share of the norm of the weights; 0: no limit", {.low = 0});
   f.one_of(
       "update", update,
       {{"none", UpdateMode::none}, {"simultaneous", UpdateMode::simultaneous}, {"joint", UpdateMode::joint}},
@@ -109,8 +107,9 @@ void PruneConfig::fields(Fields& f) {
   f("recalibrate_batch_norm", recalibrate_batch_norm,
     "re-estimate batch-norm statistics after each step, on images changed as data.augment says");
   f("recalibration_examples", recalibration_examples, "training images for that; 0: all", {.low = 0});
-  f.rule(update != UpdateMode::joint || inverse.type != "diagonal",
-         "update \"joint\" needs an inverse with off-diagonal entries; inverse is \"diagonal\"");
+  f.rule(update != UpdateMode::joint || inverse->off_diagonal(),
+         fmt::format("update \"joint\" needs an inverse with off-diagonal entries; inverse is \"{}\"",
+                     inverse.type));
   f.rule(group->single() || !search->searches(),
          "a search exchanges single weights; group must be \"unstructured\"");
   f.rule(group->single() || selection.rule == MaskRule::exact,
@@ -123,9 +122,12 @@ void PruneConfig::fields(Fields& f) {
          "fisher \"exact\" has rows of single examples, in memory: grad_batch_size must be 1 and "
          "gradient_storage memory");
   f.rule(flops_target == 0 || flops_exponent == 0, "give flops_exponent or flops_target, not both");
-  f.rule(criterion.type != "greedy" || inverse.type == "block" || inverse.type == "layer" ||
-             inverse.type == "dense",
-         "criterion \"greedy\" eliminates within blocks; inverse must be \"block\", \"layer\" or \"dense\"");
+  f.rule(
+      !criterion->needs_small_blocks() || inverse->small_blocks(),
+      fmt::format(
+          "criterion \"{}\" eliminates within blocks and inverse \"{}\" has none that are small; inverse must be "
+          "\"block\", \"layer\" or \"dense\"",
+          criterion.type, inverse.type));
 }
 
 }  // namespace espalier

@@ -13,7 +13,7 @@
 #include "framework/train/mean_gradients.h"
 #include "framework/train/optimizer.h"
 #include "pruning/inverse/inverse.h"
-#include "pruning/rows/gradient_matrix.h"
+#include "pruning/rows/fill_rows.h"
 
 namespace espalier {
 namespace {
@@ -58,7 +58,7 @@ struct Network {
   }
 };
 
-/// Gradients without a network: float32 numbers, as GradientMatrix holds them.
+/// Gradients without a network: float32 numbers, as StoredRows holds them.
 class RandomRows final : public GradientRows {
  public:
   RandomRows(Index rows, Index cols) : rows_(rows), cols_(cols) {
@@ -93,8 +93,10 @@ std::function<void()> workload(const char* name) {
   }
   if (is("gradients")) {
     const auto net = std::make_shared<Network>("cifarnet", 8);
-    const auto gradients = std::make_shared<GradientMatrix>(net->model->store(), net->weights(), 8);
-    return [=] { gradients->fill(*net->model, net->images, net->preprocessing, net->examples); };
+    const std::vector<ParameterId> layers = net->weights();
+    const auto rows = std::make_shared<StoredRows>(8, layer_columns(net->model->store(), layers).back().end);
+    const ImageExamples examples(net->images, net->preprocessing, net->examples);
+    return [=] { fill_rows(*net->model, layers, examples, *rows); };
   }
   if (!is("fisher")) return nullptr;
   const auto rows = std::make_shared<RandomRows>(100, 5000);  // five Gram blocks

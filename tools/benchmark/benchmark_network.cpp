@@ -4,7 +4,7 @@
 #include "framework/core/random.h"
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
-#include "pruning/rows/gradient_matrix.h"
+#include "pruning/rows/fill_rows.h"
 #include "tools/benchmark/benchmark_jobs.h"
 
 namespace espalier {
@@ -110,12 +110,12 @@ void benchmark_pergrad(const BenchmarkOptions& options, const std::string& name,
   for (std::size_t i = 0; i < model->store().infos().size(); ++i)
     if (model->store().infos()[i].role == Role::weight) layers.push_back(static_cast<ParameterId>(i));
   const ImageSet images = random_images(*model, pergrad_examples);
-  const std::vector<Index> examples = all_examples(pergrad_examples);
+  const Preprocessing preprocessing = plain(*model);
+  const ImageExamples examples(images, preprocessing, all_examples(pergrad_examples));
   forget_peak_memory();
   const double before = resident_memory();
-  GradientMatrix gradients(model->store(), layers, pergrad_examples);
-  const Timing timing =
-      time_calls(options, threads, [&] { gradients.fill(*model, images, plain(*model), examples); });
+  StoredRows gradients(pergrad_examples, layer_columns(model->store(), layers).back().end);
+  const Timing timing = time_calls(options, threads, [&] { fill_rows(*model, layers, examples, gradients); });
   const double mib = 0x1p-20, stored = 4.0 * static_cast<double>(gradients.rows() * gradients.cols());
   const double peak = static_cast<double>(peak_resident_memory()) - before;
   print_values({"pergrad", name, "espalier", threads, 1}, "s/1000", timing.seconds,
