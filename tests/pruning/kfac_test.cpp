@@ -87,7 +87,8 @@ TEST(Kfac, FactorsOfManyExamplesAreTheirMeans) {
   const SmallNetwork net;
   const RowOptions options{.rows = 1, .kronecker = true};
   std::vector<double> a, s;
-  for (const Index e : net.examples(5).indices()) {
+  const ImageExamples five = net.examples(5);
+  for (const Index e : five.indices()) {
     const ImageExamples alone(net.data.train, net.preprocessing, {e});
     const NetworkRows one(*net.model, net.layers, alone, options);
     const KroneckerFactor& k = one.kronecker()[1];  // the convolution with stride 2
