@@ -1,4 +1,5 @@
-// evaluate.h: what a network makes of data: loss and accuracy, and batch-norm statistics. No weight is changed.
+// evaluate.h: what a network makes of data: loss and accuracy, and batch-norm statistics. No weight is
+// changed.
 #pragma once
 
 #include "framework/data/data_config.h"

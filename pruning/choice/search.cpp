@@ -54,8 +54,8 @@ struct TopK final : SetSearch {
 };
 
 /// Exchanges removed weights that are missed most for kept ones that matter least. Bringing q back gains at
-/// least v_q^2 / (2 H_qq), v the objective's slope; letting p go costs beta_p^2 / (2 [(H_SS)^-1]_pp), beta =
-/// w + delta.
+/// least v_q^2 / (2 F_qq), v the objective's slope; letting p go costs beta_p^2 / (2 [(F_SS)^-1]_pp),
+/// beta = w + delta.
 struct Swaps final : SetSearch {
   int rounds = 10;
   double share = 0.1;
@@ -163,7 +163,8 @@ struct HardThresholding final : SetSearch {
   }
 
  private:
-  /// Of each range, the smallest |beta|: `share` times as many as `like` has there, those pruned before first.
+  /// Of each range, the smallest |beta|: `share` times as many as `like` has there, those pruned before
+  /// first.
   static std::vector<bool> smallest(const QuadraticModel& m, const std::vector<double>& beta,
                                     const std::vector<bool>& like, double share,
                                     const SelectionSettings& selection) {
@@ -184,7 +185,7 @@ struct HardThresholding final : SetSearch {
 };
 
 const bool known =
-    Registry<SetSearch>::add<TopK>("top_k", "the lowest scores, as they are") &&
+    Registry<SetSearch>::add<TopK>("top_k", "the lowest saliencies, as they are") &&
     Registry<SetSearch>::add<Swaps>("swaps",
                                     "exchange weights while the model's loss after the joint update falls") &&
     Registry<SetSearch>::add<HardThresholding>("iht", "iterative hard thresholding, then the joint update");

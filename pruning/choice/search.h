@@ -1,5 +1,5 @@
-// search.h: better sets than the top of the ranking. Which k weights to remove is the l0 problem of
-// mathematics.md section 5,
+// search.h: better sets than the top of the ranking. Which k weights to remove is the l0
+// problem of mathematics.md section 5,
 //   min over delta  1/2 |G delta|^2 / N + g'delta + 1/2 damp |delta|^2   with  w + delta having k zeros,
 // and saliencies of single weights only approximate it: they don't know who else leaves. A search starts from
 // their choice and keeps a change only if the objective, after the joint update, falls.
@@ -17,8 +17,8 @@ struct SetSearch {
   virtual void fields(Fields& f) = 0;
   /// False: the ranking's set is taken as it is.
   virtual bool searches() const { return true; }
-  /// A set of the same size in every range that `selection` ranks on its own, no worse than `start`, that leaves each
-  /// layer what it must keep. Weights pruned before stay pruned.
+  /// A set of the same size in every range that `selection` ranks on its own, no worse than `start`, that
+  /// leaves each layer what it must keep. Weights pruned before stay pruned.
   virtual Choice improve(const QuadraticModel& model, Choice start,
                          const SelectionSettings& selection) const = 0;
 };

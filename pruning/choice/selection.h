@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pruning/choice/groups.h"
+#include "pruning/criterion/criterion.h"
 
 namespace espalier {
 
@@ -15,8 +16,8 @@ enum class Ranking {
 };
 enum class MaskRule {
   exact,     ///< round(sparsity * n) weights are removed in all, ties broken by index
-  threshold  ///< the published code's: the k-th largest saliency, k = ceil(n (1 - sparsity)), is the threshold;
-             ///< only those strictly greater stay (so k - 1 survive, fewer with ties)
+  threshold  ///< the published code's: the k-th largest saliency, k = ceil(n (1 - sparsity)), is the
+             ///< threshold; only those strictly greater stay (so k - 1 survive, fewer with ties)
 };
 
 struct SelectionSettings {
@@ -30,8 +31,9 @@ struct SelectionSettings {
 /// The stretches that are ranked on their own: all columns, or every layer.
 std::vector<Range> ranking_ranges(std::span<const Range> layers, Ranking scope);
 
-/// removed[q] for every weight: those already `pruned`, and the lowest saliencies until `sparsity` is reached. Throws
-/// Error(pruning) if a layer would keep fewer than min_kept_per_layer, Error(numeric) if a saliency is not finite.
+/// removed[q] for every weight: those already `pruned`, and the lowest saliencies until `sparsity` is
+/// reached. Throws Error(pruning) if a layer would keep fewer than min_kept_per_layer, Error(numeric) if a
+/// saliency is not finite.
 std::vector<bool> select(std::span<const double> saliency, const std::vector<bool>& pruned, double sparsity,
                          std::span<const LayerView> layers, const SelectionSettings& settings);
 

@@ -1,6 +1,7 @@
-// dense.h: what can be had of a curvature matrix from its rows (curvature_rows.h) in one pass over the examples: the
-// dense block of a layer of thousands of weights, or, for layers of any size, its diagonal. Cost: making the rows, and N r d^2 operations for the block (r rows an example, d weights) in
-// products of float32 tiles, each summed into float64.
+// dense.h: what can be had of a curvature matrix from its rows (curvature_rows.h) in one pass over the
+// examples: the dense block of a layer of thousands of weights, or, for layers of any size, its diagonal.
+// Cost: making the rows, and N r d^2 operations for the block (r rows an example, d weights) in products of
+// float32 tiles, each summed into float64.
 #pragma once
 
 #include "pruning/rows/curvature_rows.h"

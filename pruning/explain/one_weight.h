@@ -49,8 +49,8 @@ class WeightStudy {
   const std::vector<bool>& pruned() const { return site_.data().pruned; }
   const ImageExamples& examples() const { return site_.examples(); }
   const FisherInverse& inverse() const { return planner_.model().inverse(); }
-  /// Saliencies of every weight by each criterion that ranks weights alone, those that take least into account first:
-  /// "magnitude", "diagonal_fisher", "woodfisher", "woodtaylor".
+  /// Saliencies of every weight by each criterion that ranks weights alone, those that take least into
+  /// account first: "magnitude", "diagonal_fisher", "woodfisher", "woodtaylor".
   const std::vector<std::pair<std::string, std::vector<double>>>& saliencies() const { return saliencies_; }
 
   std::vector<Opinion> opinions(Index column) const;

@@ -13,8 +13,8 @@ namespace espalier {
 struct CgOptions {
   double tolerance = 1e-8;  ///< of the residual, as a share of its first value for x = 0
   int most_steps = 1000;
-  /// The residual r = b - (A + damp I) x is measured by |r|; true: by sqrt(r' M^-1 r), M the preconditioner, which
-  /// is the natural length where the entries of x are of very different scales.
+  /// The residual r = b - (A + damp I) x is measured by |r|; true: by sqrt(r' M^-1 r), M the preconditioner,
+  /// which is the natural length where the entries of x are of very different scales.
   bool preconditioned_norm = false;
   /// False: what most_steps have reached is taken, without an error.
   bool must_settle = true;

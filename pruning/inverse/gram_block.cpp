@@ -18,8 +18,8 @@ void add_product(Transpose t, Index n, Index width, const double* g, Index ld, c
   kernels::gemv(t, n, width, 1, g, ld, x, 1, y);
 }
 
-/// The passes over G that a product with F^-1 is made of, panel by panel side by side. A block that one thread takes as
-/// a whole is loaded once for all of them. Partial sums of fixed panels are added in order.
+/// The passes over G that a product with F^-1 is made of, panel by panel side by side. A block that one
+/// thread takes as a whole is loaded once for all of them. Partial sums of fixed panels are added in order.
 template <class T>
 class Passes {
  public:

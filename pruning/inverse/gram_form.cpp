@@ -1,5 +1,5 @@
-// gram_form.cpp: blocks with more live columns than gradients, in float64. The diagonal is (1 - |V_q|^2) / damp with
-// V = L^-1 G; it costs N^2 c for K and N^2 c for V, the rest is small.
+// gram_form.cpp: blocks with more live columns than gradients, in float64. The diagonal is (1 - |V_q|^2) /
+// damp with V = L^-1 G; it costs N^2 c for K and N^2 c for V, the rest is small.
 #include "pruning/inverse/gram_form.h"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // gram_form.h: blocks with more live columns than gradients, by the Cholesky factor of the N x N matrix
 //   K = N damp I + G G' = L L',     F^-1 = (I - G' K^-1 G) / damp.
-// The form in float64 (gram_form.cpp) is the algebra; gram_block.cpp has what both forms make of the columns. Where
-// gradients are float32 numbers, gram_form_single.cpp lets most of the work run at twice the rate and falls back on
-// the first.
+// The form in float64 (gram_form.cpp) is the algebra; gram_block.cpp has what both forms make of the columns.
+// Where gradients are float32 numbers, gram_form_single.cpp lets most of the work run at twice the rate and
+// falls back on the first.
 #pragma once
 
 #include <span>
@@ -24,12 +24,13 @@ struct GramBlock {
   /// Panels of at most `wide` columns, without those of layers whose share of G G' the rows know a short way
   /// to; that share is added to k [N, N].
   std::vector<Range> gram_panels(Index wide, double* k) const;
-  /// G G' in, the factor L of K in the lower triangle out. Throws Error(numeric) if K is not positive definite.
+  /// G G' in, the factor L of K in the lower triangle out. Throws Error(numeric) if K is not positive
+  /// definite.
   void factor(double* k) const;
   /// out[m, j] = G[m, list[j]].
   void load_listed(std::span<const Index> list, double* out) const;
-  /// out = F^-1 v by the factor l, refined once: the difference loses digits when damp is small, and a residual
-  /// against G itself brings them back.
+  /// out = F^-1 v by the factor l, refined once: the difference loses digits when damp is small, and a
+  /// residual against G itself brings them back.
   void apply(const double* l, std::span<const double> v, std::span<double> out) const;
 };
 

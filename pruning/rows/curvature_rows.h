@@ -1,5 +1,5 @@
-// curvature_rows.h: one layer's block (or that of several layers) of a curvature matrix as R'R / N, with a few rows R
-// for each example, streamed: they are never held all at once.
+// curvature_rows.h: one layer's block (or that of several layers) of a curvature matrix as R'R / N, with a
+// few rows R for each example, streamed: they are never held all at once.
 //
 //   empirical Fisher     1 row: g_n
 //   sampled Fisher       `samples` rows: the gradients with labels drawn from the model, / sqrt(samples)

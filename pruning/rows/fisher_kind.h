@@ -1,5 +1,5 @@
-// fisher_kind.h: which matrix stands for the curvature (mathematics.md section 2). Each is a mean of outer products of
-// rows, G'G / N; the Hessian is none, but equals the exact Fisher within one layer.
+// fisher_kind.h: which matrix stands for the curvature (mathematics.md section 2). Each is a mean of outer
+// products of rows, G'G / N; the Hessian is none, but equals the exact Fisher within one layer.
 #pragma once
 
 #include <compare>

@@ -1,6 +1,6 @@
-// row_products.h: what is asked of G besides its entries: products with vectors, sums of squares of its columns, and
-// G without some columns. Panels of columns are loaded and worked on side by side; sums are taken in a fixed order, so
-// the bits do not depend on the number of threads.
+// row_products.h: what is asked of G besides its entries: products with vectors, sums of squares of its
+// columns, and G without some columns. Panels of columns are loaded and worked on side by side; sums are
+// taken in a fixed order, so the bits do not depend on the number of threads.
 #pragma once
 
 #include <span>

@@ -19,9 +19,9 @@ struct StepKey {
   int epoch = 0, step = 0;
 };
 
-/// The examples of a step's gradients: the first num_grads * grad_batch_size of those that index_file lists, or if there
-/// is none drawn by `key`. Throws Error(config) if the set has too few, Error(data) if the list names one that it has
-/// not.
+/// The examples of a step's gradients: the first num_grads * grad_batch_size of those that index_file lists,
+/// or if there is none drawn by `key`. Throws Error(config) if the set has too few, Error(data) if the list
+/// names one that it has not.
 std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train, StepKey key);
 
 /// held_out_examples others (fewer if the set has no more; all of them if there are no others).

@@ -11,8 +11,8 @@
 namespace espalier {
 
 struct PrunableLayers {
-  /// Those that `include` and `exclude` name, in parameter order, of the layers whose weights can be pruned. Throws
-  /// Error(config) if none is left.
+  /// Those that `include` and `exclude` name, in parameter order, of the layers whose weights can be pruned.
+  /// Throws Error(config) if none is left.
   PrunableLayers(const PruneConfig& config, const Model& model);
 
   std::vector<ParameterId> ids;
@@ -25,8 +25,8 @@ struct PrunableLayers {
   std::vector<double> gather(std::span<const Real> flat) const;
   /// The weights whose mask is zero.
   std::vector<bool> pruned(const ParameterStore& store) const;
-  /// The weights w move by delta (empty: not at all); those of `removed` become exactly zero and masked, all others
-  /// unmasked.
+  /// The weights w move by delta (empty: not at all); those of `removed` become exactly zero and masked, all
+  /// others unmasked.
   void put(ParameterStore& store, std::span<const double> w, const std::vector<bool>& removed,
            std::span<const double> delta = {}) const;
 };

@@ -66,7 +66,8 @@ Choice Planner::choose(const QuadraticModel& m, std::span<const double> saliency
   return select_groups(candidates, m.pruned, sparsity, layers_, config_.selection);
 }
 
-/// The smallest exponent that removes the target's share of the multiply-adds; intermediate sparsities get their part.
+/// The smallest exponent that removes the target's share of the multiply-adds; intermediate sparsities get
+/// their part.
 double Planner::exponent_for_target(const QuadraticModel& m, std::span<const double> saliency,
                                     double sparsity) const {
   const double target = config_.flops_target * sparsity / config_.schedule->events().back().sparsity;
@@ -103,8 +104,8 @@ void Planner::decide(const QuadraticModel& m, std::span<const double> saliency, 
   plan.removed = std::move(choice.removed);
 }
 
-/// The same quadratic model, seen from where the plan has led so far: w += delta, g += F delta. `rows` are those of the
-/// weights that are left.
+/// The same quadratic model, seen from where the plan has led so far: w += delta, g += F delta. `rows` are
+/// those of the weights that are left.
 QuadraticModel Planner::after(const Plan& so_far, const GradientRows* rows) const {
   QuadraticModel m = first_;
   m.rows = rows;

@@ -26,10 +26,10 @@ struct Plan {
 
 class Planner {
  public:
-  /// `data`: weights, the data's mean gradient, rows, layers and what is pruned already; without rows for criteria that
-  /// need no gradients. The rest of the model is the config's. Builds the inverse (or takes it from `family`) and the
-  /// gradient step, and takes every weight's saliency. `held_out` is needed for "step_search": "held_out". All that is
-  /// referred to must outlive the planner.
+  /// `data`: weights, the data's mean gradient, rows, layers and what is pruned already; without rows for
+  /// criteria that need no gradients. The rest of the model is the config's. Builds the inverse (or takes it
+  /// from `family`) and the gradient step, and takes every weight's saliency. `held_out` is needed for
+  /// "step_search": "held_out". All that is referred to must outlive the planner.
   Planner(const PruneConfig& config, const QuadraticModel& data, std::span<const LayerView> layers,
           double damp, MoveLoss held_out = {}, InverseFamily* family = nullptr);
   Plan plan(double sparsity) const;

@@ -50,8 +50,8 @@ struct PruneConfig {
   bool needs_gradients() const;
   /// F^-1 as saliencies and updates use it (the joint update of inverses that fit subsets builds its own).
   bool needs_inverse() const;
-  /// `update`, where it can be taken: the paper's sum of single updates is made of the inverse that the criterion takes,
-  /// so with others the survivors stay where they are.
+  /// `update`, where it can be taken: the paper's sum of single updates is made of the inverse that the
+  /// criterion takes, so with others the survivors stay where they are.
   UpdateMode move_of_survivors() const {
     return update == UpdateMode::joint || criterion->needs_inverse() ? update : UpdateMode::none;
   }

@@ -1,5 +1,6 @@
-// site.h: where a pruning step takes place: a network with its weights and masks as they are, the examples that the step
-// looks at, and what is gathered from them once for everything that the step asks: the rows of G, their mean, losses.
+// site.h: where a pruning step takes place: a network with its weights and masks as they are, the examples
+// that the step looks at, and what is gathered from them once for everything that the step asks: the rows of
+// G, their mean, losses.
 #pragma once
 
 #include <memory>
@@ -26,13 +27,13 @@ class PruningSite {
   std::span<const LayerView> views() const { return layers_.views; }
   const ImageExamples& examples() const { return examples_; }
 
-  /// Runs the gradient pass over the examples. `kronecker`: gathers K-FAC's factors too; `scratch_folder`: the rows go
-  /// into a file there where the config wants them in one.
+  /// Runs the gradient pass over the examples. `kronecker`: gathers K-FAC's factors too; `scratch_folder`:
+  /// the rows go into a file there where the config wants them in one.
   void gather_gradients(bool kronecker, const std::string& scratch_folder = "");
   const NetworkRows& rows() const { return *rows_; }
 
-  /// The weights as they are, what is pruned, and, once gathered, the rows and the data's mean gradient: what a Planner
-  /// plans on.
+  /// The weights as they are, what is pruned, and, once gathered, the rows and the data's mean gradient: what
+  /// a Planner plans on.
   const QuadraticModel& data() const { return data_; }
   Index weights() const { return data_.size(); }
   /// Mean loss of the examples with the weights as they are.

@@ -1,5 +1,5 @@
-// NetworkRows: whichever way the rows are kept (dense, as pairs of a linear layer, in a file) they are the same
-// rows; what is gathered beside them is what it says.
+// NetworkRows: whichever way the rows are kept (dense, as pairs of a linear layer, in a file) they are the
+// same rows; what is gathered beside them is what it says.
 #include "pruning/rows/network_rows.h"
 
 #include <gtest/gtest.h>
