@@ -33,8 +33,8 @@ struct GroupSettings {
   /// The sets of a layer: disjoint, each a list of columns. Throws Error(config) naming the layer where its
   /// shape does not divide.
   virtual std::vector<std::vector<Index>> sets(const LayerView& layer) const = 0;
-  /// How many members of a set of `size` leave when the set's turn comes (all: blocks and filters; M - N of
-  /// M: N:M).
+  /// How many members of a set of `size` leave when the set's
+  /// turn comes (all: blocks and filters; M - N of M: N:M).
   virtual Index leaving(Index size) const { return size; }
 };
 

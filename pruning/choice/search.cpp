@@ -117,10 +117,10 @@ struct Swaps final : SetSearch {
   }
 };
 
-/// Gradient steps on the objective, each followed by keeping the largest |w + delta| (Blumensath & Davies
-/// 2009; for pruning CHITA, Benbaki et al. 2023). Begins with all weights and lets the number kept shrink to
-/// the target over the first half of the steps, since a set that the joint update has settled on is a fixed
-/// point already.
+/// Gradient steps on the objective, each followed by keeping the largest |w + delta|
+/// (Blumensath & Davies 2009; for pruning CHITA, Benbaki et al. 2023). Begins with all
+/// weights and lets the number kept shrink to the target over the first half of the
+/// steps, since a set that the joint update has settled on is a fixed point already.
 struct HardThresholding final : SetSearch {
   int steps = 60;
   void fields(Fields& f) override {
@@ -163,8 +163,8 @@ struct HardThresholding final : SetSearch {
   }
 
  private:
-  /// Of each range, the smallest |beta|: `share` times as many as `like` has there, those pruned before
-  /// first.
+  /// Of each range, the smallest |beta|: `share` times as
+  /// many as `like` has there, those pruned before first.
   static std::vector<bool> smallest(const QuadraticModel& m, const std::vector<double>& beta,
                                     const std::vector<bool>& like, double share,
                                     const SelectionSettings& selection) {

@@ -53,11 +53,10 @@ struct Greedy final : Criterion {
     const std::vector<Range> blocks = m.blocks();
     for (const Range block : blocks)
       if (block.size() > largest_block)
-        fail(
-            ExitCode::config,
-            "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights (at most {}); use inverse "
-            "\"block\" with a smaller fisher_block_size",
-            block.size(), largest_block);
+        fail(ExitCode::config,
+             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights (at most {}); "
+             "use inverse \"block\" with a smaller fisher_block_size",
+             block.size(), largest_block);
     const FisherInverse& inverse = m.inverse();
     parallel_for(static_cast<Index>(blocks.size()), 1, [&](Range chunk) {
       for (Index b = chunk.begin; b < chunk.end; ++b) {

@@ -1,7 +1,7 @@
-// lesson_data.h: what the report's lesson (its "visual tour") shows of a network: for a few layers the
-// Hessian and the Fishers of some of their weights as examples are added, and for a whole filter the loss on
-// the way to its removal. Small and cheap by choice of weights and examples: no block of a whole layer is
-// formed.
+// lesson_data.h: what the report's lesson (its "visual tour") shows of a network:
+// for a few layers the Hessian and the Fishers of some of their weights as examples
+// are added, and for a whole filter the loss on the way to its removal. Small and
+// cheap by choice of weights and examples: no block of a whole layer is formed.
 #pragma once
 
 #include <span>

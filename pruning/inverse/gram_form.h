@@ -24,8 +24,8 @@ struct GramBlock {
   /// Panels of at most `wide` columns, without those of layers whose share of G G' the rows know a short way
   /// to; that share is added to k [N, N].
   std::vector<Range> gram_panels(Index wide, double* k) const;
-  /// G G' in, the factor L of K in the lower triangle out. Throws Error(numeric) if K is not positive
-  /// definite.
+  /// G G' in, the factor L of K in the lower triangle out.
+  /// Throws Error(numeric) if K is not positive definite.
   void factor(double* k) const;
   /// out[m, j] = G[m, list[j]].
   void load_listed(std::span<const Index> list, double* out) const;

@@ -1,7 +1,7 @@
-// gram_form_single.cpp: the Gram form of gradients that are float32 numbers. Most of it runs in float32, at
-// twice the rate; the factor L and all long sums stay float64. What that costs is not bounded beforehand
-// (bounds are 10 to 4000 times too high, README.md, "Precision") but measured on each block: with u = (L
-// L')^-1 g_q,
+// gram_form_single.cpp: the Gram form of gradients that are float32 numbers. Most of
+// it runs in float32, at twice the rate; the factor L and all long sums stay float64.
+// What that costs is not bounded beforehand (bounds are 10 to 4000 times too high,
+// README.md, "Precision") but measured on each block: with u = (L L')^-1 g_q,
 //   g_q' K^-1 g_q = 2 g_q' u - u' K u   up to the square of L's error,   u' K u = |G' u|^2 + N damp |u|^2,
 // is taken in float64 for the weights that feel errors most, those with the smallest [F^-1]_qq. If it shows
 // an error above `largest_error`, K is summed again in float64 and V is float64 where damp [F^-1]_qq < 0.1.

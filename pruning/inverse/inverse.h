@@ -48,8 +48,8 @@ struct InverseFamily {
 struct InverseSettings {
   virtual ~InverseSettings() = default;
   virtual void fields(Fields& f) = 0;
-  /// Throws Error(numeric) naming block and damp if a matrix is not positive definite, Error(config) if damp
-  /// <= 0.
+  /// Throws Error(numeric) naming block and damp if a matrix
+  /// is not positive definite, Error(config) if damp <= 0.
   virtual std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range> layers,
                                                double damp) const = 0;
   /// For trying many dampenings; by default a build() for each. `rows`, `layers` and this must outlive it.

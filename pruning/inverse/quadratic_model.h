@@ -1,8 +1,7 @@
-// quadratic_model.h: the loss around one point, as everything in pruning takes it (mathematics.md sections 1
-// to 6):
+// quadratic_model.h: the loss around one point, as all of pruning takes it (mathematics.md, sections 1 to 6):
 //   L(w + delta) - L(w)  ~  g'delta + 1/2 delta'F delta,   F = damp I + (1/N) G'G on diagonal blocks.
-// Criteria ask it what the removal of a weight costs, searches which weights to take, updates where the
-// others move.
+// Criteria ask it what the removal of a weight costs, searches
+// which weights to take, updates where the others move.
 #pragma once
 
 #include <memory>
@@ -13,8 +12,8 @@
 
 namespace espalier {
 
-/// All vectors have d values, one for each weight that may be pruned. What is referred to must outlive the
-/// model.
+/// All vectors have d values, one for each weight that may
+/// be pruned. What is referred to must outlive the model.
 struct QuadraticModel {
   std::vector<double> w;
   std::vector<double> g = {};  ///< mean gradient; empty: taken as zero, as at a trained optimum (WoodFisher)

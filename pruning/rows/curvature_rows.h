@@ -8,8 +8,8 @@
 //                        are piecewise linear (mathematics.md section 2), which holds for every layer this
 //                        program has. Between two layers it does not hold: see products.h.
 //
-// Rows of all examples of a micro-batch come from one forward pass and as many reverse passes as there are
-// rows for each.
+// Rows of all examples of a micro-batch come from one forward
+// pass and as many reverse passes as there are rows for each.
 #pragma once
 
 #include "framework/core/parallel.h"

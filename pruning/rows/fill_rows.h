@@ -1,7 +1,7 @@
-// fill_rows.h: G from a network: row m is the gradient of one example's loss, or the mean over a mini-batch
-// of grad_batch_size examples (the paper's fisher_mini_bsz), with respect to the prunable weights. Rows are
-// g_n, not g_n/N. Gradients are taken in evaluation mode on un-augmented images; pruned weights have zero
-// columns.
+// fill_rows.h: G from a network: row m is the gradient of one example's loss, or the
+// mean over a mini-batch of grad_batch_size examples (the paper's fisher_mini_bsz),
+// with respect to the prunable weights. Rows are g_n, not g_n/N. Gradients are taken
+// in evaluation mode on un-augmented images; pruned weights have zero columns.
 #pragma once
 
 #include <optional>

@@ -25,8 +25,8 @@ struct GradientRows {
   virtual bool single() const { return false; }
   virtual void load(Range, float*) const { require(false, "[gradient rows] these rows are not float32"); }
 
-  /// Column ranges whose share of G G' costs less than through load(), in order, and that share, added to
-  /// gram [N, N].
+  /// Column ranges whose share of G G' costs less than through
+  /// load(), in order, and that share, added to gram [N, N].
   virtual std::vector<Range> gram_ranges() const { return {}; }
   virtual void add_gram(Range columns, double* gram) const {
     (void)columns, (void)gram;

@@ -16,8 +16,8 @@ struct LabelDraw {
   std::uint64_t seed = 1;
 };
 
-/// One label for each row of `logits` [n, classes], drawn from softmax(logits); `examples` are the rows'
-/// numbers.
+/// One label for each row of `logits` [n, classes], drawn
+/// from softmax(logits); `examples` are the rows' numbers.
 std::vector<std::int32_t> draw_labels(const Tensor& logits, std::span<const Index> examples,
                                       std::uint64_t seed, int sample = 0);
 

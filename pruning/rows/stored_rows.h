@@ -19,9 +19,9 @@ class StoredRows final : public GradientRows {
   /// Rows that are not written yet: rows x cols values in memory, or with `scratch_folder` in an unlinked
   /// file there that the system reads back in as needed (for more rows than memory holds).
   StoredRows(Index rows, Index cols, const std::string& scratch_folder = "");
-  /// All rows of a curvature matrix (r for each of N examples) scaled by sqrt(r), so that G'G / rows() is the
-  /// mean matrix and every inverse takes it as it does the empirical Fisher. True Fisher of 10 classes: 9 N d
-  /// values.
+  /// All rows of a curvature matrix (r for each of N examples) scaled by
+  /// sqrt(r), so that G'G / rows() is the mean matrix and every inverse takes it
+  /// as it does the empirical Fisher. True Fisher of 10 classes: 9 N d values.
   explicit StoredRows(const CurvatureRows& source);
 
   Index rows() const override { return rows_; }

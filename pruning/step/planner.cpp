@@ -66,8 +66,8 @@ Choice Planner::choose(const QuadraticModel& m, std::span<const double> saliency
   return select_groups(candidates, m.pruned, sparsity, layers_, config_.selection);
 }
 
-/// The smallest exponent that removes the target's share of the multiply-adds; intermediate sparsities get
-/// their part.
+/// The smallest exponent that removes the target's share of
+/// the multiply-adds; intermediate sparsities get their part.
 double Planner::exponent_for_target(const QuadraticModel& m, std::span<const double> saliency,
                                     double sparsity) const {
   const double target = config_.flops_target * sparsity / config_.schedule->events().back().sparsity;
@@ -76,11 +76,10 @@ double Planner::exponent_for_target(const QuadraticModel& m, std::span<const dou
     return share_of_macs(choose(m, saliency, sparsity, exponent).removed, layers_);
   };
   if (const double most = removed(high); most < target)
-    fail(
-        ExitCode::pruning,
-        "prune.flops_target: at sparsity {:.2f} % at most {:.2f} % of the multiply-adds can be removed, not {:.2f} "
-        "%; raise final_sparsity or lower the target",
-        100 * sparsity, 100 * most, 100 * target);
+    fail(ExitCode::pruning,
+         "prune.flops_target: at sparsity {:.2f} % at most {:.2f} % of the multiply-adds can be "
+         "removed, not {:.2f} %; raise final_sparsity or lower the target",
+         100 * sparsity, 100 * most, 100 * target);
   for (int i = 0; i < 30; ++i) {  // the share removed grows with the exponent
     const double middle = (low + high) / 2;
     if (removed(middle) < target)

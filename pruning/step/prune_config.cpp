@@ -42,8 +42,6 @@ void PruneConfig::fields(Fields& f) {
            "length of the gradient step: as it comes, the best under the quadratic "
            "model over all weights (blocks each answer for the whole gradient, so "
            "their sum goes too far), or the best part of that on held-out examples");
-  f("step_limit", step_limit,
-    "largest norm of the gradient step, as a share of the norm of the weights; 0: no limit", {.low = 0});
   f.one_of(
       "update", update,
       {{"none", UpdateMode::none}, {"simultaneous", UpdateMode::simultaneous}, {"joint", UpdateMode::joint}},

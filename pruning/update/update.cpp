@@ -19,9 +19,9 @@ std::vector<double> gradient_step(const QuadraticModel& m, const StepOnKept& on)
   std::vector<double> h(m.w.size());
   m.kind->build(on.kept, m.layers, m.step_damp)->apply(m.g, h);
   if (!m.shorten_step) return h;
-  // The blocks each answer for the whole gradient, so their sum goes too far. The best length under the
-  // quadratic model with all couplings: minimise over t in [0, 1]  g'(delta - t h) + 1/2 |G (delta - t h)|^2
-  // / N.
+  // The blocks each answer for the whole gradient, so their sum goes too far.
+  // The best length under the quadratic model with all couplings: minimise
+  // over t in [0, 1]  g'(delta - t h) + 1/2 |G (delta - t h)|^2 / N.
   const Range all{0, m.rows->cols()};
   const auto n = static_cast<std::size_t>(m.rows->rows());
   std::vector<double> gh(n), gd(n, 0.0);
@@ -75,9 +75,9 @@ class InverseOnSet final : public CurvatureOperator {
   const std::vector<bool>& set_;
 };
 
-/// x with [F^-1]_QQ x = r_Q on the set Q and x = 0 elsewhere, by conjugate gradients preconditioned with the
-/// diagonal: for inverses that can only be applied (K-FAC). What 2,000 products reach is good enough for a
-/// move.
+/// x with [F^-1]_QQ x = r_Q on the set Q and x = 0 elsewhere, by conjugate
+/// gradients preconditioned with the diagonal: for inverses that can only
+/// be applied (K-FAC). What 2,000 products reach is good enough for a move.
 std::vector<double> joint_multipliers(const QuadraticModel& m, const std::vector<bool>& removed) {
   std::vector<double> x(m.w.size(), 0.0), r(x.size(), 0.0);
   for (std::size_t q = 0; q < r.size(); ++q)

@@ -12,8 +12,8 @@ namespace espalier {
 /// Which weights leave.
 struct Choice {
   std::vector<bool> removed;  ///< with those that were pruned before
-  /// Lagrange multipliers ([F^-1]_QQ)^-1 r_Q where weights leave in sets; empty: each on its own, r_q /
-  /// [F^-1]_qq.
+  /// Lagrange multipliers ([F^-1]_QQ)^-1 r_Q where weights
+  /// leave in sets; empty: each on its own, r_q / [F^-1]_qq.
   std::vector<double> multipliers = {};
 };
 
@@ -27,10 +27,10 @@ enum class UpdateMode {
 /// shorten_step, with the length in [0, 1] that the quadratic model over all weights (no blocks) finds best.
 std::vector<double> gradient_step(const QuadraticModel& model);
 
-/// delta such that w + delta is the network after pruning; removed weights end at exactly w_q + delta_q = 0.
-/// Weights that were pruned before count as removed: they are 0 already, so they cost and move nothing.
-/// `joint` takes the gradient step anew, on the kept weights, if the model has one (its h is for the saliency
-/// only).
+/// delta such that w + delta is the network after pruning; removed weights end at
+/// exactly w_q + delta_q = 0. Weights that were pruned before count as removed: they
+/// are 0 already, so they cost and move nothing. `joint` takes the gradient step
+/// anew, on the kept weights, if the model has one (its h is for the saliency only).
 std::vector<double> compensate(const QuadraticModel& model, const Choice& choice, UpdateMode mode);
 
 /// Predicted loss change of a move delta: g'delta + 1/2 delta' F delta with the undamped, unblocked

@@ -1,6 +1,6 @@
-// G from a real network: rows are the gradients that batches of one would give, mini-batch rows are their
-// means, pruned weights have zero columns, and neither the number of threads nor the cut into passes changes
-// a bit.
+// G from a real network: rows are the gradients that batches of one would
+// give, mini-batch rows are their means, pruned weights have zero columns,
+// and neither the number of threads nor the cut into passes changes a bit.
 #include "pruning/rows/fill_rows.h"
 
 #include <gtest/gtest.h>

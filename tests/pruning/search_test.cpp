@@ -51,8 +51,8 @@ struct Fixture {
 TEST(Search, GreedySalienciesAreTheCostsOfEliminatingOneByOne) {
   const Fixture f(5, 9, 11);
   const std::vector<double> saliency = saliency_of("greedy", f.model);
-  // By hand: after each removal F loses row and column, and the remaining weights move to the constrained
-  // minimum.
+  // By hand: after each removal F loses row and column, and
+  // the remaining weights move to the constrained minimum.
   std::vector<bool> gone(9, false);
   std::vector<double> order_cost(9, 0.0);
   double before = 0;
