@@ -10,6 +10,7 @@
 #include "pruning/step/auto_damp.h"
 #include "pruning/step/site.h"
 #include "tests/support/small_network.h"
+#include "tests/support/temp_folder.h"
 
 namespace espalier {
 namespace {
@@ -103,6 +104,17 @@ TEST_F(PlannerTest, AFlopsExponentMovesThePruningToTheLayersThatCostMore) {
   EXPECT_EQ(removed_of_a(8), 20) << "in the end only what costs most counts";
 }
 
+TEST_F(PlannerTest, ThePublishedMaskRuleKeepsOneFewer) {
+  const PruneConfig exact = config(R"({"inverse": "layer"})"),
+                    published = config(R"({"inverse": "layer", "mask_rule": "threshold"})");
+  const Plan ours = Planner(exact, data, layers, 0.01).plan(0.5),
+             theirs = Planner(published, data, layers, 0.01).plan(0.5);
+  EXPECT_EQ(std::count(ours.removed.begin(), ours.removed.end(), true), 20);
+  EXPECT_EQ(std::count(theirs.removed.begin(), theirs.removed.end(), true), 21);
+  for (std::size_t q = 0; q < 40; ++q)
+    EXPECT_LE(ours.removed[q], theirs.removed[q]) << "the ranking is the same";
+}
+
 TEST_F(PlannerTest, GroupsSearchesAndUpdatesCompose) {
   for (
       const char* json :
@@ -166,6 +178,17 @@ TEST_F(SiteTest, APlanIsPutIntoTheNetworkAndTakenBack) {
   for (Real& s : store.statistics()) s = 2;  // as a re-estimation would
   site.restore();
   EXPECT_EQ(all(), before);
+}
+
+TEST_F(SiteTest, RowsInAFileAreTheRowsInMemory) {
+  const testing::TempFolder folder;
+  const PruneConfig memory = config(R"({"num_grads": 30, "fisher": "sampled"})"),
+                    file = config(R"({"num_grads": 30, "fisher": "sampled", "gradient_storage": "file"})");
+  PruningSite a(*net.model, data, memory, {.seed = 4}), b(*net.model, data, file, {.seed = 4});
+  a.gather_gradients(false, folder.path().string());
+  b.gather_gradients(false, folder.path().string());
+  EXPECT_TRUE(all_of(a.rows()) == all_of(b.rows()));
+  EXPECT_EQ(a.loss(), b.loss());
 }
 
 TEST_F(SiteTest, TheBestDampeningIsWhatHeldOutExamplesLikeBest) {
