@@ -2,7 +2,7 @@
 // the direction of dependencies cannot rot:
 //
 //     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
-//     rows <- inverse <- criterion <- update <- choice <- step <- explain;  curvature, schedule beside
+//     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
 
@@ -50,17 +50,17 @@ const std::vector<Layer> table = {
       "framework/nn", "framework/data"}},
     {"pruning/inverse", {"framework/core", "framework/config", "framework/kernels", "pruning/rows"}},
     {"pruning/criterion", {"framework/core", "pruning/inverse"}},
-    {"pruning/update", {"framework/core", "framework/kernels", "pruning/criterion"}},
+    {"pruning/update", {"pruning/rows", "pruning/inverse"}},
     {"pruning/choice",
-     {"framework/core", "framework/config", "framework/kernels", "pruning/criterion", "pruning/update"}},
+     {"framework/core", "framework/config", "framework/kernels", "pruning/rows", "pruning/criterion",
+      "pruning/update"}},
     {"pruning/schedule", {"framework/core", "framework/config"}},
     {"pruning/step",
      {"framework/core", "framework/data", "framework/io", "framework/nn", "framework/train", "pruning/rows",
       "pruning/criterion", "pruning/update", "pruning/choice", "pruning/schedule"}},
     {"pruning/curvature",
-     {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "pruning/rows"}},
-    {"pruning/explain",
-     {"framework/core", "framework/data", "pruning/rows", "pruning/curvature", "pruning/step"}},
+     {"framework/kernels", "framework/autograd", "framework/ops", "framework/data", "pruning/rows"}},
+    {"pruning/explain", {"framework/core", "pruning/rows", "pruning/curvature", "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
      {"framework/core", "framework/config", "framework/io", "framework/nn", "framework/data",

@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::unique_ptr<Model> build(const std::string& type, std::uint64_t seed = 1) {
-  Choice<ModelSettings> choice;
+  Variant<ModelSettings> choice;
   choice.choose(type);
   return choice->build({32, 32, 3}, 10, seed);
 }

@@ -11,7 +11,7 @@
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
-#include "tools/explain/tour.h"
+#include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
 #include "tools/run/session.h"
@@ -27,7 +27,7 @@ void say(const CommandOptions& options, const std::string& line) {
 /// Rows of the metrics that are not of one epoch or pruning step: the state of the network at the end.
 void append_final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
-  const Score test = trainer.evaluate_test();
+  const Evaluation test = trainer.evaluate_test();
   MetricsRow row{{"event", "done"},
                  {"test_loss", test.loss},
                  {"test_accuracy", test.accuracy},
@@ -92,7 +92,7 @@ void run(const CommandOptions& options, bool with_pruning) {
            unknown.message());
   }
   if (!resuming) {
-    std::filesystem::remove(folder.tour(), unknown);
+    std::filesystem::remove(folder.lesson_data(), unknown);
     config.provenance.threads = threads();  // for the record only: results do not depend on it
     write_file_atomically(folder.config(), resolved_json(config) + "\n");
   }
@@ -116,8 +116,8 @@ void run(const CommandOptions& options, bool with_pruning) {
     trainer.mark_complete();
   }
   if (!options.summary) return;
-  if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
-    write_tour_of_run(folder, config, bench, options.quiet);
+  if (pruner && !(complete && std::filesystem::exists(folder.lesson_data(), unknown)))
+    write_lesson_of_run(folder, config, bench, options.quiet);
   fmt::print("{}{}", summary(folder, metrics), options.no_report ? "" : report_line(folder.path()));
 }
 
@@ -139,11 +139,11 @@ void evaluate_command(const CommandOptions& options) {
          "of a run",
          of_run.string());
   const Workbench bench = prepare(config, checkpoint);
-  const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
-  if (!std::isfinite(score.loss))
+  const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  if (!std::isfinite(test.loss))
     fail(ExitCode::numeric,
          "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,
-         score.loss);
+         test.loss);
   Index pruned = 0, weights = 0;
   const ParameterStore& store = bench.model->store();
   for (const ParameterInfo& p : store.infos()) {
@@ -154,8 +154,8 @@ void evaluate_command(const CommandOptions& options) {
   const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
-             100 * score.accuracy, format_count(std::llround(score.accuracy * n)),
-             format_count(static_cast<Index>(n)), score.loss,
+             100 * test.accuracy, format_count(std::llround(test.accuracy * n)),
+             format_count(static_cast<Index>(n)), test.loss,
              100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
              format_count(weights));
 }

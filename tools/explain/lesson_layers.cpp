@@ -1,4 +1,4 @@
-#include "tools/explain/tour_layers.h"
+#include "tools/explain/lesson_layers.h"
 
 #include <algorithm>
 #include <cmath>
@@ -77,8 +77,8 @@ Json rounded(std::span<const double> values) {
   return list;
 }
 
-Json layer_json(const WeightStudy& study, const LayerView& layer, const TourWeights& chosen,
-                const std::vector<TourMatrices>& by_examples, const std::vector<bool>& removed) {
+Json layer_json(const WeightStudy& study, const LayerView& layer, const LessonWeights& chosen,
+                const std::vector<LessonMatrices>& by_examples, const std::vector<bool>& removed) {
   const std::vector<Index> block = chosen.block(block_weights);
   const std::size_t size = block.size();
   const auto begin = static_cast<Index>(chosen.best) * chosen.per_filter;
@@ -87,12 +87,12 @@ Json layer_json(const WeightStudy& study, const LayerView& layer, const TourWeig
     const auto q = static_cast<std::size_t>(c);
     b["names"].push_back(weight_name(layer, c));
     b["w"].push_back(rounded(study.weights()[q]));
-    b["g"].push_back(rounded(study.gradients().mean()[q]));
+    b["g"].push_back(rounded(study.rows().mean()[q]));
     if (!removed.empty()) b["removed"].push_back(static_cast<bool>(removed[q]));
   }
-  b["rows"] = gradient_rows(study.gradients(), block);
+  b["rows"] = gradient_rows(study.rows(), block);
   Json like = Json::array();
-  for (const TourMatrices& m : by_examples) {
+  for (const LessonMatrices& m : by_examples) {
     const auto corner = [&](const SquareMatrix& all) { return part(all, begin, static_cast<Index>(size)); };
     b["matrices"].push_back({{"examples", m.examples},
                              {"hessian", lower_triangle(corner(m.hessian), size)},
@@ -104,7 +104,7 @@ Json layer_json(const WeightStudy& study, const LayerView& layer, const TourWeig
                     {"sampled", likeness(m.hessian, m.sampled)},
                     {"empirical", likeness(m.hessian, m.empirical)}});
   }
-  const TourMatrices& last = by_examples.back();
+  const LessonMatrices& last = by_examples.back();
   double scale = 0;
   for (const SquareMatrix* m : {&last.hessian, &last.sampled, &last.empirical})
     for (const double v : m->values) scale = std::max(scale, std::abs(v));

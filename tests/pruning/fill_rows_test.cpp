@@ -1,7 +1,7 @@
-// G from a real network: rows are the gradients that batches of one would give, mini-batch rows are their
-// means, pruned weights have zero columns, and neither the number of threads nor the cut into passes changes
-// a bit.
-#include "pruning/rows/gradient_matrix.h"
+// G from a real network: rows are the gradients that batches of one would
+// give, mini-batch rows are their means, pruned weights have zero columns,
+// and neither the number of threads nor the cut into passes changes a bit.
+#include "pruning/rows/fill_rows.h"
 
 #include <gtest/gtest.h>
 
@@ -10,13 +10,14 @@
 #include "framework/autograd/backward.h"
 #include "framework/core/parallel.h"
 #include "framework/ops/ops.h"
+#include "framework/train/evaluate.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {
 namespace {
 
-struct GradientMatrixTest : testing::Test {
-  GradientMatrixTest() {
+struct FillRowsTest : testing::Test {
+  FillRowsTest() {
     data =
         made<DataSettings>(
             R"({"type": "synthetic", "classes": 3, "train": 160, "test": 10, "height": 12, "width": 12, "channels": 2})")
@@ -41,24 +42,25 @@ struct GradientMatrixTest : testing::Test {
       row.insert(row.end(), g.value().values().begin(), g.value().values().end());
     return row;
   }
-  std::vector<Index> examples(Index count) {
+  ImageExamples examples(Index count) {
     std::vector<Index> e;
     for (Index i = 0; i < count; ++i) e.push_back((i * 37) % data.train.size());
-    return e;
+    return {data.train, preprocessing, e};
   }
+  StoredRows rows_of(Index count) const { return {count, layer_columns(model->store(), layers).back().end}; }
   DataSource data;
   Preprocessing preprocessing;
   std::unique_ptr<Model> model;
   std::vector<ParameterId> layers;
 };
 
-TEST_F(GradientMatrixTest, RowsAreGradientsOfSingleExamples) {
+TEST_F(FillRowsTest, RowsAreGradientsOfSingleExamples) {
   const auto chosen = examples(70);  // more than one pass
-  GradientMatrix G(model->store(), layers, 70);
-  const double loss = G.fill(*model, data.train, preprocessing, chosen);
-  EXPECT_NEAR(loss, mean_loss(*model, data.train, preprocessing, chosen), 1e-6);
+  StoredRows G = rows_of(70);
+  const double loss = fill_rows(*model, layers, chosen, G);
+  EXPECT_NEAR(loss, mean_loss(*model, chosen), 1e-6);
   for (const Index m : {Index{0}, Index{33}, Index{64}, Index{69}}) {
-    const std::vector<double> expected = alone(chosen[m]);
+    const std::vector<double> expected = alone(chosen.indices()[m]);
     double norm = 0;
     for (const double e : expected) norm = std::max(norm, std::abs(e));
     for (std::size_t q = 0; q < expected.size(); ++q)
@@ -67,12 +69,12 @@ TEST_F(GradientMatrixTest, RowsAreGradientsOfSingleExamples) {
   }
 }
 
-TEST_F(GradientMatrixTest, MiniBatchRowsAreMeans) {
+TEST_F(FillRowsTest, MiniBatchRowsAreMeans) {
   for (const Index size : {3, 50}) {  // within one pass, and across passes
     const auto chosen = examples(3 * size);
-    GradientMatrix rows(model->store(), layers, 3), singles(model->store(), layers, 3 * size);
-    rows.fill(*model, data.train, preprocessing, chosen);
-    singles.fill(*model, data.train, preprocessing, chosen);
+    StoredRows rows = rows_of(3), singles = rows_of(3 * size);
+    fill_rows(*model, layers, chosen, rows);
+    fill_rows(*model, layers, chosen, singles);
     for (Index m = 0; m < 3; ++m)
       for (Index q = 0; q < rows.cols(); ++q) {
         double mean = 0, largest = 0;
@@ -86,13 +88,13 @@ TEST_F(GradientMatrixTest, MiniBatchRowsAreMeans) {
   }
 }
 
-TEST_F(GradientMatrixTest, PrunedWeightsHaveZeroColumnsAndTheMeanIsThatOfTheRows) {
+TEST_F(FillRowsTest, PrunedWeightsHaveZeroColumnsAndTheMeanIsThatOfTheRows) {
   const Range fc = model->store().infos()[layers.back()].range;
   model->store().mask()[fc.begin + 2] = 0;
   model->store().apply_mask();
-  GradientMatrix G(model->store(), layers, 8);
-  G.fill(*model, data.train, preprocessing, examples(8));
-  const auto column = static_cast<std::size_t>(G.layer_columns().back().begin + 2);
+  StoredRows G = rows_of(8);
+  fill_rows(*model, layers, examples(8), G);
+  const Index column = layer_columns(model->store(), layers).back().begin + 2;
   for (Index m = 0; m < 8; ++m) EXPECT_EQ(G.row(m)[column], Real(0));
   EXPECT_NE(G.row(0)[column + 1], Real(0));
   double sum = 0;
@@ -100,12 +102,12 @@ TEST_F(GradientMatrixTest, PrunedWeightsHaveZeroColumnsAndTheMeanIsThatOfTheRows
   EXPECT_NEAR(G.mean()[column + 1], sum / 8, 1e-12);
 }
 
-TEST_F(GradientMatrixTest, SameBitsOnOneThreadAndTwo) {
-  GradientMatrix one(model->store(), layers, 40), two(model->store(), layers, 40);
+TEST_F(FillRowsTest, SameBitsOnOneThreadAndTwo) {
+  StoredRows one = rows_of(40), two = rows_of(40);
   set_threads(1);
-  one.fill(*model, data.train, preprocessing, examples(40));
+  fill_rows(*model, layers, examples(40), one);
   set_threads(2);
-  two.fill(*model, data.train, preprocessing, examples(40));
+  fill_rows(*model, layers, examples(40), two);
   EXPECT_EQ(std::memcmp(one.row(0).data(), two.row(0).data(),
                         sizeof(Real) * static_cast<std::size_t>(40 * one.cols())),
             0);

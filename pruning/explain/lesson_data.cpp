@@ -1,4 +1,4 @@
-#include "pruning/explain/tour.h"
+#include "pruning/explain/lesson_data.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,22 +6,22 @@
 #include <numeric>
 
 #include "framework/core/random.h"
-#include "pruning/curvature/compare.h"
 #include "pruning/curvature/dense.h"
 #include "pruning/curvature/products.h"
+#include "pruning/rows/vector_math.h"
 
 namespace espalier {
 
-std::vector<Index> TourWeights::block(std::size_t most) const {
+std::vector<Index> LessonWeights::block(std::size_t most) const {
   const auto width = static_cast<std::size_t>(per_filter);
   const auto begin = columns.begin() + static_cast<std::ptrdiff_t>(best * width);
   return {begin, begin + static_cast<std::ptrdiff_t>(std::min(most, width))};
 }
 
-TourWeights choose_tour_weights(const LayerView& layer, std::span<const double> diagonal, Index side,
-                                Index most_per_filter) {
+LessonWeights choose_lesson_weights(const LayerView& layer, std::span<const double> diagonal, Index side,
+                                    Index most_per_filter) {
   const Index filters = layer.shape[0], row = layer.columns.size() / filters;
-  TourWeights chosen{.filters = {}, .per_filter = std::min({row, most_per_filter, side}), .columns = {}};
+  LessonWeights chosen{.filters = {}, .per_filter = std::min({row, most_per_filter, side}), .columns = {}};
   const auto trace = [&](Index filter, Index begin, Index count) {
     const auto from = diagonal.begin() + layer.columns.begin + filter * row + begin;
     return std::accumulate(from, from + count, 0.0);
@@ -48,31 +48,14 @@ TourWeights choose_tour_weights(const LayerView& layer, std::span<const double> 
   return chosen;
 }
 
-std::vector<double> fisher_diagonal(const GradientRows& rows) {
-  constexpr Index panel = 1024;
-  const Index n = rows.rows(), d = rows.cols();
-  std::vector<double> result(d, 0.0), g;
-  for (Index first = 0; first < d; first += panel) {
-    const Index width = std::min(panel, d - first);
-    g.resize(n * width);
-    rows.load({first, first + width}, g.data());
-    for (Index m = 0; m < n; ++m)
-      for (Index j = 0; j < width; ++j) {
-        const double v = g[m * width + j];
-        result[first + j] += v * v / static_cast<double>(n);
-      }
-  }
-  return result;
-}
-
-std::vector<std::size_t> tour_layers(std::size_t count, std::size_t most) {
+std::vector<std::size_t> lesson_layers(std::size_t count, std::size_t most) {
   std::vector<std::size_t> chosen;
   const std::size_t n = std::min(count, most);
   for (std::size_t i = 0; i < n; ++i) chosen.push_back(n < 2 ? 0 : (i * (count - 1) + (n - 1) / 2) / (n - 1));
   return chosen;
 }
 
-std::vector<Index> tour_examples(const Model& model, Index available, double multiply_adds) {
+std::vector<Index> lesson_examples(const Model& model, Index available, double multiply_adds) {
   // A row of the Hessian takes a reverse pass, about two forward passes' work; classes - 1 rows an example,
   // and one for each of the Fishers with drawn and with given labels.
   const double each = 2.0 * static_cast<double>(model.macs()) * (model.classes() + 1);
@@ -83,14 +66,14 @@ std::vector<Index> tour_examples(const Model& model, Index available, double mul
   return numbers;
 }
 
-std::vector<std::vector<TourMatrices>> tour_matrices(const Model& model, const ExampleSource& examples,
-                                                     std::span<const ParameterId> layers,
-                                                     std::span<const std::vector<Index>> chosen,
-                                                     std::span<const Index> numbers, std::uint64_t seed) {
-  std::vector<std::vector<TourMatrices>> result(layers.size(), std::vector<TourMatrices>(numbers.size()));
+std::vector<std::vector<LessonMatrices>> lesson_matrices(const Model& model, const Examples& examples,
+                                                         std::span<const ParameterId> layers,
+                                                         std::span<const std::vector<Index>> chosen,
+                                                         std::span<const Index> numbers, std::uint64_t seed) {
+  std::vector<std::vector<LessonMatrices>> result(layers.size(), std::vector<LessonMatrices>(numbers.size()));
   const std::vector<ParameterId> ids(layers.begin(), layers.end());
   const std::vector<Range> columns = layer_columns(model.store(), ids);
-  const auto means = [&](Curvature kind, SquareMatrix TourMatrices::*which) {
+  const auto means = [&](FisherKind kind, SquareMatrix LessonMatrices::*which) {
     const CurvatureRows rows(model, examples, ids, kind, {.samples = 1, .seed = seed});
     std::vector<BlockSum> sums;
     for (const auto& c : chosen) sums.emplace_back(static_cast<Index>(c.size()));
@@ -113,16 +96,16 @@ std::vector<std::vector<TourMatrices>> tour_matrices(const Model& model, const E
       }
     }
   };
-  // The true Fisher's blocks within layers are the Hessian's; those between layers are not asked for.
-  means(Curvature::true_fisher, &TourMatrices::hessian);
-  means(Curvature::monte_carlo_fisher, &TourMatrices::sampled);
-  means(Curvature::empirical_fisher, &TourMatrices::empirical);
+  // The exact Fisher's blocks within layers are the Hessian's; those between layers are not asked for.
+  means(FisherKind::exact, &LessonMatrices::hessian);
+  means(FisherKind::sampled, &LessonMatrices::sampled);
+  means(FisherKind::empirical, &LessonMatrices::empirical);
   return result;
 }
 
-double hessian_product_error(const Model& model, const ExampleSource& examples, ParameterId layer,
+double hessian_product_error(const Model& model, const Examples& examples, ParameterId layer,
                              std::span<const Index> chosen, const SquareMatrix& block, std::uint64_t seed) {
-  const auto product = curvature_product(model, examples, {layer}, Curvature::hessian);
+  const auto product = curvature_product(model, examples, {layer}, Hessian{});
   Random random(seed, Random::Use::test, {0x54});
   std::vector<double> v(product->size(), 0.0), all(v.size()), small(chosen.size()), expected(chosen.size()),
       got(chosen.size());
@@ -133,14 +116,14 @@ double hessian_product_error(const Model& model, const ExampleSource& examples, 
     expected[i] = all[chosen[i]];
     got[i] -= expected[i];
   }
-  const double norm = frobenius_norm(expected);
-  return norm > 0 ? frobenius_norm(got) / norm : std::numeric_limits<double>::quiet_NaN();
+  const double length = norm(expected);
+  return length > 0 ? norm(got) / length : std::numeric_limits<double>::quiet_NaN();
 }
 
-LossOnLine loss_on_line(const Model& model, const ExampleSource& examples, WeightStudy& study,
+LossOnLine loss_on_line(const Model& model, const Examples& examples, WeightStudy& study,
                         std::span<const double> delta, int points) {
   LossOnLine line;
-  const Prediction whole = predict(study.gradients(), study.gradients().mean(), delta, 0);
+  const Prediction whole = predict(study.rows(), study.rows().mean(), delta, 0);
   line.slope = whole.linear;
   line.empirical = 2 * whole.quadratic;
   std::vector<ParameterId> moved;
@@ -154,8 +137,8 @@ LossOnLine loss_on_line(const Model& model, const ExampleSource& examples, Weigh
   }
   if (moved.empty()) return line;
   std::vector<double> product(v.size());
-  curvature_product(model, examples, moved, Curvature::hessian)->apply(v, product);
-  line.hessian = std::inner_product(v.begin(), v.end(), product.begin(), 0.0);
+  curvature_product(model, examples, moved, Hessian{})->apply(v, product);
+  line.hessian = dot(v, product);
   std::vector<double> step(delta.size());
   const double before = study.loss();
   for (int i = 0; i <= points; ++i) {

@@ -1,17 +1,18 @@
-// Gradients: whichever way the rows are kept (dense, as pairs of a linear layer, in a file) they are the same
-// rows; what is gathered beside them is what it says.
+// NetworkRows: whichever way the rows are kept (dense, as pairs of a linear layer, in a file) they are the
+// same rows; what is gathered beside them is what it says.
+#include "pruning/rows/network_rows.h"
+
 #include <gtest/gtest.h>
 
-#include "pruning/rows/network_rows.h"
 #include "tests/support/small_network.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {
 namespace {
 
-Gradients gather(const SmallNetwork& net, Index n, GradientOptions options) {
+NetworkRows gather(const SmallNetwork& net, Index n, RowOptions options) {
   options.rows = n;
-  return {*net.model, net.layers, net.data.train, net.preprocessing, net.examples(n), options};
+  return {*net.model, net.layers, net.examples(n), options};
 }
 
 void expect_same(const std::vector<double>& expected, const std::vector<double>& got, double relative) {
@@ -21,7 +22,7 @@ void expect_same(const std::vector<double>& expected, const std::vector<double>&
   for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], relative * largest) << i;
 }
 
-TEST(Gradients, PairsOfALinearLayerGiveItsDenseRows) {
+TEST(NetworkRows, PairsOfALinearLayerGiveItsDenseRows) {
   SmallNetwork net;
   for (const bool with_pruned : {false, true}) {
     if (with_pruned) {
@@ -29,7 +30,8 @@ TEST(Gradients, PairsOfALinearLayerGiveItsDenseRows) {
       net.model->store().mask()[fc.begin + 5] = 0;
       net.model->store().apply_mask();
     }
-    const Gradients dense = gather(net, 70, {.factored = false}), pairs = gather(net, 70, {.factored = true});
+    const NetworkRows dense = gather(net, 70, {.factored = false}),
+                      pairs = gather(net, 70, {.factored = true});
     expect_same(all_of(dense), all_of(pairs), 1e-6);
     std::vector<double> part(70 * 200), whole = all_of(pairs);
     const Index from = pairs.cols() - 200;  // across two layers
@@ -41,9 +43,9 @@ TEST(Gradients, PairsOfALinearLayerGiveItsDenseRows) {
   }
 }
 
-TEST(Gradients, PairsGiveTheGramMatrixWithoutExpandingThem) {
+TEST(NetworkRows, PairsGiveTheGramMatrixWithoutExpandingThem) {
   const SmallNetwork net;
-  const Gradients pairs = gather(net, 20, {});
+  const NetworkRows pairs = gather(net, 20, {});
   const std::vector<double> g = all_of(pairs);
   for (const Range columns : pairs.gram_ranges()) {
     std::vector<double> gram(400, 1.0), expected(400, 1.0);  // added to what is there
@@ -57,17 +59,17 @@ TEST(Gradients, PairsGiveTheGramMatrixWithoutExpandingThem) {
   }
 }
 
-TEST(Gradients, AFileHoldsTheSameRowsAsMemory) {
+TEST(NetworkRows, AFileHoldsTheSameRowsAsMemory) {
   const SmallNetwork net;
   const testing::TempFolder folder;
-  const Gradients memory = gather(net, 30, {.factored = false}),
-                  file = gather(net, 30, {.factored = false, .scratch_folder = folder.path().string()});
+  const NetworkRows memory = gather(net, 30, {.factored = false}),
+                    file = gather(net, 30, {.factored = false, .scratch_folder = folder.path().string()});
   EXPECT_TRUE(all_of(memory) == all_of(file)) << "every bit";
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()))
       << "the file has no name, so a kill leaves nothing behind";
 }
 
-TEST(Gradients, AFolderWithoutRoomIsAnErrorBeforeAnyWork) {
+TEST(NetworkRows, AFolderWithoutRoomIsAnErrorBeforeAnyWork) {
   try {
     const ScratchMemory much("/dev/shm", std::size_t{1} << 50);
     FAIL() << "a pebibyte of scratch memory";
@@ -77,9 +79,9 @@ TEST(Gradients, AFolderWithoutRoomIsAnErrorBeforeAnyWork) {
   }
 }
 
-TEST(Gradients, CentredRowsAreTheGradientsCovariance) {
+TEST(NetworkRows, CentredRowsAreTheGradientsCovariance) {
   const SmallNetwork net;
-  const Gradients plain = gather(net, 40, {}), centred = gather(net, 40, {.fisher = FisherKind::centred});
+  const NetworkRows plain = gather(net, 40, {}), centred = gather(net, 40, {.fisher = FisherKind::centred});
   const std::vector<double> g = all_of(plain), c = all_of(centred);
   const auto d = static_cast<std::size_t>(plain.cols());
   for (std::size_t q = 0; q < d; ++q) {
@@ -95,12 +97,12 @@ TEST(Gradients, CentredRowsAreTheGradientsCovariance) {
   EXPECT_TRUE(centred.gram_ranges().empty());
 }
 
-TEST(Gradients, SampledLabelsLeaveTheGradientOfTheDataAlone) {
+TEST(NetworkRows, SampledLabelsLeaveTheGradientOfTheDataAlone) {
   const SmallNetwork net;
-  const Gradients data = gather(net, 60, {}),
-                  sampled = gather(net, 60, {.fisher = FisherKind::sampled, .seed = 3}),
-                  again = gather(net, 60, {.fisher = FisherKind::sampled, .seed = 3}),
-                  other = gather(net, 60, {.fisher = FisherKind::sampled, .seed = 4});
+  const NetworkRows data = gather(net, 60, {}),
+                    sampled = gather(net, 60, {.fisher = FisherKind::sampled, .seed = 3}),
+                    again = gather(net, 60, {.fisher = FisherKind::sampled, .seed = 3}),
+                    other = gather(net, 60, {.fisher = FisherKind::sampled, .seed = 4});
   EXPECT_NEAR(sampled.loss(), data.loss(), 1e-6);
   expect_same({data.mean().begin(), data.mean().end()}, {sampled.mean().begin(), sampled.mean().end()}, 1e-5);
   EXPECT_TRUE(all_of(sampled) == all_of(again));
@@ -108,7 +110,17 @@ TEST(Gradients, SampledLabelsLeaveTheGradientOfTheDataAlone) {
   EXPECT_FALSE(all_of(sampled) == all_of(data));
 }
 
-TEST(Gradients, SampledLabelsFollowTheModelsProbabilities) {
+TEST(NetworkRows, TheSameLabelsAreDrawnForPruningAndForCurvature) {
+  // Both are functions of seed and example alone: no matter in which order, or after which others, it comes.
+  const SmallNetwork net;
+  const NetworkRows pruning = gather(net, 30, {.fisher = FisherKind::sampled, .factored = false, .seed = 3});
+  const ImageExamples examples = net.examples(30);
+  const StoredRows curvature(
+      CurvatureRows(*net.model, examples, net.layers, FisherKind::sampled, {.samples = 1, .seed = 3}));
+  expect_same(all_of(pruning), all_of(curvature), 1e-5);
+}
+
+TEST(NetworkRows, SampledLabelsFollowTheModelsProbabilities) {
   // The output gradient of example n is p_n - onehot(label): its mean over draws of the label vanishes.
   const SmallNetwork net;
   std::vector<double> mean(gather(net, 1, {}).cols(), 0.0);

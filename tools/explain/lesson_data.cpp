@@ -1,4 +1,4 @@
-#include "tools/explain/tour.h"
+#include "tools/explain/lesson_data.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,10 +8,9 @@
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/train/checkpoint.h"
-#include "pruning/explain/tour.h"
-#include "pruning/rows/image_examples.h"
-#include "pruning/step/examples.h"
-#include "tools/explain/tour_layers.h"
+#include "pruning/explain/lesson_data.h"
+#include "pruning/rows/row_products.h"
+#include "tools/explain/lesson_layers.h"
 
 namespace espalier {
 namespace {
@@ -36,7 +35,7 @@ int number_of_gradients(const PruneConfig& config, const Model& model, const Ima
 /// Weights worth a look, and why: those on which magnitude and the run's criterion (WoodFisher, if it is none
 /// of the four) disagree most, and some along the ranking by the latter.
 std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy& study, std::string by) {
-  const auto& all = study.scores();
+  const auto& all = study.saliencies();
   const auto find = [&](const std::string& name) {
     return std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.first == name; });
   };
@@ -44,9 +43,9 @@ std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy&
   std::vector<Index> alive;
   for (std::size_t q = 0; q < study.pruned().size(); ++q)
     if (!study.pruned()[q]) alive.push_back(static_cast<Index>(q));
-  const auto places = [&](const std::vector<double>& score) {
+  const auto places = [&](const std::vector<double>& saliency) {
     std::vector<Index> order = alive;
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return saliency[a] < saliency[b]; });
     return order;
   };
   const std::vector<Index> ranked = places(find(by)->second), sizes = places(find("magnitude")->second);
@@ -72,19 +71,19 @@ std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy&
   return chosen;
 }
 
-Json weight_json(WeightStudy& study, Index column, const std::string& why, const TourRequest& request) {
+Json weight_json(WeightStudy& study, Index column, const std::string& why, const LessonRequest& request) {
   const auto q = static_cast<std::size_t>(column);
   Json w{{"name", weight_name(study.layer_of(column), column)},
          {"why", why},
          {"value", study.weights()[q]},
-         {"mean_gradient", study.gradients().mean()[q]},
+         {"mean_gradient", study.rows().mean()[q]},
          {"inverse_diagonal", study.inverse().diagonal()[q]},
          {"criteria", Json::array()},
          {"absorbed_by", Json::array()},
          {"removal", Json::array()}};
   if (!request.removed_later.empty()) w["removed"] = static_cast<bool>(request.removed_later[q]);
   for (const Opinion& o : study.opinions(column))
-    w["criteria"].push_back({{"criterion", o.criterion}, {"score", o.score}, {"rank", o.rank}});
+    w["criteria"].push_back({{"criterion", o.criterion}, {"score", o.saliency}, {"rank", o.rank}});
   for (const Absorber& a : study.absorbers(column, absorbers_shown))
     w["absorbed_by"].push_back({{"weight", weight_name(study.layer_of(a.column), a.column)},
                                 {"value", a.value},
@@ -98,7 +97,7 @@ Json weight_json(WeightStudy& study, Index column, const std::string& why, const
 }
 
 /// A filter (a neuron of a linear layer) shrunk to zero.
-Json line_json(const Model& model, const ExampleSource& examples, WeightStudy& study, const LayerView& layer,
+Json line_json(const Model& model, const Examples& examples, WeightStudy& study, const LayerView& layer,
                Index filter) {
   const Index row = layer.columns.size() / layer.shape[0];
   std::vector<double> delta(study.weights().size(), 0.0);
@@ -119,36 +118,34 @@ Json line_json(const Model& model, const ExampleSource& examples, WeightStudy& s
 
 }  // namespace
 
-std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config, std::uint64_t seed,
-                      const TourRequest& request) {
+std::string lesson_json(Model& model, const LoadedData& data, PruneConfig& config, std::uint64_t seed,
+                        const LessonRequest& request) {
   const std::string criterion = config.criterion.type;
   config.num_grads = number_of_gradients(config, model, data.source.train);
   WeightStudy study(model, config, data, seed);
-  const ImageExamples examples(data.source.train, data.preprocessing, study.examples());
-  const std::vector<double> diagonal = fisher_diagonal(study.gradients());
+  const std::vector<double> diagonal = fisher_diagonal(study.rows());
   std::vector<Index> all(data.source.train.size());
   std::iota(all.begin(), all.end(), Index{0});
   Random(seed, Random::Use::fisher, {0}).shuffle(all);  // as `espalier curvature` draws them
   const std::vector<Index> counts =
-      tour_examples(model, static_cast<Index>(all.size()), matrix_multiply_adds);
+      lesson_examples(model, static_cast<Index>(all.size()), matrix_multiply_adds);
   all.resize(counts.back());
   const ImageExamples of_matrices(data.source.train, data.preprocessing, all);
 
   std::vector<const LayerView*> layers;
   std::vector<ParameterId> ids;
-  std::vector<TourWeights> weights;
+  std::vector<LessonWeights> weights;
   std::vector<std::vector<Index>> columns;
-  for (const std::size_t l : tour_layers(study.layers().size())) {
+  for (const std::size_t l : lesson_layers(study.layers().size())) {
     layers.push_back(&study.layers()[l]);
     ids.push_back(study.parameters()[l]);
-    weights.push_back(choose_tour_weights(*layers.back(), diagonal));
+    weights.push_back(choose_lesson_weights(*layers.back(), diagonal));
     columns.push_back(weights.back().columns);
     for (Index& c : columns.back()) c -= layers.back()->columns.begin;
   }
-  const auto matrices = tour_matrices(model, of_matrices, ids, columns, counts, seed);
+  const auto matrices = lesson_matrices(model, of_matrices, ids, columns, counts, seed);
   const std::size_t check = counts.size() > 1 ? 1 : 0;  // a few examples are enough to tell
-  all.resize(counts[check]);
-  const ImageExamples few(data.source.train, data.preprocessing, all);
+  const ImageExamples few = of_matrices.first(counts[check]);
 
   Json out{{"version", 1},
            {"moment", request.moment},
@@ -174,7 +171,7 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
   }
   for (std::size_t l = 0; l < std::min<std::size_t>(2, layers.size()); ++l)
     out["lines"].push_back(
-        line_json(model, examples, study, *layers[l], weights[l].filters[weights[l].best]));
+        line_json(model, study.examples(), study, *layers[l], weights[l].filters[weights[l].best]));
   for (const auto& [column, why] : weights_to_explain(study, criterion))
     out["weights"].push_back(weight_json(study, column, why, request));
   return out.dump() + "\n";
@@ -182,40 +179,39 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
 
 namespace {
 
-/// A tour that fails is a note, for the run has not.
+/// A lesson that fails is a note, for the run has not.
 void write_or_note(const RunFolder& folder, bool quiet, FunctionRef<std::string()> text) {
   try {
-    write_file_atomically(folder.tour(), text());
+    write_file_atomically(folder.lesson_data(), text());
   } catch (const std::exception& e) {  // also for want of memory
-    if (!quiet) fmt::print(stderr, "note: {} was not written: {}\n", folder.tour().string(), e.what());
+    if (!quiet) fmt::print(stderr, "note: {} was not written: {}\n", folder.lesson_data().string(), e.what());
   }
 }
 
 }  // namespace
 
-void write_tour_of_run(const RunFolder& folder, RunConfig& config, const Workbench& bench, bool quiet) {
+void write_lesson_of_run(const RunFolder& folder, RunConfig& config, const Workbench& bench, bool quiet) {
   write_or_note(folder, quiet, [&] {
-    const ParameterStore& store = bench.model->store();
-    TourRequest request{
-        .checkpoint = "dense.safetensors", .moment = "before the first pruning step", .removed_later = {}};
-    for (const double m : gather(store.mask(), store, prunable_layers(*config.prune, *bench.model)))
-      request.removed_later.push_back(m == 0);
+    const LessonRequest request{
+        .checkpoint = "dense.safetensors",
+        .moment = "before the first pruning step",
+        .removed_later = PrunableLayers(*config.prune, *bench.model).pruned(bench.model->store())};
     const Preprocessing& p = bench.data.preprocessing;
     const auto dense = config.model->build({p.height, p.width, bench.data.source.train.channels},
                                            bench.data.source.classes(), config.seed);
     load_checkpoint(folder.path() / request.checkpoint, *dense);
-    return tour_json(*dense, bench.data, *config.prune, config.seed, request);
+    return lesson_json(*dense, bench.data, *config.prune, config.seed, request);
   });
 }
 
-void write_tour_of_study(const RunFolder& folder, const RunConfig& config, std::optional<PruneConfig> prune,
-                         const Workbench& bench, bool quiet) {
+void write_lesson_of_study(const RunFolder& folder, const RunConfig& config, std::optional<PruneConfig> prune,
+                           const Workbench& bench, bool quiet) {
   write_or_note(folder, quiet, [&] {
     PruneConfig measured = prune ? std::move(*prune) : PruneConfig();
-    return tour_json(*bench.model, bench.data, measured, config.seed,
-                     {.checkpoint = config.checkpoint,
-                      .moment = "as `espalier curvature` looked at it",
-                      .removed_later = {}});
+    return lesson_json(*bench.model, bench.data, measured, config.seed,
+                       {.checkpoint = config.checkpoint,
+                        .moment = "as `espalier curvature` looked at it",
+                        .removed_later = {}});
   });
 }
 
