@@ -6,6 +6,7 @@
 
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
+#include "framework/data/image_task.h"
 #include "framework/infer/engine.h"
 #include "framework/io/progress.h"
 #include "framework/ops/ops.h"
@@ -54,9 +55,13 @@ double sum(const Tensor& t) {
 }  // namespace
 
 Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size) {
+  return evaluate(Engine(model.graph(), weights_of(model.store())), set, preprocessing, batch_size);
+}
+
+Score evaluate(const Engine& engine, const ImageSet& set, const Preprocessing& preprocessing,
+               int batch_size) {
   const Recording off(false);
   Score score;
-  const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;
   std::vector<Index> examples;
   for (Index first = 0; first < set.size(); first += batch_size) {
@@ -225,7 +230,9 @@ void Trainer::run(Hook* hook) {
 void Trainer::save() {
   require_finite();
   save_checkpoint(context_.folder.checkpoint(), context_.model,
-                  {{"resolved_config", context_.resolved_config}, {"epoch", std::to_string(at_.epoch)}});
+                  {{"resolved_config", context_.resolved_config},
+                   {"task", to_json(task_of(context_.data))},
+                   {"epoch", std::to_string(at_.epoch)}});
   write_state();
 }
 

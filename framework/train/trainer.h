@@ -113,6 +113,8 @@ class Trainer {
 
 Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
                int batch_size = 250);
+Score evaluate(const class Engine& engine, const ImageSet& set, const Preprocessing& preprocessing,
+               int batch_size = 250);
 
 /// Sets the batch-norm statistics to their averages over `examples` training images (0: all) drawn by seed,
 /// in batches of equal size (to one example) of at most `batch_size`. The images are augmented as in

@@ -36,6 +36,9 @@ const std::vector<Layer> table = {
     {"framework/infer",
      {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/data", {"framework/core", "framework/config", "framework/io"}},
+    {"framework/deploy",
+     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
+      "framework/infer"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
@@ -48,7 +51,7 @@ const std::vector<Layer> table = {
     {"tools",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
-      "framework/train", "pruning", "models", "datasets"}},
+      "framework/deploy", "framework/train", "pruning", "models", "datasets"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning".

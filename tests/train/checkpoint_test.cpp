@@ -162,7 +162,7 @@ TEST_F(CheckpointTest, ACompactFileIsACheckpoint) {
       store.mask()[i] = i % 10 == 0;
   store.apply_mask();
   store.statistics()[3] = Real(0.25);
-  WeightsFile weights = weights_of(*model);
+  WeightsFile weights = checkpoint_of(*model);
   weights.metadata["note"] = "x";
   write_file_atomically(path, encode_compact(weights, {}).bytes);
   const auto other = build("resnet20", 2);
