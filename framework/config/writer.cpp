@@ -74,6 +74,8 @@ class Writer final : public Fields {
 
 }  // namespace
 
+std::string one_line(const std::string& json) { return Json::parse(json).dump(); }
+
 std::string write_fields(const std::function<void(Fields&)>& fn) {
   Json json = Json::object();
   Writer writer(json);

@@ -30,9 +30,13 @@ Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) 
 
 Evaluation evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
                     int batch_size) {
+  return evaluate(Engine(model.graph(), weights_of(model.store())), set, preprocessing, batch_size);
+}
+
+Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessing& preprocessing,
+                    int batch_size) {
   const Recording off(false);
   Evaluation total;
-  const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;
   std::vector<Index> examples;
   for (Index first = 0; first < set.size(); first += batch_size) {

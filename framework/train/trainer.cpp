@@ -6,6 +6,7 @@
 
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
+#include "framework/data/image_task.h"
 #include "framework/infer/engine.h"
 #include "framework/io/progress.h"
 #include "framework/ops/ops.h"
@@ -175,7 +176,9 @@ void Trainer::run(Hook* hook) {
 void Trainer::save() {
   require_finite();
   save_checkpoint(context_.folder.checkpoint(), context_.model,
-                  {{"resolved_config", context_.resolved_config}, {"epoch", std::to_string(at_.epoch)}});
+                  {{"resolved_config", context_.resolved_config},
+                   {"task", to_json(task_of(context_.data))},
+                   {"epoch", std::to_string(at_.epoch)}});
   write_state();
 }
 

@@ -39,6 +39,11 @@ const std::vector<Layer> table = {
     {"framework/infer",
      {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/data", {"framework/core", "framework/config", "framework/io"}},
+    {"framework/deploy",
+     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
+      "framework/infer"}},
+    {"framework/deploy",
+     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph", "framework/infer"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
@@ -74,8 +79,9 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/rows",
       "pruning/choice", "pruning/curvature", "tools/run", "tools/report", "tools/explain"}},
     {"tools/verbs",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn", "framework/infer",
+      "framework/data", "framework/deploy", "framework/train", "pruning/step", "tools/run", "tools/report",
+      "tools/explain"}},
     {"tools/experiments",
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/step", "tools/run",
       "tools/report", "tools/verbs"}},
@@ -85,7 +91,7 @@ const std::vector<Layer> table = {
       "tools/run"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/benchmark"}},
+      "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -1,4 +1,4 @@
-#include "datasets/decode_image.h"
+#include "framework/data/decode_image.h"
 
 #include <algorithm>
 #include <limits>

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "datasets/read_file.h"
+#include "framework/data/read_file.h"
 
 namespace espalier {
 

@@ -1,4 +1,4 @@
-#include "datasets/read_file.h"
+#include "framework/data/read_file.h"
 
 #include <zlib.h>
 
