@@ -1,0 +1,212 @@
+// blocked.h: moving values into and within the blocked layout (blocked_images.h). Pixels are vectors of
+// images or tiles; only halos and the way to and from NHWC move values between lanes.
+#pragma once
+
+#include "framework/kernels/blocked_loops.h"
+#include "framework/kernels/simd/lanes.h"
+#include "framework/kernels/simd/sparse.h"
+
+namespace espalier::kernels::ESPALIER_LEVEL {
+
+/// Where the value of `lane` comes from if each tile takes what the tile dy below, dx to the right of it has;
+/// `lanes` if that is outside the image.
+template <int Down, int Across>
+constexpr int neighbour(int lane, int dy, int dx) {
+  const int y = lane / Across % Down + dy, x = lane % Across + dx;
+  return y >= 0 && y < Down && x >= 0 && x < Across ? lane + dy * Across + dx : lanes;
+}
+template <int Down, int Across, int DY, int DX, int... I>
+static inline Vector from_neighbours(Vector v, Count<I...>) {
+  return __builtin_shufflevector(v, Vector{}, neighbour<Down, Across>(I, DY, DX)...);
+}
+
+/// The part of a plane's halo that belongs to the tiles dy below, dx to the right.
+template <int Down, int Across, int DY, int DX>
+static inline void fill_side(const BlockedShape& s, Real* first) {
+  const Index row = s.row(), from = DY * s.tile_h * row + DX * s.tile_w * lanes;
+  const Index top = DY < 0 ? -s.halo : DY > 0 ? s.tile_h : 0, rows = DY ? s.halo : s.tile_h;
+  const Index left = DX < 0 ? -s.halo : DX > 0 ? s.tile_w : 0, columns = DX ? s.halo : s.tile_w;
+  for (Index i = top; i < top + rows; ++i)
+    for (Index j = left; j < left + columns; ++j) {
+      Real* to = first + i * row + j * lanes;
+      store(to, from_neighbours<Down, Across, DY, DX>(load(to - from), typename CountTo<lanes>::type()));
+    }
+}
+
+/// Zeros where the pixels of a tile lie outside the image: the rows and columns past `inside` pixels of the
+/// last tiles.
+static void clear_outside(const BlockedShape& s, Index count, Real* planes) {
+  using Bits = typename BitsOf<Vector>::type;
+  for (Index i = 0; i < s.tile_h; ++i)
+    for (Index j = 0; j < s.tile_w; ++j) {
+      if ((s.grid.down - 1) * s.tile_h + i < s.height && (s.grid.across - 1) * s.tile_w + j < s.width)
+        continue;
+      Unsigned keep[lanes];
+      for (Index lane = 0; lane < lanes; ++lane) {
+        const Index y = lane / s.grid.across % s.grid.down * s.tile_h + i,
+                    x = lane % s.grid.across * s.tile_w + j;
+        keep[lane] = y < s.height && x < s.width ? ~Unsigned{0} : Unsigned{0};
+      }
+      Bits mask;
+      __builtin_memcpy(&mask, keep, sizeof(mask));
+      Real* at = planes + s.first() + i * s.row() + j * lanes;
+      for (Index c = 0; c < count; ++c, at += s.plane())
+        store(at, same_bits<Vector>(same_bits<Bits>(load(at)) & mask));
+    }
+}
+
+template <int Down, int Across>
+static void fill_tiles(const BlockedShape& s, Index count, Real* planes) {
+  clear_outside(s, count, planes);
+  if (s.halo > 0)
+    for (Index c = 0; c < count; ++c) {
+      Real* const first = planes + c * s.plane() + s.first();
+      fill_side<Down, Across, -1, -1>(s, first);
+      fill_side<Down, Across, -1, 0>(s, first);
+      fill_side<Down, Across, -1, 1>(s, first);
+      fill_side<Down, Across, 0, -1>(s, first);
+      fill_side<Down, Across, 0, 1>(s, first);
+      fill_side<Down, Across, 1, -1>(s, first);
+      fill_side<Down, Across, 1, 0>(s, first);
+      fill_side<Down, Across, 1, 1>(s, first);
+    }
+}
+
+static void fill_halos(const BlockedShape& s, Index count, Real* planes) {
+  const Index tiles = s.grid.tiles();
+  if (tiles == 2) fill_tiles<2, 1>(s, count, planes);
+  if constexpr (lanes >= 4)
+    if (tiles == 4) fill_tiles<2, 2>(s, count, planes);
+  if constexpr (lanes >= 8)
+    if (tiles == 8) fill_tiles<4, 2>(s, count, planes);
+  if constexpr (lanes >= 16)
+    if (tiles == 16) fill_tiles<4, 4>(s, count, planes);
+}
+
+/// Calls square(values to move, address in the group, image values of each of small_lanes lanes) for the rows
+/// of all tiles, as many at once as all of those lanes have, and single(lane's address in the group, image
+/// value or null outside the image) for the rest. Addresses of a square: `at[k]` for value k.
+template <class Square, class Single>
+static inline void for_each_row(const BlockedShape& s, Square square, Single single) {
+  const Index values = s.tile_w * s.channels, plane = s.plane();
+  for (Index i = 0; i < s.tile_h; ++i)
+    for (Index lane = 0; lane < lanes; lane += small_lanes) {
+      Index image[small_lanes], start[small_lanes], inside[small_lanes], common = values;
+      for (Index k = 0; k < small_lanes; ++k) {
+        const Index tile = (lane + k) % s.grid.tiles(), y = tile / s.grid.across * s.tile_h + i,
+                    x = tile % s.grid.across * s.tile_w;
+        image[k] = (lane + k) / s.grid.tiles();
+        start[k] = (y * s.width + x) * s.channels;
+        inside[k] = y < s.height && x < s.width ? smaller(s.tile_w, s.width - x) * s.channels : 0;
+        common = smaller(common, inside[k]);
+      }
+      Index to = s.first() + i * s.row() + lane, channel = 0;
+      const auto next = [&] {
+        const Index at = to;
+        to += plane;
+        if (++channel == s.channels) channel = 0, to += lanes - s.group();
+        return at;
+      };
+      Index v = 0;
+      for (; v + small_lanes <= common; v += small_lanes) {
+        Index at[small_lanes];
+        for (Index k = 0; k < small_lanes; ++k) at[k] = next();
+        square(image, start, v, at);
+      }
+      for (; v < values; ++v) {
+        const Index at = next();
+        for (Index k = 0; k < small_lanes; ++k) single(image[k], start[k] + v, v < inside[k], at + k);
+      }
+    }
+}
+
+static void load_images(const BlockedShape& s, const Real* const* images, Real* group) {
+  for_each_row(
+      s,
+      [&](const Index* image, const Index* start, Index v, const Index* at) {
+        SmallVector square[small_lanes];
+#pragma GCC unroll 4
+        for (int k = 0; k < small_lanes; ++k)
+          square[k] = load_as<SmallVector>(images[image[k]] + start[k] + v);
+        transpose_squares(square);
+#pragma GCC unroll 4
+        for (int k = 0; k < small_lanes; ++k) store(group + at[k], square[k]);
+      },
+      [&](Index image, Index value, bool inside, Index at) {
+        group[at] = inside ? images[image][value] : Real(0);
+      });
+}
+
+static void store_images(const BlockedShape& s, const Real* group, Real* const* images) {
+  for_each_row(
+      s,
+      [&](const Index* image, const Index* start, Index v, const Index* at) {
+        SmallVector square[small_lanes];
+#pragma GCC unroll 4
+        for (int k = 0; k < small_lanes; ++k) square[k] = load_as<SmallVector>(group + at[k]);
+        transpose_squares(square);
+#pragma GCC unroll 4
+        for (int k = 0; k < small_lanes; ++k)
+          if (images[image[k]]) store(images[image[k]] + start[k] + v, square[k]);
+      },
+      [&](Index image, Index value, bool inside, Index at) {
+        if (inside && images[image]) images[image][value] = group[at];
+      });
+}
+
+static void max_pool_blocked(const BlockedPool& g, const Real* x, Real* y) {
+  for (Index p = 0; p < g.out_h; ++p)
+    for (Index r = 0; r < g.out_w; ++r) {
+      const Real* from = x + p * g.stride * g.x_row + r * g.stride * lanes;
+      Vector best = load(from);
+      for (Index h = 0; h < g.kernel; ++h)
+        for (Index w = 0; w < g.kernel; ++w) {
+          const Vector value = load(from + h * g.x_row + w * lanes);
+          best = value > best ? value : best;
+        }
+      store(y + p * g.y_row + r * lanes, g.relu ? rectified(best) : best);
+    }
+}
+
+static void average_pool_blocked(const BlockedPool& g, const Real* x, Real* y) {
+  const Real factor = Real(1) / static_cast<Real>(g.kernel * g.kernel);
+  for (Index p = 0; p < g.out_h; ++p)
+    for (Index r = 0; r < g.out_w; ++r) {
+      const Real* from = x + p * g.stride * g.x_row + r * g.stride * lanes;
+      Vector sum{};
+      for (Index h = 0; h < g.kernel; ++h)
+        for (Index w = 0; w < g.kernel; ++w) sum += load(from + h * g.x_row + w * lanes);
+      store(y + p * g.y_row + r * lanes, sum * factor);
+    }
+}
+
+static void add_blocked(Index height, Index width, bool relu, const Real* a, Index a_row, const Real* b,
+                        Index b_row, Real* y, Index y_row) {
+  for (Index i = 0; i < height; ++i)
+    for (Index j = 0; j < width; ++j) {
+      const Vector sum = load(a + i * a_row + j * lanes) + load(b + i * b_row + j * lanes);
+      store(y + i * y_row + j * lanes, relu ? rectified(sum) : sum);
+    }
+}
+
+static void sum_blocked(Index height, Index width, const Real* x, Index x_row, Real* sums) {
+  Vector sum{};
+  for (Index i = 0; i < height; ++i)
+    for (Index j = 0; j < width; ++j) sum += load(x + i * x_row + j * lanes);
+  store(sums, sum);
+}
+
+static const BlockedLoops blocked_loops = {
+    .most_pixels = most_sparse_pixels,
+    .sparse_conv = sparse_conv,
+    .sparse_row = sparse_row,
+    .fill_halos = fill_halos,
+    .load_images = load_images,
+    .store_images = store_images,
+    .max_pool = max_pool_blocked,
+    .average_pool = average_pool_blocked,
+    .add = add_blocked,
+    .sum = sum_blocked,
+};
+
+}  // namespace espalier::kernels::ESPALIER_LEVEL
