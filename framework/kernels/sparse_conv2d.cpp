@@ -33,7 +33,7 @@ SparseCut choose_cut(const ConvGeometry& g, const BlockedShape& out, Index most_
   if (cut.rows == 0 || cut.columns == 0) {
     double best = std::numeric_limits<double>::infinity();
     for (const Index rows : {1, 2, 4})
-      for (Index columns = 1; columns * rows <= most_pixels && columns <= std::min<Index>(out.tile_w, 16);
+      for (Index columns = 1; columns * rows <= std::min<Index>(most_pixels, 16) && columns <= out.tile_w;
            ++columns) {
         if (rows > out.tile_h) continue;
         const double read =
@@ -43,8 +43,8 @@ SparseCut choose_cut(const ConvGeometry& g, const BlockedShape& out, Index most_
       }
   }
   if (cut.in_block == 0) {
-    // What the first-level cache holds; but some 14 taps between loading and storing sums again.
-    constexpr Index cached = 32 * 1024, taps_of_a_run = 14;
+    // What the first-level cache holds; but some 20 taps between loading and storing sums again.
+    constexpr Index cached = 32 * 1024, taps_of_a_run = 20;
     const Index fitting = cached / window_bytes(g, out.pixel(), cut.rows, cut.columns);
     const Index worthwhile = taps_of_a_run * g.in_c * g.out_c / std::max<Index>(nonzeros, 1) + 1;
     const Index least = std::clamp<Index>(std::max(fitting, worthwhile), 1, g.in_c);
@@ -92,30 +92,30 @@ SparseTaps::SparseTaps(const Source& source, const Real* bias, Index lists)
   if (bias) std::copy_n(bias, source.channels, bias_.begin());
   const Index taps = static_cast<Index>(source.offset.size()),
               blocks = std::max<Index>(1, (taps + source.block - 1) / source.block);
-  // Channels to lists: the heaviest first, each to the list with the least so far.
-  std::vector<Index> weight(source.channels), order(source.channels), load(parts_.size());
-  for (Index o = 0; o < source.channels; ++o) weight[o] = count_nonzeros(taps, source.weights + o * taps);
-  nonzeros_ = std::accumulate(weight.begin(), weight.end(), Index{0});
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](Index a, Index b) { return weight[a] > weight[b]; });
-  for (const Index o : order) {
-    const auto least = std::ranges::min_element(load) - load.begin();
-    load[least] += weight[o] + 4;  // an empty channel is stored all the same
-    parts_[least].channels.push_back(o);
-  }
-  for (Part& part : parts_) {
-    std::ranges::sort(part.channels);
+  std::vector<Index> before(source.channels +
+                            1);  // taps of earlier channels; an empty channel costs its stores
+  for (Index o = 0; o < source.channels; ++o)
+    before[o + 1] = before[o] + count_nonzeros(taps, source.weights + o * taps) + 4;
+  nonzeros_ = before.back() - 4 * source.channels;
+  const Index parts = static_cast<Index>(parts_.size());
+  for (Index p = 0; p < parts; ++p) {
+    Part& part = parts_[p];
+    const auto cut = [&](Index k) {
+      return std::ranges::lower_bound(before, before.back() * k / parts) - before.begin();
+    };
+    part.channels = {cut(p), cut(p + 1)};
     for (Index b = 0; b < blocks; ++b) {
       part.first_run.push_back(static_cast<Index>(part.runs.size()));
       part.first_tap.push_back(static_cast<Index>(part.taps.size()));
       const Index begin = b * source.block, end = std::min(begin + source.block, taps);
       // Runs of equal length follow each other, so that the end of a run's loop is foreseen.
       std::vector<std::vector<SparseTap>> of_channel(source.channels);
-      for (const Index o : part.channels)
+      for (Index o = part.channels.begin; o < part.channels.end; ++o)
         for (Index k = begin; k < end; ++k)
           if (const Real w = source.weights[o * taps + source.weight_at[k]]; w != 0)
             of_channel[o].push_back({source.offset[k], w});
-      std::vector<Index> runs = part.channels;
+      std::vector<Index> runs(part.channels.size());
+      std::iota(runs.begin(), runs.end(), part.channels.begin);
       std::ranges::stable_sort(runs,
                                [&](Index x, Index y) { return of_channel[x].size() < of_channel[y].size(); });
       for (const Index o : runs) {
@@ -142,9 +142,9 @@ SparseList SparseTaps::list(Index k) const {
 std::size_t SparseTaps::memory() const {
   std::size_t bytes = bias_.capacity() * sizeof(Real);
   for (const Part& part : parts_)
-    bytes +=
-        sizeof(Part) + part.runs.capacity() * sizeof(SparseRun) + part.taps.capacity() * sizeof(SparseTap) +
-        (part.channels.capacity() + part.first_run.capacity() + part.first_tap.capacity()) * sizeof(Index);
+    bytes += sizeof(Part) + part.runs.capacity() * sizeof(SparseRun) +
+             part.taps.capacity() * sizeof(SparseTap) +
+             (part.first_run.capacity() + part.first_tap.capacity()) * sizeof(Index);
   return bytes;
 }
 
@@ -190,8 +190,8 @@ void SparseConv2d::run(Index n, const Real* x, bool relu, Real* y, const Real* a
       simd_.blocked->sparse_conv(steps, taps_.list(list), x + group * in_.group() + window,
                                  add ? add + group * add_shape.group() + add_shape.first() : nullptr,
                                  to + out_.first());
-      if (out_.grid.tiles() > 1)
-        for (const Index c : taps_.channels(list)) fill_halos(out_, 1, to + c * out_.plane());
+      const Range channels = taps_.channels(list);
+      fill_halos(out_, channels.size(), to + channels.begin * out_.plane());
     }
   });
 }

@@ -38,14 +38,15 @@ class SparseTaps {
   SparseTaps(const Source& source, const Real* bias, Index lists);
   Index lists() const { return static_cast<Index>(parts_.size()); }
   SparseList list(Index k) const;
-  /// Output channels of list k.
-  const std::vector<Index>& channels(Index k) const { return parts_[k].channels; }
+  /// Output channels of list k: as many as make an even share of the taps.
+  Range channels(Index k) const { return parts_[k].channels; }
   Index nonzeros() const { return nonzeros_; }
   std::size_t memory() const;
 
  private:
   struct Part {
-    std::vector<Index> channels, first_run, first_tap;
+    Range channels;
+    std::vector<Index> first_run, first_tap;
     std::vector<SparseRun> runs;
     std::vector<SparseTap> taps;
   };

@@ -20,35 +20,43 @@ static inline Vector from_neighbours(Vector v, Count<I...>) {
   return __builtin_shufflevector(v, Vector{}, neighbour<Down, Across>(I, DY, DX)...);
 }
 
-/// The part of a plane's halo that belongs to the tiles dy below, dx to the right.
+/// The part of the planes' halos that belongs to the tiles dy below, dx to the right. Planes innermost: tiles
+/// of a few pixels would end a loop at every other step.
 template <int Down, int Across, int DY, int DX>
-static inline void fill_side(const BlockedShape& s, Real* first) {
-  const Index row = s.row(), from = DY * s.tile_h * row + DX * s.tile_w * lanes;
+static void fill_side(const BlockedShape& s, Index count, Real* first) {
+  const Index row = s.row(), plane = s.plane(), back = DY * s.tile_h * row + DX * s.tile_w * lanes;
   const Index top = DY < 0 ? -s.halo : DY > 0 ? s.tile_h : 0, rows = DY ? s.halo : s.tile_h;
   const Index left = DX < 0 ? -s.halo : DX > 0 ? s.tile_w : 0, columns = DX ? s.halo : s.tile_w;
   for (Index i = top; i < top + rows; ++i)
     for (Index j = left; j < left + columns; ++j) {
       Real* to = first + i * row + j * lanes;
-      store(to, from_neighbours<Down, Across, DY, DX>(load(to - from), typename CountTo<lanes>::type()));
+      for (Index c = 0; c < count; ++c, to += plane)
+        store(to, from_neighbours<Down, Across, DY, DX>(load(to - back), typename CountTo<lanes>::type()));
     }
 }
 
-/// Zeros where the pixels of a tile lie outside the image: the rows and columns past `inside` pixels of the
-/// last tiles.
+/// All bits of the lanes whose tiles have the pixel (i, j) of a tile inside the image.
+template <int Down, int Across>
+static typename BitsOf<Vector>::type inside_image(const BlockedShape& s, Index i, Index j) {
+  Unsigned keep[lanes];
+  for (int lane = 0; lane < lanes; ++lane) {
+    const Index y = lane / Across % Down * s.tile_h + i, x = lane % Across * s.tile_w + j;
+    keep[lane] = y < s.height && x < s.width ? ~Unsigned{0} : Unsigned{0};
+  }
+  typename BitsOf<Vector>::type mask;
+  __builtin_memcpy(&mask, keep, sizeof(mask));
+  return mask;
+}
+
+/// Zeros where the pixels of a tile lie outside the image.
+template <int Down, int Across>
 static void clear_outside(const BlockedShape& s, Index count, Real* planes) {
   using Bits = typename BitsOf<Vector>::type;
+  // Above and left of these every tile's pixel is inside.
+  const Index full_h = s.height - (Down - 1) * s.tile_h, full_w = s.width - (Across - 1) * s.tile_w;
   for (Index i = 0; i < s.tile_h; ++i)
-    for (Index j = 0; j < s.tile_w; ++j) {
-      if ((s.grid.down - 1) * s.tile_h + i < s.height && (s.grid.across - 1) * s.tile_w + j < s.width)
-        continue;
-      Unsigned keep[lanes];
-      for (Index lane = 0; lane < lanes; ++lane) {
-        const Index y = lane / s.grid.across % s.grid.down * s.tile_h + i,
-                    x = lane % s.grid.across * s.tile_w + j;
-        keep[lane] = y < s.height && x < s.width ? ~Unsigned{0} : Unsigned{0};
-      }
-      Bits mask;
-      __builtin_memcpy(&mask, keep, sizeof(mask));
+    for (Index j = i < full_h && full_w > 0 ? full_w : 0; j < s.tile_w; ++j) {
+      const Bits mask = inside_image<Down, Across>(s, i, j);
       Real* at = planes + s.first() + i * s.row() + j * lanes;
       for (Index c = 0; c < count; ++c, at += s.plane())
         store(at, same_bits<Vector>(same_bits<Bits>(load(at)) & mask));
@@ -57,19 +65,21 @@ static void clear_outside(const BlockedShape& s, Index count, Real* planes) {
 
 template <int Down, int Across>
 static void fill_tiles(const BlockedShape& s, Index count, Real* planes) {
-  clear_outside(s, count, planes);
-  if (s.halo > 0)
-    for (Index c = 0; c < count; ++c) {
-      Real* const first = planes + c * s.plane() + s.first();
-      fill_side<Down, Across, -1, -1>(s, first);
-      fill_side<Down, Across, -1, 0>(s, first);
-      fill_side<Down, Across, -1, 1>(s, first);
-      fill_side<Down, Across, 0, -1>(s, first);
-      fill_side<Down, Across, 0, 1>(s, first);
-      fill_side<Down, Across, 1, -1>(s, first);
-      fill_side<Down, Across, 1, 0>(s, first);
-      fill_side<Down, Across, 1, 1>(s, first);
-    }
+  clear_outside<Down, Across>(s, count, planes);
+  constexpr Index together = 8;  // planes that stay in the first-level cache
+  if (s.halo == 0) return;
+  for (Index c = 0; c < count; c += together) {
+    Real* const first = planes + c * s.plane() + s.first();
+    const Index some = smaller(together, count - c);
+    fill_side<Down, Across, -1, -1>(s, some, first);
+    fill_side<Down, Across, -1, 0>(s, some, first);
+    fill_side<Down, Across, -1, 1>(s, some, first);
+    fill_side<Down, Across, 0, -1>(s, some, first);
+    fill_side<Down, Across, 0, 1>(s, some, first);
+    fill_side<Down, Across, 1, -1>(s, some, first);
+    fill_side<Down, Across, 1, 0>(s, some, first);
+    fill_side<Down, Across, 1, 1>(s, some, first);
+  }
 }
 
 static void fill_halos(const BlockedShape& s, Index count, Real* planes) {
