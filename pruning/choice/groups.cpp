@@ -9,14 +9,14 @@ struct Unstructured final : GroupSettings {
   std::vector<std::vector<Index>> sets(const LayerView&) const override { return {}; }
 };
 
-/// Runs of `size` weights along the axis that the dot products run over (input channels), which is
-/// contiguous.
+/// Runs of `size` weights along the axis
+/// that the dot products run over (input channels), which is contiguous.
 std::vector<std::vector<Index>> runs(const LayerView& layer, Index size, const char* group) {
   const Index inputs = layer.shape[-1];
   if (inputs % size != 0)
     fail(ExitCode::config,
-         "prune.group \"{}\": layer {} of shape {} has {} inputs, not a multiple of {}; exclude it "
-         "(prune.exclude)",
+         "prune.group \"{}\": layer {} of shape {} has {} inputs, "
+         "not a multiple of {}; exclude it (prune.exclude)",
          group, layer.name, layer.shape, inputs, size);
   std::vector<std::vector<Index>> sets;
   for (Index first = layer.columns.begin; first < layer.columns.end; first += size) {
@@ -53,9 +53,8 @@ struct Filters final : GroupSettings {
   void fields(Fields&) override {}
   std::vector<std::vector<Index>> sets(const LayerView& layer) const override {
     const Index outputs = layer.shape[0], size = layer.columns.size() / outputs;
-    std::vector<std::vector<Index>> sets(static_cast<std::size_t>(outputs));
-    for (Index q = 0; q < layer.columns.size(); ++q)
-      sets[static_cast<std::size_t>(q / size)].push_back(layer.columns.begin + q);
+    std::vector<std::vector<Index>> sets(outputs);
+    for (Index q = 0; q < layer.columns.size(); ++q) sets[q / size].push_back(layer.columns.begin + q);
     return sets;
   }
 };
@@ -64,9 +63,8 @@ struct Channels final : GroupSettings {
   void fields(Fields&) override {}
   std::vector<std::vector<Index>> sets(const LayerView& layer) const override {
     const Index inputs = layer.shape[-1];
-    std::vector<std::vector<Index>> sets(static_cast<std::size_t>(inputs));
-    for (Index q = 0; q < layer.columns.size(); ++q)
-      sets[static_cast<std::size_t>(q % inputs)].push_back(layer.columns.begin + q);
+    std::vector<std::vector<Index>> sets(inputs);
+    for (Index q = 0; q < layer.columns.size(); ++q) sets[q % inputs].push_back(layer.columns.begin + q);
     return sets;
   }
 };

@@ -17,8 +17,8 @@ struct GradientRows {
   virtual ~GradientRows() = default;
   virtual Index rows() const = 0;  ///< N, the number of outer products in the Fisher
   virtual Index cols() const = 0;  ///< d
-  /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()]. Safe from several threads at
-  /// once.
+  /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()].
+  /// Safe from several threads at once.
   virtual void load(Range columns, double* out) const = 0;
   /// Whether the values are float32 numbers; then the float32 form of load() loses nothing. Inverses compute
   /// large products of such rows in float32 where that is exact enough.
@@ -48,8 +48,7 @@ class DenseRows final : public GradientRows {
   Index cols() const override { return cols_; }
   void load(Range columns, double* out) const override {
     for (Index r = 0; r < rows_; ++r)
-      for (Index j = columns.begin; j < columns.end; ++j)
-        *out++ = values_[static_cast<std::size_t>(r * cols_ + j)];
+      for (Index j = columns.begin; j < columns.end; ++j) *out++ = values_[r * cols_ + j];
   }
 
  private:

@@ -16,8 +16,8 @@ namespace {
 using Values = std::vector<Real>;
 constexpr Index lengths[] = {0, 1, 3, 4, 15, 16, 17, 100, 16384, 16385, 50001};
 
-/// Runs kernel(n, a, b, y) for every length and instruction set, out of place and in place, against y[k] = expected(a,
-/// b).
+/// Runs kernel(n, a, b, y) for every length and instruction set, out of place and in place,
+/// against y[k] = expected(a, b).
 void check(const std::function<Real(Real, Real)>& expected,
            const std::function<void(Index, const Real*, const Real*, Real*)>& kernel) {
   for (const Index n : lengths)
@@ -79,8 +79,7 @@ TEST(Elementwise, ExponentialIsThatOfTheLibrary) {
   const Index n = 20003;
   Values x(static_cast<std::size_t>(n)), y = poisoned(n);
   const double low = sizeof(Real) == 4 ? -87 : -708;
-  for (Index k = 0; k < n; ++k)
-    x[static_cast<std::size_t>(k)] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
+  for (Index k = 0; k < n; ++k) x[k] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
   for_each_instruction_set([&] {
     kernels::instruction_set().exponential(n, x.data(), y.data());
     EXPECT_EQ(y[0], Real(1));
