@@ -44,7 +44,7 @@ void for_each_plane(const BlockedShape& in, const BlockedShape& out, Index n, co
 }
 
 BlockedPool pool_steps(const PoolGeometry& g, const BlockedShape& in, const BlockedShape& out, bool relu) {
-  check_tiles(in, out, g.kernel, g.stride, 0);
+  check_tiles(in, out, {g.kernel, g.stride, 0});
   return {.out_h = out.tile_h,
           .out_w = out.tile_w,
           .kernel = g.kernel,
@@ -80,19 +80,29 @@ BlockedShape blocked_shape(LaneGrid grid, Index channels, Index height, Index wi
           .halo = halo};
 }
 
-void check_tiles(const BlockedShape& in, const BlockedShape& out, Index kernel, Index stride, Index pad) {
-  const auto fits = [&](Index tiles, Index in_size, Index out_size, Index in_tile, Index out_tile) {
-    const Index before = pad, after = (out_tile - 1) * stride - pad + kernel - in_tile;
-    return in.halo >= before && in.halo >= after && in_tile * tiles >= in_size &&
-           out_tile * tiles >= out_size &&
+Index halo_needed(const BlockedShape& in, const BlockedShape& out, const BlockedWindow& w) {
+  return std::max({w.pad.h, w.pad.w, (out.tile_h - 1) * w.stride.h - w.pad.h + w.extent.h - in.tile_h,
+                   (out.tile_w - 1) * w.stride.w - w.pad.w + w.extent.w - in.tile_w});
+}
+
+bool tiles_meet(const BlockedShape& in, const BlockedShape& out, const BlockedWindow& w) {
+  const auto along = [&](Index tiles, Index in_size, Index out_size, Index in_tile, Index out_tile,
+                         Index stride) {
+    return in_tile * tiles >= in_size && out_tile * tiles >= out_size &&
            (tiles == 1 || (in_tile == out_tile * stride && in.halo <= in_tile && out.halo <= out_tile));
   };
-  require(in.grid == out.grid && fits(in.grid.down, in.height, out.height, in.tile_h, out.tile_h) &&
-              fits(in.grid.across, in.width, out.width, in.tile_w, out.tile_w),
-          "[blocked layout] tiles of {}x{} with halo {} do not lead to tiles of {}x{} (halo {}) through "
-          "windows of "
-          "{}x{}, stride {}, padding {}",
-          in.tile_h, in.tile_w, in.halo, out.tile_h, out.tile_w, out.halo, kernel, kernel, stride, pad);
+  return in.grid == out.grid && in.halo >= halo_needed(in, out, w) &&
+         along(in.grid.down, in.height, out.height, in.tile_h, out.tile_h, w.stride.h) &&
+         along(in.grid.across, in.width, out.width, in.tile_w, out.tile_w, w.stride.w);
+}
+
+void check_tiles(const BlockedShape& in, const BlockedShape& out, const BlockedWindow& w) {
+  require(
+      tiles_meet(in, out, w),
+      "[blocked layout] tiles of {}x{} with halo {} do not lead to tiles of {}x{} (halo {}) through windows of {}x{}, "
+      "stride {}x{}, padding {}x{}",
+      in.tile_h, in.tile_w, in.halo, out.tile_h, out.tile_w, out.halo, w.extent.h, w.extent.w, w.stride.h,
+      w.stride.w, w.pad.h, w.pad.w);
 }
 
 void fill_halos(const BlockedShape& s, Index count, Real* planes) {
@@ -150,6 +160,31 @@ void average_pool_blocked(const PoolGeometry& g, const BlockedShape& in, const B
   const BlockedPool steps = pool_steps(g, in, out, false);
   for_each_plane(in, out, n, x, y,
                  [&](const Real* from, Real* to) { loops().average_pool(steps, from, to); });
+}
+
+void flatten_blocked(const BlockedShape& in, Index n, const Real* x, Real* y) {
+  const Index pixels = in.height * in.width, features = in.channels * pixels;
+  parallel_for(in.grid.groups(n), 1, [&](Range groups) {
+    for (Index g = groups.begin; g < groups.end; ++g) {
+      const Index first = g * in.grid.images, count = std::min(in.grid.images, n - first);
+      const Real* const from = x + g * in.group();
+      if (in.grid.tiles() == 1 && in.halo == 0) {
+        instruction_set().transpose(count, features, from, in.pixel(), y + first * features, features);
+        continue;
+      }
+      for (Index lane = 0; lane < count * in.grid.tiles(); ++lane) {
+        const Index tile = lane % in.grid.tiles(), top = tile / in.grid.across * in.tile_h,
+                    left = tile % in.grid.across * in.tile_w;
+        Real* const to = y + (first + lane / in.grid.tiles()) * features;
+        for (Index i = 0; i < in.tile_h && top + i < in.height; ++i)
+          for (Index j = 0; j < in.tile_w && left + j < in.width; ++j) {
+            const Real* const pixel = from + in.first() + i * in.row() + j * in.pixel() + lane;
+            for (Index c = 0; c < in.channels; ++c)
+              to[c * pixels + (top + i) * in.width + left + j] = pixel[c * in.plane()];
+          }
+      }
+    }
+  });
 }
 
 void global_average_pool_blocked(const BlockedShape& in, Index n, const Real* x, Real* y) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "framework/core/real.h"
+#include "framework/core/shape.h"
 #include "framework/kernels/pool2d.h"
 
 namespace espalier::kernels {
@@ -56,10 +57,17 @@ struct BlockedShape {
 BlockedShape blocked_shape(LaneGrid grid, Index channels, Index height, Index width, Index halo,
                            Index multiple = 1);
 
-/// Fails unless windows of `kernel`, `stride` and `pad` lead from tiles of `in` to the same tiles of `out`:
+/// Windows over images: their extents (dilated), steps, and the zeros before the first pixel.
+struct BlockedWindow {
+  Extent2 extent, stride, pad;
+};
+/// Fails unless the windows lead from tiles of `in` to the same tiles of `out`:
 /// several tiles need in = stride * out, and the halo of `in` must hold what the windows of one tile read of
 /// the others.
-void check_tiles(const BlockedShape& in, const BlockedShape& out, Index kernel, Index stride, Index pad);
+void check_tiles(const BlockedShape& in, const BlockedShape& out, const BlockedWindow& window);
+/// Whether they do, and the halo that `in` needs for them.
+bool tiles_meet(const BlockedShape& in, const BlockedShape& out, const BlockedWindow& window);
+Index halo_needed(const BlockedShape& in, const BlockedShape& out, const BlockedWindow& window);
 
 /// Completes `count` planes from `planes` on, whose pixels have been written: values of tiles outside the
 /// image become zero, halos what the neighbouring tiles have. Single tiles are left alone: their halo is zero
@@ -70,7 +78,7 @@ void clear_halos(const BlockedShape& s, Index count, Real* planes);
 
 /// NHWC images into groups, with halos. Lanes without an image repeat the last one. Parallel over groups.
 void to_blocked(const BlockedShape& s, Index n, const Real* images, Real* blocked);
-/// The way back: also a flatten, in the order of the NHWC layout.
+/// The way back.
 void from_blocked(const BlockedShape& s, Index n, const Real* blocked, Real* images);
 
 // The kernels below take `out` with the grid of `in`, and tiles of extent in / stride if there are several;
@@ -81,6 +89,8 @@ void max_pool_blocked(const PoolGeometry& g, const BlockedShape& in, const Block
                       bool relu, const Real* x, Real* y);
 void average_pool_blocked(const PoolGeometry& g, const BlockedShape& in, const BlockedShape& out, Index n,
                           const Real* x, Real* y);
+/// y[n, c h w] = the flattened images in the order channel, row, column.
+void flatten_blocked(const BlockedShape& in, Index n, const Real* x, Real* y);
 /// y[n, c] = mean over all pixels.
 void global_average_pool_blocked(const BlockedShape& in, Index n, const Real* x, Real* y);
 /// y = a + b, then max(., 0) if `relu`. The three shapes differ in halo at most.

@@ -20,14 +20,13 @@ double cost_of_tap(Index height, Index width, Index rows, Index columns) {
   return static_cast<double>(height * width) + 1.6 * static_cast<double>(down * cuts);
 }
 
-/// Bytes of input that one block of pixels reads of one channel.
-Index window_bytes(const ConvGeometry& g, Index lanes, Index rows, Index columns) {
-  const auto extent = [&](Index out, Index kernel) { return (out - 1) * g.stride + kernel; };
-  return extent(rows, g.kernel_h) * extent(columns, g.kernel_w) * lanes * static_cast<Index>(sizeof(Real));
+/// Values of input that one block of pixels reads of one channel.
+Index window_values(const ConvGeometry& g, Index rows, Index columns) {
+  return ((rows - 1) * g.stride.h + g.kernel_h) * ((columns - 1) * g.stride.w + g.kernel_w);
 }
 
-/// The registers' block with the fewest cycles; the one that reads the least input where the difference is
-/// small.
+/// The registers' block with the fewest cycles; the one that reads the least input where the difference is small. More
+/// than 16 pixels gain nothing, as fewer input channels then fit into the cache.
 SparseCut choose_cut(const ConvGeometry& g, const BlockedShape& out, Index most_pixels, Index nonzeros,
                      SparseCut cut) {
   if (cut.rows == 0 || cut.columns == 0) {
@@ -37,15 +36,16 @@ SparseCut choose_cut(const ConvGeometry& g, const BlockedShape& out, Index most_
            ++columns) {
         if (rows > out.tile_h) continue;
         const double read =
-            static_cast<double>(window_bytes(g, 1, rows, columns)) / static_cast<double>(rows * columns);
+            static_cast<double>(window_values(g, rows, columns)) / static_cast<double>(rows * columns);
         const double cost = cost_of_tap(out.tile_h, out.tile_w, rows, columns) * (1 + 0.002 * read);
         if (cost < best) best = cost, cut.rows = rows, cut.columns = columns;
       }
   }
   if (cut.in_block == 0) {
-    // What the first-level cache holds; but some 20 taps between loading and storing sums again.
-    constexpr Index cached = 32 * 1024, taps_of_a_run = 20;
-    const Index fitting = cached / window_bytes(g, out.pixel(), cut.rows, cut.columns);
+    // What the first-level cache holds of blocks of 2 x 8 pixels and 64 bytes; but some 20 taps between loading sums
+    // and storing them again.
+    constexpr Index cached = 32 * 1024 / 64, taps_of_a_run = 20;
+    const Index fitting = cached / window_values(g, 2, 8);
     const Index worthwhile = taps_of_a_run * g.in_c * g.out_c / std::max<Index>(nonzeros, 1) + 1;
     const Index least = std::clamp<Index>(std::max(fitting, worthwhile), 1, g.in_c);
     const Index blocks = (g.in_c + least - 1) / least;
@@ -68,8 +68,8 @@ SparseTaps taps_of(const ConvGeometry& g, const Real* w, const Real* bias, const
     for (Index y = 0; y < g.kernel_h; ++y)
       for (Index x = 0; x < g.kernel_w; ++x) {
         source.weight_at.push_back((y * g.kernel_w + x) * g.in_c + i);
-        source.offset.push_back(
-            static_cast<std::int32_t>(i * in.plane() + (y * in.row() + x * in.pixel()) * g.dilation));
+        source.offset.push_back(static_cast<std::int32_t>(i * in.plane() + y * g.dilation.h * in.row() +
+                                                          x * g.dilation.w * in.pixel()));
       }
   return {source, bias, lists};
 }
@@ -86,6 +86,11 @@ SparseTaps linear_taps(Index in, Index out, const Real* w, const Real* bias, Ind
 }
 
 }  // namespace
+
+BlockedWindow sparse_window(const ConvGeometry& g) {
+  const Extent2 extent{(g.kernel_h - 1) * g.dilation.h + 1, (g.kernel_w - 1) * g.dilation.w + 1};
+  return {extent, g.stride, g.pad};
+}
 
 SparseTaps::SparseTaps(const Source& source, const Real* bias, Index lists)
     : parts_(std::clamp<Index>(lists, 1, std::max<Index>(source.channels, 1))), bias_(source.channels) {
@@ -159,8 +164,8 @@ SparseConv2d::SparseConv2d(const ConvGeometry& g, const Real* w, const Real* bia
              .out_w = out.tile_w,
              .rows = cut_.rows,
              .columns = cut_.columns,
-             .stride = g.stride,
-             .x_row = g.stride * in.row(),
+             .stride = g.stride.w,
+             .x_row = g.stride.h * in.row(),
              .y_row = out.row(),
              .y_plane = out.plane(),
              .add_row = 0,
@@ -170,7 +175,7 @@ SparseConv2d::SparseConv2d(const ConvGeometry& g, const Real* w, const Real* bia
   require(g.groups == 1 && in.grid.lanes() == simd_.lanes && in.channels == g.in_c && out.channels == g.out_c,
           "[sparse_conv2d] {} groups, {} lanes of {}, channels {} -> {} of {} -> {}", g.groups,
           in.grid.lanes(), simd_.lanes, in.channels, out.channels, g.in_c, g.out_c);
-  check_tiles(in, out, (g.kernel_h - 1) * g.dilation + 1, g.stride, g.pad);
+  check_tiles(in, out, sparse_window(g));
 }
 
 void SparseConv2d::run(Index n, const Real* x, bool relu, Real* y, const Real* add,
@@ -182,7 +187,7 @@ void SparseConv2d::run(Index n, const Real* x, bool relu, Real* y, const Real* a
     steps.add_plane = add_shape.plane();
   }
   const Index groups = in_.grid.groups(n), lists = taps_.lists();
-  const Index window = in_.first() - pad_ * (in_.row() + in_.pixel());
+  const Index window = in_.first() - pad_.h * in_.row() - pad_.w * in_.pixel();
   parallel_for(groups * lists, 1, [&](Range range) {
     for (Index k = range.begin; k < range.end; ++k) {
       const Index group = k / lists, list = k % lists;
@@ -215,23 +220,6 @@ void columns_to_rows(Index n, Index features, const Real* columns, Real* rows) {
       const Index first = b * column_examples, count = std::min(column_examples, n - first);
       instruction_set().transpose(count, features, columns + first * features, column_examples,
                                   rows + first * features, features);
-    }
-  });
-}
-
-void blocked_to_columns(const BlockedShape& s, Index n, const Real* blocked, Real* columns) {
-  require(s.grid.tiles() == 1 && column_examples % s.grid.images == 0,
-          "[blocked_to_columns] {} tiles an image, {} images a group", s.grid.tiles(), s.grid.images);
-  const Index images = s.grid.images, features = s.channels * s.height * s.width;
-  const Index groups = s.grid.groups(n), in_block = column_examples / images;
-  parallel_for(column_blocks(n), 1, [&](Range blocks) {
-    for (Index g = blocks.begin * in_block; g < blocks.end * in_block; ++g) {
-      const Real* const from = blocked + std::min(g, groups - 1) * s.group() + s.first();
-      Real* to = columns + g / in_block * features * column_examples + g % in_block * images;
-      for (Index y = 0; y < s.height; ++y)
-        for (Index x = 0; x < s.width; ++x)
-          for (Index c = 0; c < s.channels; ++c, to += column_examples)
-            std::copy_n(from + c * s.plane() + y * s.row() + x * s.pixel(), images, to);
     }
   });
 }

@@ -22,6 +22,8 @@ struct SparseCut {
   Index in_block = 0;           ///< input channels visited before the next output channel begins anew
 };
 
+BlockedWindow sparse_window(const ConvGeometry& g);
+
 /// Taps of one layer in the order in which the loops visit them. The channels are dealt out to `lists`, so
 /// that as many threads can take one each; every sum belongs to one list, so their number changes no bit.
 class SparseTaps {
@@ -74,7 +76,7 @@ class SparseConv2d {
  private:
   const InstructionSet& simd_;
   BlockedShape in_, out_;
-  Index pad_;
+  Extent2 pad_;
   SparseCut cut_;
   SparseSteps steps_;
   SparseTaps taps_;
@@ -88,9 +90,6 @@ inline Index column_blocks(Index n) { return (n + column_examples - 1) / column_
 /// over blocks.
 void rows_to_columns(Index n, Index features, const Real* rows, Real* columns);
 void columns_to_rows(Index n, Index features, const Real* columns, Real* rows);
-/// Flatten in the order of NHWC, for groups of whole images (grid.tiles() == 1).
-void blocked_to_columns(const BlockedShape& s, Index n, const Real* blocked, Real* columns);
-
 /// y = x w' + bias by the weights kept, w [out, in].
 class SparseLinear {
  public:

@@ -13,32 +13,27 @@
 
 namespace espalier::test {
 
-/// Two shapes that windows of `extent` x `extent` lead from and to.
+/// Two shapes that windows lead from and to.
 struct BlockedPair {
   kernels::BlockedShape in, out;
 };
 
-/// The smallest tiles for it, or nothing if windows reach past the neighbouring tile. `spare` widens the
-/// halos.
-inline std::optional<BlockedPair> blocked_pair(kernels::LaneGrid grid, Shape in, Shape out, Index extent,
-                                               Index stride, Index pad, Index spare) {
+/// The smallest tiles for it, or nothing if windows reach past the neighbouring tile. `spare` widens the halos.
+inline std::optional<BlockedPair> blocked_pair(kernels::LaneGrid grid, const Shape& in, const Shape& out,
+                                               const kernels::BlockedWindow& window, Index spare) {
   BlockedPair p{kernels::blocked_shape(grid, in[3], in[1], in[2], 0),
                 kernels::blocked_shape(grid, out[3], out[1], out[2], 0)};
-  Index halo = pad;
-  const auto fit = [&](Index tiles, Index in_size, Index out_size, Index& in_tile, Index& out_tile) {
-    if (tiles > 1) {
-      out_tile = std::max((out_size + tiles - 1) / tiles, (in_size + tiles * stride - 1) / (tiles * stride));
-      in_tile = out_tile * stride;
-    }
-    halo = std::max(halo, (out_tile - 1) * stride - pad + extent - in_tile);
+  const auto fit = [](Index tiles, Index in_size, Index out_size, Index stride, Index& in_tile,
+                      Index& out_tile) {
+    if (tiles == 1) return;
+    out_tile = std::max((out_size + tiles - 1) / tiles, (in_size + tiles * stride - 1) / (tiles * stride));
+    in_tile = out_tile * stride;
   };
-  fit(grid.down, p.in.height, p.out.height, p.in.tile_h, p.out.tile_h);
-  fit(grid.across, p.in.width, p.out.width, p.in.tile_w, p.out.tile_w);
-  p.in.halo = halo + spare;
+  fit(grid.down, p.in.height, p.out.height, window.stride.h, p.in.tile_h, p.out.tile_h);
+  fit(grid.across, p.in.width, p.out.width, window.stride.w, p.in.tile_w, p.out.tile_w);
+  p.in.halo = std::max<Index>(0, kernels::halo_needed(p.in, p.out, window)) + spare;
   p.out.halo = spare;
-  if (grid.tiles() > 1 &&
-      (p.in.halo > std::min(p.in.tile_h, p.in.tile_w) || p.out.halo > std::min(p.out.tile_h, p.out.tile_w)))
-    return std::nullopt;
+  if (!kernels::tiles_meet(p.in, p.out, window)) return std::nullopt;
   return p;
 }
 

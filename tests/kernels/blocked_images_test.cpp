@@ -89,7 +89,7 @@ TEST(BlockedImages, PoolAsNhwcImagesDo) {
                              Pool{{24, 24, 2}, 2, 2}, Pool{{9, 7, 3}, 3, 2}, Pool{{5, 5, 1}, 3, 1}})
       for (const Index n : {1, 5, 17}) {
         const PoolGeometry g = pool.geometry();
-        const auto pair = blocked_pair(grid, g.input(n), g.output(n), g.kernel, g.stride, 0, 1);
+        const auto pair = blocked_pair(grid, g.input(n), g.output(n), {g.kernel, g.stride, 0}, 1);
         if (!pair) continue;
         SCOPED_TRACE(fmt::format("{} kernel {} stride {}", g.input(n), g.kernel, g.stride));
         const Values images = normal_values(g.input(n).size(), 1);
@@ -106,6 +106,24 @@ TEST(BlockedImages, PoolAsNhwcImagesDo) {
         ASSERT_LT(largest_difference(y.images(), expected), tolerance());
         y.expect_halos();
       }
+  });
+}
+
+TEST(BlockedImages, FlattenAsFeaturesInTheOrderChannelRowColumn) {
+  for_each_batch([](kernels::LaneGrid grid, const Extents& e, Index n) {
+    const Values images = normal_values(n * e.height * e.width * e.channels, 1);
+    kernels::BlockedShape s = kernels::blocked_shape(grid, e.channels, e.height, e.width, 0);
+    for (const Index halo : {Index{0}, halo_of(s)}) {
+      s.halo = halo;
+      Blocked x(s, n, images);
+      Values y = poisoned(static_cast<Index>(images.size()));
+      kernels::flatten_blocked(s, n, x.data(), y.data());
+      const Index pixels = e.height * e.width;
+      for (Index k = 0; k < n; ++k)
+        for (Index p = 0; p < pixels; ++p)
+          for (Index c = 0; c < e.channels; ++c)
+            ASSERT_EQ(y[(k * e.channels + c) * pixels + p], images[(k * pixels + p) * e.channels + c]);
+    }
   });
 }
 
@@ -148,17 +166,17 @@ TEST(BlockedImages, TilesThatDoNotMeetAreRefused) {
   const kernels::LaneGrid grid = kernels::lane_grid(16, 1);
   const auto in = kernels::blocked_shape(grid, 1, 28, 28, 2),
              out = kernels::blocked_shape(grid, 1, 14, 14, 0);
-  EXPECT_THROW(kernels::check_tiles(in, out, 2, 2, 0), Error);  // tiles of 7 have no half
+  EXPECT_THROW(kernels::check_tiles(in, out, {2, 2, 0}), Error);  // tiles of 7 have no half
   const auto even = kernels::blocked_shape(grid, 1, 28, 28, 2, 2);
   EXPECT_EQ(even.tile_h, 8);
-  EXPECT_NO_THROW(kernels::check_tiles(even, out, 2, 2, 0));
-  EXPECT_THROW(kernels::check_tiles(even, even, 7, 1, 3), Error);  // a halo of 2 for padding 3
+  EXPECT_NO_THROW(kernels::check_tiles(even, out, {2, 2, 0}));
+  EXPECT_THROW(kernels::check_tiles(even, even, {7, 1, 3}), Error);  // a halo of 2 for padding 3
 }
 
 TEST(BlockedImages, SameBitsOnOneAndTwoThreads) {
   const kernels::LaneGrid grid = kernels::lane_grid(kernels::instruction_set().lanes, 1);
   const PoolGeometry g{32, 32, 32, 15, 15, 3, 2};
-  const auto pair = blocked_pair(grid, g.input(1), g.output(1), 3, 2, 0, 0);
+  const auto pair = blocked_pair(grid, g.input(1), g.output(1), {3, 2, 0}, 0);
   ASSERT_TRUE(pair);
   const Values images = normal_values(g.input(3).size(), 1);
   const auto pooled = [&](int threads) {

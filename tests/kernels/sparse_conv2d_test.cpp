@@ -210,21 +210,5 @@ TEST(SparseLinear, IsTheProductWithTheZeros) {
     }
 }
 
-TEST(SparseLinear, ColumnsOfBlockedImagesAreTheirFlattenedRows) {
-  for_each_instruction_set([] {
-    const Index lanes = kernels::instruction_set().lanes;
-    for (const Index n : {1, 16, 17, 64, 100}) {
-      const Index features = 3 * 3 * 5;
-      const Values images = normal_values(n * features, 1);
-      Blocked blocked(kernels::blocked_shape(kernels::lane_grid(lanes, lanes), 5, 3, 3, 1), n, images);
-      Values columns = poisoned(kernels::column_blocks(n) * kernels::column_examples * features);
-      kernels::blocked_to_columns(blocked.shape, n, blocked.data(), columns.data());
-      Values rows = poisoned(n * features);
-      kernels::columns_to_rows(n, features, columns.data(), rows.data());
-      ASSERT_EQ(rows, images) << n << " images";
-    }
-  });
-}
-
 }  // namespace
 }  // namespace espalier::test
