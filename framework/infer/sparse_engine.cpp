@@ -1,11 +1,8 @@
 #include "framework/infer/sparse_engine.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "framework/core/parallel.h"
 #include "framework/graph/passes.h"
@@ -23,8 +20,8 @@ std::size_t step_named(const Graph& graph, const std::string& name) {
        "sparse plan: the network has no step \"{}\"; measure a plan of its own (leave the plan out)", name);
 }
 
-std::unique_ptr<Engine> engine_of(const Graph& graph, const Weights& weights, const SparsePlan::Side& side,
-                                  Index lists) {
+std::shared_ptr<const Engine> engine_of(const Graph& graph, const Weights& weights,
+                                        const SparsePlan::Side& side, Index lists) {
   std::vector<std::pair<Stretch, std::shared_ptr<const BlockedProgram>>> programs;
   for (const SparsePlan::Part& part : side.stretches) {
     const Stretch stretch{step_named(graph, part.first), step_named(graph, part.last) + 1};
@@ -49,8 +46,8 @@ std::unique_ptr<Engine> engine_of(const Graph& graph, const Weights& weights, co
     if (std::find(side.linear.begin(), side.linear.end(), step.name) == side.linear.end()) return nullptr;
     return sparse_linear_kernel(g, step, w);
   };
-  return std::make_unique<Engine>(with_programs(graph, programs), weights,
-                                  PlanOptions{{program_kernel, linear}});
+  return std::make_shared<const Engine>(with_programs(graph, programs), weights,
+                                        PlanOptions{{program_kernel, linear}});
 }
 
 /// Seconds an image of a whole engine.
@@ -65,27 +62,38 @@ double seconds_of(const Engine& engine, Index n) {
   return least_seconds([&] { engine.run(input, outputs); }) / static_cast<double>(n);
 }
 
-/// The best side for batches of `n`, and the times of all steps. Dense if that is not slower as a whole.
-SparsePlan::Side measured_side(const Graph& graph, const Weights& weights, Index n,
-                               std::vector<Index> candidates, std::vector<StepTimes>& times,
-                               StepTimes::Ways StepTimes::*of) {
-  Choice best;
+/// The best side for batches of `n`, with its engine, and the times of all steps.
+struct MeasuredSide {
+  SparsePlan::Side side;
+  std::shared_ptr<const Engine> engine;
+};
+MeasuredSide measured_side(const Graph& graph, const Weights& weights, Index n,
+                           const std::vector<Index>& candidates,
+                           const std::shared_ptr<const Engine>& dense_engine, std::vector<StepTimes>& times,
+                           StepTimes::Ways StepTimes::*of) {
+  const Index images_timed = std::min(n, kernels::instruction_set().lanes);
+  Batches batches(graph, std::max(images_timed, candidates.front()), std::min(n, kernels::column_examples));
+  const std::vector<double> dense = dense_seconds(graph, weights, batches);
+  ChosenWays best;
   Measured steps;
   for (const Index images : candidates) {
-    Measured measured = measure_steps(graph, weights, std::min(n, kernels::instruction_set().lanes), images);
-    Choice choice = choose_ways(graph, measured, images);
+    Measured measured = measure_steps(graph, weights, dense, batches, images);
+    ChosenWays choice = choose_ways(graph, measured, images);
     if (best.sparse.empty() || choice.seconds < best.seconds)
       best = std::move(choice), steps = std::move(measured);
   }
-  const bool any = !best.side.stretches.empty() || !best.side.linear.empty();
-  if (any && seconds_of(*engine_of(graph, weights, best.side, threads()), n) >=
-                 seconds_of(*engine_of(graph, weights, {}, threads()), n)) {
-    best.side = {};
-    best.sparse.assign(graph.steps.size(), false);
+  MeasuredSide result{best.side, dense_engine};
+  if (!best.side.stretches.empty() || !best.side.linear.empty()) {
+    result.engine = engine_of(graph, weights, best.side, threads());
+    // Steps on their own are not the whole: never slower than dense.
+    if (seconds_of(*result.engine, n) >= seconds_of(*dense_engine, n)) {
+      result = {{}, dense_engine};
+      best.sparse.assign(graph.steps.size(), false);
+    }
   }
   for (std::size_t s = 0; s < graph.steps.size(); ++s)
     times[s].*of = {1e6 * steps.dense[s], 1e6 * steps.sparse[s], best.sparse[s]};
-  return best.side;
+  return result;
 }
 
 /// Images to a vector worth trying for batches: as many as there are lanes, or several tiles of fewer.
@@ -126,27 +134,29 @@ SparseEngine::SparseEngine(const Graph& graph, const Weights& weights, const Set
   check_weights(graph, weights);
   const auto [folded, own] = fold_batch_norm(drop_identities(graph), weights);
   const Graph joined = join_activations(folded, Joined::all);
-  if (settings.plan) {
-    plan_ = *settings.plan;
-  } else {
-    const std::string key = key_of(joined, own, settings.batch);
-    const std::lock_guard lock(known_guard);
-    const auto found = known.find(key);
-    if (found != known.end()) {
-      plan_ = found->second.plan;
-      times_ = found->second.times;
-    } else {
-      for (const Step& step : joined.steps)
-        times_.push_back({step.name, density_of(joined, own, step), {}, {}});
-      const Index lanes = kernels::instruction_set().lanes;
-      plan_.few = measured_side(joined, own, 1, {std::max<Index>(1, lanes / 16)}, times_, &StepTimes::one);
-      plan_.many =
-          measured_side(joined, own, settings.batch, candidates_for_batches(), times_, &StepTimes::batch);
-      known[key] = {plan_, times_};
-    }
+  const std::string key = key_of(joined, own, settings.batch);
+  const std::lock_guard lock(known_guard);  // also: nobody measures beside us
+  std::optional<SparsePlan> plan = settings.plan;
+  if (const auto found = known.find(key); !plan && found != known.end()) {
+    times_ = found->second.times;
+    plan = found->second.plan;
   }
-  few_ = engine_of(joined, own, plan_.few, threads());
-  many_ = engine_of(joined, own, plan_.many, threads());
+  if (plan) {
+    plan_ = *plan;
+    few_ = engine_of(joined, own, plan_.few, threads());
+    many_ = engine_of(joined, own, plan_.many, threads());
+    return;
+  }
+  for (const Step& step : joined.steps) times_.push_back({step.name, density_of(joined, own, step), {}, {}});
+  const std::shared_ptr<const Engine> dense = engine_of(joined, own, {}, threads());
+  const Index least = std::max<Index>(1, kernels::instruction_set().lanes / 16);
+  MeasuredSide few = measured_side(joined, own, 1, {least}, dense, times_, &StepTimes::one);
+  MeasuredSide many =
+      measured_side(joined, own, settings.batch, candidates_for_batches(), dense, times_, &StepTimes::batch);
+  plan_ = {few.side, many.side};
+  few_ = std::move(few.engine);
+  many_ = std::move(many.engine);
+  known[key] = {plan_, times_};
 }
 
 void SparseEngine::run(const Tensor& input, std::span<Tensor> outputs) const {

@@ -61,7 +61,7 @@ class SparseEngine {
  private:
   std::vector<StepTimes> times_;
   SparsePlan plan_;
-  std::unique_ptr<Engine> few_, many_;
+  std::shared_ptr<const Engine> few_, many_;  ///< the same one where both are dense
 };
 
 }  // namespace espalier

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "framework/core/clock.h"
-#include "framework/core/random.h"
 #include "framework/graph/ops.h"
 #include "framework/infer/sparse_kernels.h"
 
@@ -14,35 +13,21 @@ namespace {
 
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
-Tensor random_batch(Index n, const Shape& example, std::uint64_t key) {
-  Tensor t = Tensor::uninitialized({n, example.size()});
-  Random random(1, Random::Use::synthetic, {key});
-  for (Real& v : t.values()) v = static_cast<Real>(random.uniform(-1, 1));
-  return t;
-}
-
-/// Batches of every value of a graph, as steps read and write them.
-std::vector<Tensor> batches_of(const Graph& graph, Index n) {
-  std::vector<Tensor> all;
-  for (std::size_t id = 0; id < graph.values.size(); ++id)
-    all.push_back(random_batch(n, graph.values[id].shape, id));
-  return all;
-}
-
-double time_kernel(const StepKernel& kernel, const Step& step, std::vector<Tensor>& batches, Index n) {
+double time_kernel(const StepKernel& kernel, const Step& step, Batches& batches) {
+  Index n = batches.size(step.output);
   std::vector<const Real*> inputs;
-  for (const ValueId id : step.inputs) inputs.push_back(batches[id].data());
-  return least_seconds([&] {
-           kernel.run({n, inputs, batches[step.output].data()});
-         }) /
-         static_cast<double>(n);
+  for (const ValueId id : step.inputs) {
+    inputs.push_back(batches.at(id));
+    n = std::min(n, batches.size(id));
+  }
+  return least_seconds([&] { kernel.run({n, inputs, batches.at(step.output)}); }) / static_cast<double>(n);
 }
 
 }  // namespace
 
 double least_seconds(FunctionRef<void()> call) {
-  constexpr double enough = 3e-4;
-  constexpr int least_calls = 3, most_calls = 30;
+  constexpr double enough = 2e-4;
+  constexpr int least_calls = 2, most_calls = 20;
   call();  // fills caches, and the pool of buffers
   double least = infinite, sum = 0;
   for (int k = 0; k < least_calls || (k < most_calls && sum < enough); ++k) {
@@ -80,16 +65,33 @@ std::vector<Cut> cuts_of(const Graph& graph) {
   return cuts;
 }
 
-Measured measure_steps(const Graph& graph, const Weights& weights, Index n, Index images) {
-  Measured m;
-  const std::size_t steps = graph.steps.size();
-  m.sparse.assign(steps, infinite);
-  std::vector<Tensor> batches = batches_of(graph, std::max(n, images));
+Batches::Batches(const Graph& graph, Index images, Index rows) {
+  for (const Value& value : graph.values) {
+    tensors_.push_back(Tensor::uninitialized({value.shape.rank() == 3 ? images : rows, value.shape.size()}));
+    // Any values between -0.5 and 0.5 do, none of them so small that arithmetic slows down.
+    std::uint32_t bits = 1;
+    for (Real& v : tensors_.back().values()) {
+      bits = bits * 1664525 + 1013904223;
+      v = static_cast<Real>(bits >> 16) / Real(65536) - Real(0.5);
+    }
+  }
+}
+
+std::vector<double> dense_seconds(const Graph& graph, const Weights& weights, Batches& batches) {
+  std::vector<double> seconds;
   for (const Step& step : graph.steps)
-    m.dense.push_back(time_kernel(*dense_kernel(graph, step, weights), step, batches, n));
-  for (std::size_t s = 0; s < steps; ++s)
+    seconds.push_back(time_kernel(*dense_kernel(graph, step, weights), step, batches));
+  return seconds;
+}
+
+Measured measure_steps(const Graph& graph, const Weights& weights, const std::vector<double>& dense,
+                       Batches& batches, Index images) {
+  Measured m;
+  m.dense = dense;
+  m.sparse.assign(graph.steps.size(), infinite);
+  for (std::size_t s = 0; s < graph.steps.size(); ++s)
     if (const auto linear = sparse_linear_kernel(graph, graph.steps[s], weights))
-      m.sparse[s] = time_kernel(*linear, graph.steps[s], batches, n);
+      m.sparse[s] = time_kernel(*linear, graph.steps[s], batches);
   // The longest stretches; shorter ones cost the sum of their steps.
   const std::vector<Cut> cuts = cuts_of(graph);
   for (std::size_t c = 0; c + 1 < cuts.size();) {
@@ -106,10 +108,10 @@ Measured measure_steps(const Graph& graph, const Weights& weights, Index n, Inde
       ++c;
       continue;
     }
-    const Real* input = batches[cuts[c].value].data();
-    Real* output = batches[cuts[last].value].data();
+    const Real* input = batches.at(cuts[c].value);
+    Real* output = batches.at(cuts[last].value);
     const double images_now = static_cast<double>(images);
-    const std::vector<double> seconds = program->time_steps(input, output, 5);
+    const std::vector<double> seconds = program->time_steps(input, output, 3);
     double sum = 0;
     for (std::size_t s = cuts[c].step; s < cuts[last].step; ++s) {
       m.sparse[s] = seconds[s] / images_now;
@@ -123,7 +125,7 @@ Measured measure_steps(const Graph& graph, const Weights& weights, Index n, Inde
   return m;
 }
 
-Choice choose_ways(const Graph& graph, const Measured& m, Index images) {
+ChosenWays choose_ways(const Graph& graph, const Measured& m, Index images) {
   const std::vector<Cut> cuts = cuts_of(graph);
   const auto size_at = [&](std::size_t c) { return static_cast<double>(graph.shape(cuts[c].value).size()); };
   const auto rows_at = [&](std::size_t c) { return graph.shape(cuts[c].value).rank() != 3; };
@@ -157,7 +159,7 @@ Choice choose_ways(const Graph& graph, const Measured& m, Index images) {
   reach(least[end][0], least[end][1].seconds + m.change * size_at(end), least[end][1].before,
         least[end][1].inside);
 
-  Choice choice;
+  ChosenWays choice;
   choice.side.images = images;
   choice.sparse.assign(graph.steps.size(), false);
   choice.seconds = least[end][0].seconds;

@@ -48,7 +48,7 @@ SparseCut choose_cut(const ConvGeometry& g, const BlockedShape& out, Index most_
     const Index fitting = cached / window_values(g, 2, 8);
     const Index worthwhile = taps_of_a_run * g.in_c * g.out_c / std::max<Index>(nonzeros, 1) + 1;
     const Index least = std::clamp<Index>(std::max(fitting, worthwhile), 1, g.in_c);
-    const Index blocks = (g.in_c + least - 1) / least;
+    const Index blocks = g.in_c / least;  // each at least as large
     cut.in_block = (g.in_c + blocks - 1) / blocks;
   }
   return cut;
@@ -202,14 +202,15 @@ void SparseConv2d::run(Index n, const Real* x, bool relu, Real* y, const Real* a
 }
 
 void rows_to_columns(Index n, Index features, const Real* rows, Real* columns) {
+  const Index lanes = instruction_set().lanes;
   parallel_for(column_blocks(n), 1, [&](Range blocks) {
     for (Index b = blocks.begin; b < blocks.end; ++b) {
       const Index first = b * column_examples, count = std::min(column_examples, n - first);
+      const Index full = (count + lanes - 1) / lanes * lanes;
       Real* const to = columns + first * features;
       instruction_set().transpose(features, count, rows + first * features, features, to, column_examples);
-      for (Index f = 0; count < column_examples && f < features; ++f)
-        std::fill_n(to + f * column_examples + count, column_examples - count,
-                    to[f * column_examples + count - 1]);
+      for (Index f = 0; full > count && f < features; ++f)
+        std::fill(to + f * column_examples + count, to + f * column_examples + full, to[f * column_examples]);
     }
   });
 }

@@ -86,7 +86,7 @@ class SparseConv2d {
 /// batches.
 constexpr Index column_examples = 64;
 inline Index column_blocks(Index n) { return (n + column_examples - 1) / column_examples; }
-/// Rows [n, features] to columns and back. Examples missing in the last block repeat the last one. Parallel
+/// Rows [n, features] to columns and back. Lanes missing in the last block's vectors repeat an example. Parallel
 /// over blocks.
 void rows_to_columns(Index n, Index features, const Real* rows, Real* columns);
 void columns_to_rows(Index n, Index features, const Real* columns, Real* rows);

@@ -42,8 +42,7 @@ struct SparseCase {
     return y;
   }
   std::optional<BlockedPair> shapes(kernels::LaneGrid grid, Index spare = 0) const {
-    return blocked_pair(grid, g.input(n), g.output(n), (g.kernel_h - 1) * g.dilation + 1, g.stride, g.pad,
-                        spare);
+    return blocked_pair(grid, g.input(n), g.output(n), kernels::sparse_window(g), spare);
   }
   Values result(const BlockedPair& s, bool with_bias, bool with_add, bool relu, Index lists = 1,
                 kernels::SparseCut cut = {}) const {

@@ -93,39 +93,48 @@ static void fill_halos(const BlockedShape& s, Index count, Real* planes) {
     if (tiles == 16) fill_tiles<4, 4>(s, count, planes);
 }
 
-/// Calls square(values to move, address in the group, image values of each of small_lanes lanes) for the rows
-/// of all tiles, as many at once as all of those lanes have, and single(lane's address in the group, image
-/// value or null outside the image) for the rest. Addresses of a square: `at[k]` for value k.
+/// Calls square(image of each of small_lanes lanes, where its row begins, value in the row, address of each value) for
+/// the rows of all tiles, as many values at once as all of those lanes have, and single(image, value, whether it is
+/// inside the image, address) for the rest. Addresses are in the group.
 template <class Square, class Single>
 static inline void for_each_row(const BlockedShape& s, Square square, Single single) {
-  const Index values = s.tile_w * s.channels, plane = s.plane();
+  const Index values = s.tile_w * s.channels, plane = s.plane(), image_row = s.width * s.channels;
+  // Of each lane: its image, the row of its first pixel, where that pixel lies, values of a row inside the image.
+  Index image[lanes], top[lanes], first[lanes], inside[lanes];
+  for (Index lane = 0, tile_y = 0, tile_x = 0, of = 0; lane < lanes; ++lane) {
+    image[lane] = of;
+    top[lane] = tile_y * s.tile_h;
+    first[lane] = top[lane] * image_row + tile_x * values;
+    inside[lane] = smaller(values, (s.width - tile_x * s.tile_w) * s.channels);
+    if (inside[lane] < 0) inside[lane] = 0;
+    if (++tile_x == s.grid.across) tile_x = 0, ++tile_y;
+    if (tile_y == s.grid.down) tile_y = 0, ++of;
+  }
   for (Index i = 0; i < s.tile_h; ++i)
     for (Index lane = 0; lane < lanes; lane += small_lanes) {
-      Index image[small_lanes], start[small_lanes], inside[small_lanes], common = values;
+      Index start[small_lanes], count[small_lanes], common = values;
       for (Index k = 0; k < small_lanes; ++k) {
-        const Index tile = (lane + k) % s.grid.tiles(), y = tile / s.grid.across * s.tile_h + i,
-                    x = tile % s.grid.across * s.tile_w;
-        image[k] = (lane + k) / s.grid.tiles();
-        start[k] = (y * s.width + x) * s.channels;
-        inside[k] = y < s.height && x < s.width ? smaller(s.tile_w, s.width - x) * s.channels : 0;
-        common = smaller(common, inside[k]);
+        start[k] = first[lane + k] + i * image_row;
+        count[k] = top[lane + k] + i < s.height ? inside[lane + k] : 0;
+        common = smaller(common, count[k]);
       }
       Index to = s.first() + i * s.row() + lane, channel = 0;
       const auto next = [&] {
         const Index at = to;
         to += plane;
-        if (++channel == s.channels) channel = 0, to += lanes - s.group();
+        if (++channel == s.channels) channel = 0, to += lanes - s.channels * plane;
         return at;
       };
       Index v = 0;
       for (; v + small_lanes <= common; v += small_lanes) {
         Index at[small_lanes];
+#pragma GCC unroll 4
         for (Index k = 0; k < small_lanes; ++k) at[k] = next();
-        square(image, start, v, at);
+        square(image + lane, start, v, at);
       }
       for (; v < values; ++v) {
         const Index at = next();
-        for (Index k = 0; k < small_lanes; ++k) single(image[k], start[k] + v, v < inside[k], at + k);
+        for (Index k = 0; k < small_lanes; ++k) single(image[lane + k], start[k] + v, v < count[k], at + k);
       }
     }
 }
@@ -164,30 +173,47 @@ static void store_images(const BlockedShape& s, const Real* group, Real* const* 
       });
 }
 
-static void max_pool_blocked(const BlockedPool& g, const Real* x, Real* y) {
+/// Calls visit(first value of a window, where its result goes) for every window of a plane.
+template <class Visit>
+static inline void for_each_blocked_window(const BlockedPool& g, const Real* x, Real* y, Visit visit) {
   for (Index p = 0; p < g.out_h; ++p)
-    for (Index r = 0; r < g.out_w; ++r) {
-      const Real* from = x + p * g.stride * g.x_row + r * g.stride * lanes;
-      Vector best = load(from);
-      for (Index h = 0; h < g.kernel; ++h)
-        for (Index w = 0; w < g.kernel; ++w) {
-          const Vector value = load(from + h * g.x_row + w * lanes);
-          best = value > best ? value : best;
-        }
-      store(y + p * g.y_row + r * lanes, g.relu ? rectified(best) : best);
-    }
+    for (Index r = 0; r < g.out_w; ++r)
+      visit(x + p * g.stride * g.x_row + r * g.stride * lanes, y + p * g.y_row + r * lanes);
 }
-
+/// K is the window's extent, 0 if known at run time only: the usual ones have no loops.
+template <int K>
+static void max_windows(const BlockedPool& g, const Real* x, Real* y) {
+  const Index kernel = K ? K : g.kernel, row = g.x_row;
+  for_each_blocked_window(g, x, y, [&](const Real* from, Real* to) {
+    Vector best = load(from);
+#pragma GCC unroll 3
+    for (Index h = 0; h < kernel; ++h)
+#pragma GCC unroll 3
+      for (Index w = 0; w < kernel; ++w) {
+        const Vector value = load(from + h * row + w * lanes);
+        best = value > best ? value : best;
+      }
+    store(to, g.relu ? rectified(best) : best);
+  });
+}
+template <int K>
+static void average_windows(const BlockedPool& g, const Real* x, Real* y) {
+  const Index kernel = K ? K : g.kernel, row = g.x_row;
+  const Real factor = Real(1) / static_cast<Real>(kernel * kernel);
+  for_each_blocked_window(g, x, y, [&](const Real* from, Real* to) {
+    Vector sum{};
+#pragma GCC unroll 3
+    for (Index h = 0; h < kernel; ++h)
+#pragma GCC unroll 3
+      for (Index w = 0; w < kernel; ++w) sum += load(from + h * row + w * lanes);
+    store(to, sum * factor);
+  });
+}
+static void max_pool_blocked(const BlockedPool& g, const Real* x, Real* y) {
+  (g.kernel == 3 ? max_windows<3> : g.kernel == 2 ? max_windows<2> : max_windows<0>)(g, x, y);
+}
 static void average_pool_blocked(const BlockedPool& g, const Real* x, Real* y) {
-  const Real factor = Real(1) / static_cast<Real>(g.kernel * g.kernel);
-  for (Index p = 0; p < g.out_h; ++p)
-    for (Index r = 0; r < g.out_w; ++r) {
-      const Real* from = x + p * g.stride * g.x_row + r * g.stride * lanes;
-      Vector sum{};
-      for (Index h = 0; h < g.kernel; ++h)
-        for (Index w = 0; w < g.kernel; ++w) sum += load(from + h * g.x_row + w * lanes);
-      store(y + p * g.y_row + r * lanes, sum * factor);
-    }
+  (g.kernel == 3 ? average_windows<3> : g.kernel == 2 ? average_windows<2> : average_windows<0>)(g, x, y);
 }
 
 static void add_blocked(Index height, Index width, bool relu, const Real* a, Index a_row, const Real* b,
