@@ -6,6 +6,7 @@
 
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
+#include "framework/infer/engine.h"
 #include "framework/io/progress.h"
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
@@ -55,17 +56,16 @@ double sum(const Tensor& t) {
 Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size) {
   const Recording off(false);
   Score score;
-  PackedWeights packed;
+  const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;
   std::vector<Index> examples;
   for (Index first = 0; first < set.size(); first += batch_size) {
     examples.resize(std::min<Index>(batch_size, set.size() - first));
     std::iota(examples.begin(), examples.end(), first);
     load_examples(set, preprocessing, examples, batch);
-    Pass pass{.packed = &packed};
-    const Var logits = model.forward(batch.images, pass);
-    score.loss += sum(cross_entropy(logits, batch.labels).value());
-    score.accuracy += static_cast<double>(count_correct(logits.value(), batch.labels));
+    const Tensor logits = engine(batch.images);
+    score.loss += sum(cross_entropy(Var(logits), batch.labels).value());
+    score.accuracy += static_cast<double>(count_correct(logits, batch.labels));
   }
   const auto n = static_cast<double>(set.size());
   return {score.loss / n, score.accuracy / n};

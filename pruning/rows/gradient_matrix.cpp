@@ -6,6 +6,7 @@
 
 #include "framework/core/parallel.h"
 #include "framework/core/random.h"
+#include "framework/infer/engine.h"
 #include "framework/kernels/elementwise.h"
 #include "framework/kernels/softmax.h"
 #include "framework/ops/ops.h"
@@ -172,13 +173,13 @@ double mean_loss(const Model& model, const ImageSet& set, const Preprocessing& p
                  std::span<const Index> examples) {
   const Recording off(false);
   double loss = 0;
+  const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;
   constexpr std::size_t per_pass = 250;
   for (std::size_t first = 0; first < examples.size(); first += per_pass) {
     load_examples(set, preprocessing, examples.subspan(first, std::min(per_pass, examples.size() - first)),
                   batch);
-    Pass pass;
-    for (const Real l : cross_entropy(model.forward(batch.images, pass), batch.labels).value().values())
+    for (const Real l : cross_entropy(Var(engine(batch.images)), batch.labels).value().values())
       loss += static_cast<double>(l);
   }
   return loss / static_cast<double>(examples.size());
