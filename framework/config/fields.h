@@ -1,6 +1,6 @@
 // fields.h: one list of fields per settings struct serves four ends: reading strict JSON, writing the
-// resolved config, the JSON Schema for editors, and the error messages. A settings struct declares its fields
-// once:
+// resolved config, the JSON Schema for editors, and the error messages. A settings struct declares its
+// fields once:
 //
 //   struct SgdSettings {
 //     double momentum = 0.9;                       // the default is the initial value
@@ -11,8 +11,8 @@
 //     }
 //   };
 //
-// Unknown keys, wrong types and values out of range are Error(config) with file, JSON path, rule and "did you
-// mean".
+// Unknown keys, wrong types and values out of range are Error(config) with file, JSON path,
+// rule and "did you mean".
 #pragma once
 
 #include <cstdint>

@@ -15,9 +15,8 @@ void DataConfig::fields(Fields& f) {
   f("train_limit", train_limit, "use only the first n training images; 0: all", {.low = 0});
   f("test_limit", test_limit, "use only the first n test images; 0: all", {.low = 0});
   f("hold_out", hold_out,
-    "the last n training images (of those in use) take the place of the test images and are not trained on: "
-    "to "
-    "choose settings without a look at the test images; 0: none",
+    "the last n training images (of those in use) take the place of the test images and "
+    "are not trained on: to choose settings without a look at the test images; 0: none",
     {.low = 0});
 }
 
@@ -25,8 +24,8 @@ namespace {
 
 void keep_first(ImageSet& set, Index n) {
   if (n == 0 || n >= set.size()) return;
-  set.labels.resize(static_cast<std::size_t>(n));
-  set.pixels.resize(static_cast<std::size_t>(n * set.image_bytes()));
+  set.labels.resize(n);
+  set.pixels.resize(n * set.image_bytes());
   set.labels.shrink_to_fit();
   set.pixels.shrink_to_fit();
 }
@@ -56,7 +55,7 @@ void check(const DataSource& source, const std::string& type) {
       fail(ExitCode::data, "data.source ({}): {} {} images of {} bytes do not make {} bytes", type,
            set->size(), name, set->image_bytes(), set->pixels.size());
     for (Index i = 0; i < set->size(); ++i)
-      if (const auto label = set->labels[static_cast<std::size_t>(i)]; label < 0 || label >= source.classes())
+      if (const auto label = set->labels[i]; label < 0 || label >= source.classes())
         fail(ExitCode::data, "data.source ({}): {} image {} has label {}; there are {} classes", type, name,
              i, label, source.classes());
   }

@@ -65,9 +65,8 @@ ImageConverter::ImageConverter(const ImageSet& images, const Preprocessing& prep
   const auto& [mean, std] = preprocessing.normalization;
   if (mean.size() != channels || std.size() != channels)
     fail(ExitCode::config,
-         "data.normalize: {} means and {} standard deviations for images of {} channels; one of each is "
-         "needed for "
-         "each channel",
+         "data.normalize: {} means and {} standard deviations for "
+         "images of {} channels; one of each is needed for each channel",
          mean.size(), std.size(), channels);
   table_.resize(256 * channels);
   for (std::size_t byte = 0; byte < 256; ++byte)
@@ -157,10 +156,10 @@ void load_examples(const ImageSet& images, const Preprocessing& preprocessing,
   out.images = Tensor::uninitialized(shape);
   out.examples.assign(examples.begin(), examples.end());
   out.labels.clear();
-  for (Index e : examples) out.labels.push_back(images.labels[static_cast<std::size_t>(e)]);
+  for (Index e : examples) out.labels.push_back(images.labels[e]);
   parallel_for(n, 32, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {
-      const Index e = examples[static_cast<std::size_t>(i)];
+      const Index e = examples[i];
       converter.convert(e, ImageConverter::draw(augmentation, seed, 0, e),
                         out.images.data() + i * shape.example_size());
     }

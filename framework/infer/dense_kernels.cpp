@@ -7,7 +7,7 @@
 #include "framework/infer/step_kernel.h"
 #include "framework/kernels/batch_norm.h"
 #include "framework/kernels/elementwise.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/linear.h"
 #include "framework/kernels/pool2d.h"
 
@@ -142,8 +142,8 @@ struct Flatten final : StepKernel {
   void run(const StepData& d) const override {
     const Index size = pixels * channels;
     for (Index e = 0; e < d.examples; ++e)
-      kernels::level().transpose(channels, pixels, d.inputs[0] + e * size, channels, d.output + e * size,
-                                 pixels);
+      kernels::instruction_set().transpose(channels, pixels, d.inputs[0] + e * size, channels,
+                                           d.output + e * size, pixels);
   }
   std::string name() const override { return "transpose"; }
 };

@@ -49,12 +49,12 @@ std::vector<float> to_floats(const StoredTensor& tensor);
 std::vector<double> to_doubles(const StoredTensor& tensor);
 
 /// Reads and checks all of it: lengths, JSON, duplicate names, dtypes, shapes, offsets that overlap, leave
-/// gaps, leave the file or differ from the shape, bytes left over. Throws Error(checkpoint) naming file and
-/// tensor.
+/// gaps, leave the file or differ from the shape, bytes left over.
+/// Throws Error(checkpoint) naming file and tensor.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
-/// Writes atomically (atomic_file.h). Wide values first, so that all are aligned in the file. Throws
-/// Error(io).
+/// Writes atomically (atomic_file.h). Wide values first,
+/// so that all are aligned in the file. Throws Error(io).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 
 /// Throws Error(checkpoint) naming the first tensor and index with an infinite value or NaN; `path` is for

@@ -6,7 +6,7 @@
 
 #include "framework/core/parallel.h"
 #include "framework/kernels/elementwise.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier {
@@ -71,7 +71,7 @@ void map_with_exponential(Index n, const Real* x, Real* y, Fn fn) {
   parallel_for(n, chunk, [&](Range r) {
     Scratch<Real> e(r.size());
     for (Index k = 0; k < r.size(); ++k) e[k] = -std::abs(x[r.begin + k]);
-    level().exponential(r.size(), e.data(), e.data());
+    instruction_set().exponential(r.size(), e.data(), e.data());
     for (Index k = 0; k < r.size(); ++k) y[r.begin + k] = fn(x[r.begin + k], e[k]);
   });
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -20,7 +20,7 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
   // Per chunk: mean and sum of squared deviations. Deviations are taken from the chunk's first row, so a
   // large common mean does not cancel.
   Scratch<double> means(chunks * channels), squares(chunks * channels);
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(rows, step, [&](Range r) {
     double* m = means.data() + r.begin / step * channels;
     double* s = squares.data() + r.begin / step * channels;
@@ -48,7 +48,7 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
 
 void channel_affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
                     const Real* add, bool relu, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
     simd.affine(r.size(), channels, x + at, scale, shift, add ? add + at : nullptr, relu, y + at);
@@ -56,12 +56,12 @@ void channel_affine(Index rows, Index channels, const Real* x, const Real* scale
 }
 
 namespace {
-/// Sums of x, and of its products with z unless z is null; see Level::sums.
+/// Sums of x, and of its products with z unless z is null; see InstructionSet::sums.
 void all_sums(Index rows, Index channels, const Real* x, const Real* z, const Real* scale, const Real* shift,
               double* sum, double* product) {
   const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
   Scratch<double> sums(chunks * channels), products(z ? chunks * channels : 0);
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(rows, step, [&](Range r) {
     const Index at = r.begin * channels, chunk = r.begin / step * channels;
     simd.sums(r.size(), channels, x + at, z ? z + at : nullptr, scale, shift, sums.data() + chunk,
@@ -109,7 +109,7 @@ void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real
     b[c] = -a[c] * at.inv_std[c] * mean_dy_xhat[c];
     d[c] = -a[c] * mean_dy[c];
   }
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
     const Index from = r.begin * channels;
     simd.affine_pair(r.size(), channels, dy + from, x + from, a.data(), b.data(), at.mean, d.data(), at.scale,
@@ -119,7 +119,7 @@ void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real
 
 void channel_scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
                             Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
     simd.scale_positive(r.size(), channels, dy + at, y + at, scale, dx + at);

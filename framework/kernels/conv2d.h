@@ -1,6 +1,6 @@
-// conv2d.h: convolution of NHWC images with OHWI weights. The definition is conv2d_reference.cpp (six loops);
-// the fast kernels must agree with it. Kernels know nothing of the graph; all pointers are to contiguous
-// memory.
+// conv2d.h: convolution of NHWC images with OHWI weights. The definition is conv2d_reference.cpp (six
+// loops); the fast kernels must agree with it. Kernels know nothing of the graph; all pointers are to
+// contiguous memory.
 //
 // Letters: n example, h w pixel of the input, p r pixel of the output, i channel in, o channel out, y x tap.
 #pragma once

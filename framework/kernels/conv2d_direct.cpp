@@ -1,13 +1,13 @@
 // conv2d_direct.cpp: brings each of the three convolutions into the form of the register tiles: a padded
-// image, a packed weight, and windows whose rows are contiguous. No padding logic is left for the inner
-// loops.
+// image, a packed weight, and windows whose rows are contiguous.
+// No padding logic is left for the inner loops.
 #include "framework/kernels/conv2d_direct.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -75,9 +75,9 @@ ConvImage windows(const ConvGeometry& g, Index padded_row) {
           .y_pixel = g.out_c};
 }
 
-/// One axis of the input gradient, for the inputs h with (h + pad) % stride = phase. With h = stride q +
-/// phase - pad and tap y = phase + stride t it reads dx[h] = sum_t dy[q - t] w[y]: a convolution of stride 1
-/// with every stride-th tap, flipped.
+/// One axis of the input gradient, for the inputs h with (h + pad) % stride = phase. With
+/// h = stride q + phase - pad and tap y = phase + stride t it reads dx[h] = sum_t dy[q - t] w[y]: a
+/// convolution of stride 1 with every stride-th tap, flipped.
 struct Phase {
   Phase(Index phase, Index in, Index kernel, Index stride, Index pad)
       : tap(phase),
@@ -102,21 +102,21 @@ struct Phase {
 }  // namespace
 
 Index direct_packed_size(const ConvGeometry& g) {
-  return level().packed_size(g.kernel_h * g.kernel_w * g.in_c, g.out_c);
+  return instruction_set().packed_size(g.kernel_h * g.kernel_w * g.in_c, g.out_c);
 }
 
 void direct_pack(const ConvGeometry& g, const Real* w, const Real* bias, Real* packed) {
   const Index window = g.kernel_w * g.in_c;
-  level().pack({.w = w,
-                .rows = g.kernel_h,
-                .window = window,
-                .channels = g.out_c,
-                .row_step = window,
-                .inner = window,
-                .outer_step = 0,
-                .inner_step = 1,
-                .channel_step = g.kernel_h * window},
-               bias, packed);
+  instruction_set().pack({.w = w,
+                          .rows = g.kernel_h,
+                          .window = window,
+                          .channels = g.out_c,
+                          .row_step = window,
+                          .inner = window,
+                          .outer_step = 0,
+                          .inner_step = 1,
+                          .channel_step = g.kernel_h * window},
+                         bias, packed);
 }
 
 namespace {
@@ -130,8 +130,8 @@ void convolve_rows(const ConvGeometry& g, Range rows, const Real* x, const Real*
                     {g.pad.w, (g.out_w - 1) * g.stride.w + g.kernel_w}, 0);
   ConvImage form = windows(g, image.row());
   form.out_h = rows.size();
-  level().conv_image(form, image.load(x + begin * g.in_w * g.in_c), packed, relu,
-                     y + rows.begin * g.out_w * g.out_c);
+  instruction_set().conv_image(form, image.load(x + begin * g.in_w * g.in_c), packed, relu,
+                               y + rows.begin * g.out_w * g.out_c);
 }
 
 }  // namespace
@@ -149,7 +149,7 @@ void conv2d_direct_packed(const ConvGeometry& g, Index n, const Real* x, const R
                    [&](Range rows) { convolve_rows(g, rows, x + e * size_x, packed, relu, y + e * size_y); });
     return;
   }
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   parallel_for(n, examples_per_chunk(n), [&](Range examples) {
     PaddedImage image = padded_input(g, 0);
     const ConvImage form = windows(g, image.row());
@@ -166,7 +166,7 @@ void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w,
 }
 
 void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Extent2 s = g.stride;
   const Index taps = g.kernel_h * g.kernel_w * g.in_c;  // of one output channel
   // All phases read one padded copy of dy, and their packed weights lie behind each other.
@@ -227,10 +227,10 @@ void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, co
 }
 
 void conv2d_weight_grad_direct(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index window = g.kernel_w * g.in_c, size = g.out_c * g.kernel_h * window;
-  const Index step =
-      simd.weight_sum_step(g.kernel_h, window);  // rows of the window, rounded up to full vectors
+  // Rows of the window, rounded up to full vectors.
+  const Index step = simd.weight_sum_step(g.kernel_h, window);
   const bool exact = step == g.kernel_h * window;
   const Index group = std::max<Index>(4, (n + 15) / 16), groups = (n + group - 1) / group;
   const bool direct = exact && groups == 1;

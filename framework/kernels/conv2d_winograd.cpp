@@ -4,14 +4,14 @@
 //   forward          y  = C_4 [ E_r w . D x ]
 //   input gradient   dx = C_4 [ E_r w . D dy ], w mirrored, channels exchanged
 //   weight gradient  dw = C_r [ E_4 dy . D x ], summed over tiles before C_r
-// At each point the products of all channels are one matrix product, done by the register tiles of the direct
-// convolution.
+// At each point the products of all channels are one matrix product,
+// done by the register tiles of the direct convolution.
 #include "framework/kernels/conv2d_winograd.h"
 
 #include <algorithm>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -81,10 +81,10 @@ struct Convolution {
     view.first = tiles.begin;
     view.count = tiles.size();
     view.plane = plane;
-    level().winograd_points(view, x, zeros, in);
+    instruction_set().winograd_points(view, x, zeros, in);
   }
   void multiply(Range points, Index count, const Real* in, Real* out) const {
-    const Level& simd = level();
+    const InstructionSet& simd = instruction_set();
     const Index weight = simd.packed_size(from.channels, to.channels);
     const ConvImage form = product(count, from.channels, to.channels);
     for (Index f = points.begin; f < points.end; ++f)
@@ -96,7 +96,7 @@ struct Convolution {
     view.first = tiles.begin;
     view.count = tiles.size();
     view.plane = plane;
-    level().winograd_images(view, out, bias, relu, nowhere, y);
+    instruction_set().winograd_images(view, out, bias, relu, nowhere, y);
   }
 };
 
@@ -137,11 +137,11 @@ void convolve(const Convolution& c, Index n) {
 }  // namespace
 
 Index winograd_packed_size(const ConvGeometry& g) {
-  return Tiling(g, g.out_h, g.out_w).points() * level().packed_size(g.in_c, g.out_c);
+  return Tiling(g, g.out_h, g.out_w).points() * instruction_set().packed_size(g.in_c, g.out_c);
 }
 
 void winograd_pack(const ConvGeometry& g, const Real* w, Real* packed) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   // [o][tap][i] -> [i][tap][o], so that the products have output channels innermost.
   const Index taps = g.kernel_h * g.kernel_w;
   Scratch<Real> turned(g.in_c * taps * g.out_c);
@@ -167,7 +167,7 @@ void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* 
 }
 
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Tiling tiling(g, g.in_h, g.in_w);
   Scratch<Real> packed(tiling.points() * simd.packed_size(g.out_c, g.in_c));
   simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
@@ -177,7 +177,7 @@ void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, 
 }
 
 void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   const Index size = g.weight().size();
   if (n == 0) std::fill_n(dw, size, Real(0));
   const Tiling tiling(g, g.out_h, g.out_w);

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -19,31 +19,31 @@ void for_each_chunk(Index n, Fn fn) {
 }  // namespace
 
 void add(Index n, const Real* a, const Real* b, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.add(count, a + k, b + k, y + k); });
 }
 void add_relu(Index n, const Real* a, const Real* b, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.add_relu(count, a + k, b + k, y + k); });
 }
 void axpby(Index n, Real alpha, const Real* a, Real beta, const Real* b, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.axpby(count, alpha, a + k, beta, b + k, y + k); });
 }
 void scale(Index n, Real alpha, const Real* x, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.scale(count, alpha, x + k, y + k); });
 }
 void multiply(Index n, const Real* a, const Real* b, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.multiply(count, a + k, b + k, y + k); });
 }
 void relu(Index n, const Real* x, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.relu(count, x + k, y + k); });
 }
 void keep_positive(Index n, const Real* x, const Real* sign, Real* y) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.keep_positive(count, x + k, sign + k, y + k); });
 }
 void reciprocal_sqrt(Index n, const Real* x, Real* y) {
@@ -53,7 +53,7 @@ void reciprocal_sqrt(Index n, const Real* x, Real* y) {
 }
 
 double dot(Index n, const Real* a, const Real* b) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   if (n <= chunk) return simd.dot(n, a, b);
   Scratch<double> partial((n + chunk - 1) / chunk);
   for_each_chunk(n, [&](Index k, Index count) { partial[k / chunk] = simd.dot(count, a + k, b + k); });
@@ -71,7 +71,7 @@ void spread_channels(Index rows, Index channels, const Real* x, Real* y) {
 void sgd_step(Index n, Real rate, Real momentum, bool nesterov, Real decay, const Real* gradient,
               const Real* mask, Real* velocity, Real* w) {
   const SgdStep step{rate, momentum, decay, nesterov};
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) {
     simd.sgd(step, count, gradient + k, mask ? mask + k : nullptr, velocity + k, w + k);
   });

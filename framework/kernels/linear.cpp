@@ -5,14 +5,14 @@
 #include <algorithm>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
 namespace {
 
-/// Examples in a chunk: at least 2^18 multiply-adds, about 5 microseconds, or handing it over is not worth
-/// it.
+/// Examples in a chunk: at least 2^18 multiply-adds, about 5 microseconds,
+/// or handing it over is not worth it.
 Index rows_per_chunk(Index inner, Index channels) {
   return std::max<Index>(32, (Index{1} << 18) / std::max<Index>(inner * channels, 1));
 }
@@ -21,17 +21,17 @@ constexpr Index columns_per_chunk = 48;  // of a weight gradient: a tile of thre
 /// y [n, channels] = bias + x [n, inner] times a packed weight; rows of y begin y_step apart.
 void multiply(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu, Real* y,
               Index y_step) {
-  level().conv_image({.out_h = 1,
-                      .out_w = n,
-                      .channels = channels,
-                      .x_row = 0,
-                      .x_pixel = inner,
-                      .rows = 1,
-                      .window = inner,
-                      .window_row = 0,
-                      .y_row = 0,
-                      .y_pixel = y_step},
-                     x, packed, relu, y);
+  instruction_set().conv_image({.out_h = 1,
+                                .out_w = n,
+                                .channels = channels,
+                                .x_row = 0,
+                                .x_pixel = inner,
+                                .rows = 1,
+                                .window = inner,
+                                .window_row = 0,
+                                .y_row = 0,
+                                .y_pixel = y_step},
+                               x, packed, relu, y);
 }
 void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,
                    Real* y) {
@@ -45,17 +45,17 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
                     Real* sums, Index step) {
   constexpr Index cached = 256;  // examples whose part of x and dy stays in the second-level cache
   for (Index e = 0; e < n; e += cached)
-    level().conv_weight_image({.out_h = 1,
-                               .out_w = std::min(cached, n - e),
-                               .channels = out,
-                               .x_row = 0,
-                               .x_pixel = x_step,
-                               .rows = 1,
-                               .window = columns,
-                               .window_row = 0,
-                               .y_row = 0,
-                               .y_pixel = out},
-                              x + e * x_step, dy + e * out, add || e > 0, sums, step);
+    instruction_set().conv_weight_image({.out_h = 1,
+                                         .out_w = std::min(cached, n - e),
+                                         .channels = out,
+                                         .x_row = 0,
+                                         .x_pixel = x_step,
+                                         .rows = 1,
+                                         .window = columns,
+                                         .window_row = 0,
+                                         .y_row = 0,
+                                         .y_pixel = out},
+                                        x + e * x_step, dy + e * out, add || e > 0, sums, step);
 }
 
 }  // namespace
@@ -63,16 +63,16 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
 namespace {
 /// Packs the weight rows [out, in] of `out` outputs.
 void pack_outputs(Index in, Index out, const Real* w, const Real* bias, Real* packed) {
-  level().pack({.w = w,
-                .rows = 1,
-                .window = in,
-                .channels = out,
-                .row_step = 0,
-                .inner = in,
-                .outer_step = 0,
-                .inner_step = 1,
-                .channel_step = in},
-               bias, packed);
+  instruction_set().pack({.w = w,
+                          .rows = 1,
+                          .window = in,
+                          .channels = out,
+                          .row_step = 0,
+                          .inner = in,
+                          .outer_step = 0,
+                          .inner_step = 1,
+                          .channel_step = in},
+                         bias, packed);
 }
 /// Outputs of a piece: enough for about 5 microseconds with one example, and whole tiles.
 Index outputs_per_piece(Index in) {
@@ -84,18 +84,19 @@ Index outputs_per_piece(Index in) {
 PackedLinear::PackedLinear(Index in, Index out, const Real* w, const Real* bias)
     : in_(in), out_(out), piece_(outputs_per_piece(in)) {
   Index size = 0;
-  for (Index o = 0; o < out; o += piece_) size += level().packed_size(in, std::min(piece_, out - o));
+  for (Index o = 0; o < out; o += piece_)
+    size += instruction_set().packed_size(in, std::min(piece_, out - o));
   packed_.resize(size);
   Real* next = packed_.data();
   for (Index o = 0; o < out; o += piece_) {
     const Index count = std::min(piece_, out - o);
     pack_outputs(in, count, w + o * in, bias ? bias + o : nullptr, next);
-    next += level().packed_size(in, count);
+    next += instruction_set().packed_size(in, count);
   }
 }
 
 void PackedLinear::run(Index n, const Real* x, bool relu, Real* y) const {
-  const Index step = level().packed_size(in_, piece_);  // every piece but the last has this size
+  const Index step = instruction_set().packed_size(in_, piece_);  // every piece but the last has this size
   const auto outputs = [&](Range examples, Range pieces) {
     for (Index p = pieces.begin; p < pieces.end; ++p)
       multiply(examples.size(), in_, std::min(piece_, out_ - p * piece_), x + examples.begin * in_,
@@ -110,13 +111,13 @@ void PackedLinear::run(Index n, const Real* x, bool relu, Real* y) const {
 
 void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu,
             Real* y) {
-  Scratch<Real> packed(level().packed_size(in, out));
+  Scratch<Real> packed(instruction_set().packed_size(in, out));
   pack_outputs(in, out, w, bias, packed.data());
   multiply_rows(n, in, out, x, packed.data(), relu, y);
 }
 
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx) {
-  const Level& simd = level();
+  const InstructionSet& simd = instruction_set();
   Scratch<Real> packed(simd.packed_size(out, in));
   simd.pack({.w = w,
              .rows = 1,
@@ -133,8 +134,8 @@ void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real*
 
 void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real* dy, Real* dw) {
   if (n == 0) return std::fill_n(dw, in * out, Real(0)), void();
-  if (n == 1) return level().outer(out, in, dy, x, dw);  // a row of G: nobody reads it soon
-  const Index padded = level().weight_sum_step(1, in);
+  if (n == 1) return instruction_set().outer(out, in, dy, x, dw);  // a row of G: nobody reads it soon
+  const Index padded = instruction_set().weight_sum_step(1, in);
   if (padded == in)
     return parallel_for(in, columns_per_chunk, [&](Range r) {
       weight_columns(n, r.size(), in, out, x + r.begin, dy, false, dw + r.begin, in);

@@ -23,8 +23,8 @@ class PackedLinear {
 };
 /// dx[n,i] = sum_o dy[n,o] w[o,i]. Overwrites dx.
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx);
-/// dw[o,i] = sum_n dy[n,o] x[n,i], over the examples in order: same bits on any number of threads. Overwrites
-/// dw.
+/// dw[o,i] = sum_n dy[n,o] x[n,i], over the examples in order:
+/// same bits on any number of threads. Overwrites dw.
 void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real* dy, Real* dw);
 
 }  // namespace espalier::kernels

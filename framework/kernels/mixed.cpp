@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/openblas.h"
 #include "framework/kernels/scratch.h"
 
@@ -22,7 +22,7 @@ void subtract_product(Index m, Index n, Index k, const float* a, Index lda, cons
 }  // namespace
 
 void mixed_gemv(Transpose t, Index m, Index n, const float* a, Index lda, const double* x, double* y) {
-  const Level& loops = level();
+  const InstructionSet& loops = instruction_set();
   if (t == Transpose::no) {
     for (Index i = 0; i < m; ++i) y[i] += loops.mixed_dot(n, a + i * lda, x);
     return;
@@ -35,7 +35,7 @@ void mixed_gemv(Transpose t, Index m, Index n, const float* a, Index lda, const 
 
 void add_column_squares(Index m, Index n, const float* a, Index lda, double* sums) {
   Index i = 0;
-  for (; i + 4 <= m; i += 4) level().mixed_add_squares(n, a + i * lda, lda, sums);
+  for (; i + 4 <= m; i += 4) instruction_set().mixed_add_squares(n, a + i * lda, lda, sums);
   for (; i < m; ++i)
     for (Index j = 0; j < n; ++j)
       sums[j] += static_cast<double>(a[i * lda + j]) * static_cast<double>(a[i * lda + j]);

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "framework/core/parallel.h"
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 
 namespace espalier::kernels {
 namespace {
@@ -27,7 +27,7 @@ void exponentials(Index rows, Index classes, const Real* x, Real* p, Real* top) 
     for (Index k = 0; k < classes; ++k) p[e * classes + k] = row[k] - most;
     if (top) top[e] = most;
   }
-  level().exponential(rows * classes, p, p);
+  instruction_set().exponential(rows * classes, p, p);
 }
 
 /// Divides a row by its sum, which is returned.

@@ -32,8 +32,8 @@ class Model {
   Var forward(const Var& images, Pass& pass) const;
   /// Steps with weights in the order of the forward pass.
   const std::vector<LayerCost>& costs() const { return costs_; }
-  /// Examples whose largest layer output takes 1 MiB (at least 8): what a thread should have at hand at a
-  /// time.
+  /// Examples whose largest layer output takes 1 MiB (at least 8):
+  /// what a thread should have at hand at a time.
   Index examples_in_cache() const;
   /// Multiply-adds of one example, all steps.
   Index macs() const;

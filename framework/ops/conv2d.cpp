@@ -19,8 +19,8 @@ ConvGeometry conv_geometry(const char* name, const Shape& x, const Shape& w, con
       name, s.stride.h, s.stride.w, s.dilation.h, s.dilation.w, s.groups, pad.top, pad.left, pad.bottom,
       pad.right);
   require(x[3] == w[3] * s.groups && w[0] % s.groups == 0,
-          "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) in {} groups expects {}, and outputs that "
-          "divide evenly",
+          "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) "
+          "in {} groups expects {}, and outputs that divide evenly",
           name, x, x[3], w, s.groups, w[3] * s.groups);
   const auto extent = [&](Index in, Index padding, Index kernel, Index dilation, Index stride) {
     const Index span = in + padding - dilation * (kernel - 1) - 1;

@@ -10,7 +10,7 @@ namespace {
 std::vector<std::int64_t> disk_shape(const Shape& s) {
   if (s.rank() == 4) return {s[0], s[3], s[1], s[2]};  // OHWI -> OIHW
   std::vector<std::int64_t> shape;
-  shape.reserve(static_cast<std::size_t>(s.rank()));
+  shape.reserve(s.rank());
   for (int a = 0; a < s.rank(); ++a) shape.push_back(s[a]);
   return shape;
 }
@@ -58,21 +58,20 @@ void save_checkpoint(const std::filesystem::path& path, const Model& model,
   file.metadata = std::move(metadata);
   file.metadata["format"] = "pt";  // what Python's safetensors expects of PyTorch layouts
   for (const ParameterInfo& p : store.infos()) {
-    std::vector<float> values(static_cast<std::size_t>(p.shape.size()));
+    std::vector<float> values(p.shape.size());
     std::vector<std::uint8_t> mask(values.size());
     bool pruned = false;
     for_each_value(p.shape, [&](Index memory, Index disk) {
       const auto from = static_cast<std::size_t>(p.range.begin + memory);
-      values[static_cast<std::size_t>(disk)] = static_cast<float>(store.values()[from]);
-      mask[static_cast<std::size_t>(disk)] = store.mask()[from] != 0;
+      values[disk] = static_cast<float>(store.values()[from]);
+      mask[disk] = store.mask()[from] != 0;
       pruned |= store.mask()[from] == 0;
     });
     file.add(p.name, disk_shape(p.shape), std::span<const float>(values));
     if (pruned) file.add(p.name + "_mask", disk_shape(p.shape), std::span<const std::uint8_t>(mask));
   }
   for (const StatisticInfo& s : store.statistic_infos()) {
-    const auto values = store.statistics().subspan(static_cast<std::size_t>(s.range.begin),
-                                                   static_cast<std::size_t>(s.range.size()));
+    const auto values = store.statistics().subspan(s.range.begin, s.range.size());
     file.add(s.name, {s.range.size()},
              std::span<const float>(std::vector<float>(values.begin(), values.end())));
   }
@@ -119,8 +118,8 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
         stored_mask ? to_floats(*stored_mask) : std::vector<float>(values.size(), 1.0F);
     for_each_value(p.shape, [&](Index memory, Index disk) {
       const auto to = static_cast<std::size_t>(p.range.begin + memory);
-      store.values()[to] = static_cast<Real>(values[static_cast<std::size_t>(disk)]);
-      store.mask()[to] = mask[static_cast<std::size_t>(disk)] != 0 ? Real(1) : Real(0);
+      store.values()[to] = static_cast<Real>(values[disk]);
+      store.mask()[to] = mask[disk] != 0 ? Real(1) : Real(0);
     });
   }
   for (const StatisticInfo& s : store.statistic_infos()) {

@@ -1,7 +1,7 @@
 // compare.h: how alike two curvature matrices are, in the numbers of `espalier curvature`.
 #pragma once
 
-#include "pruning/curvature/curvature.h"
+#include "pruning/rows/curvature.h"
 
 namespace espalier {
 

@@ -4,7 +4,7 @@
 // products of float32 tiles, each summed into float64.
 #pragma once
 
-#include "pruning/curvature/rows.h"
+#include "pruning/rows/curvature_rows.h"
 
 namespace espalier {
 

@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "pruning/curvature/curvature.h"
+#include "pruning/rows/curvature.h"
 
 namespace espalier {
 

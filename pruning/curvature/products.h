@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "pruning/curvature/curvature.h"
+#include "pruning/rows/curvature.h"
 
 namespace espalier {
 

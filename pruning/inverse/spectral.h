@@ -2,7 +2,7 @@
 // fewer weights than rows) is decomposed once, G G' = U diag(s) U'.
 #pragma once
 
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 
 namespace espalier {
 

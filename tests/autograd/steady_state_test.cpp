@@ -1,6 +1,5 @@
 // steady_state_test.cpp: after the first steps a training step asks neither the system nor operator new for
-// memory. memory. operator new is replaced for this whole executable; it counts only between start() and
-// stop().
+// memory. operator new is replaced for this whole executable; it counts only between start() and stop().
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -38,7 +37,7 @@ struct AddTo final : GradientSink {
   std::vector<Tensor> gradients;
   void accept(ParameterId id, const Partial& partial) override {
     const Tensor g = partial.all();
-    Real* sum = gradients[static_cast<std::size_t>(id)].data();
+    Real* sum = gradients[id].data();
     for (Index i = 0; i < g.size(); ++i) sum[i] += g.data()[i];
   }
 };
@@ -53,17 +52,17 @@ struct Network {
                                            static_cast<ParameterId>(parameters_.size())));
       sink_.gradients.push_back(Tensor::zeros(s));
     }
-    labels_.assign(static_cast<std::size_t>(batch), 3);
+    labels_.assign(batch, 3);
   }
   void step(std::uint64_t key) {
     const auto& p = parameters_;
     Var h = conv2d(Var(images_), p[0], p[1], {.pad = 1, .relu = true});
-    h = max_pool(h, 3, 2);
+    h = max_pool(h, {3, 2});
     h = conv2d(h, p[2], Var(), {.pad = 1});
     BatchMoments moments;
     h = training_ ? batch_norm_train(h, p[3], p[4], 1e-5, moments, true)
                   : batch_norm_eval(h, p[3], p[4], mean_, variance_, 1e-5, true);
-    h = average_pool(h, 3, 2);
+    h = average_pool(h, {3, 2});
     h = flatten(h);
     if (training_) h = dropout(h, 0.25, key);
     backward(cross_entropy(linear(h, p[5], p[6]), labels_), ones_, sink_);

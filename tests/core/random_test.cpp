@@ -103,7 +103,7 @@ TEST(Random, ShuffleIsAPermutationAndEveryPlaceIsEquallyLikely) {
   Random(6, Random::Use::shuffle).shuffle(v);
   EXPECT_FALSE(std::is_sorted(v.begin(), v.end()));
   std::sort(v.begin(), v.end());
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(v[static_cast<std::size_t>(i)], i);
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(v[i], i);
 
   constexpr int shuffles = 20000;
   std::vector<int> at(25, 0);  // [where element e went]: 5 x 5

@@ -1,5 +1,5 @@
 // conv2d_test.cpp: every fast convolution against its six-loop definition, over the shapes of our networks
-// and the shapes that break tilings, at every CPU level of this machine.
+// and the shapes that break tilings, at every instruction set of this machine.
 #include "framework/kernels/conv2d.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include "framework/kernels/conv2d_general.h"
 #include "framework/kernels/conv2d_winograd.h"
 #include "tests/kernels/conv_cases.h"
-#include "tests/kernels/each_level.h"
+#include "tests/kernels/each_instruction_set.h"
 #include "tests/support/arrays.h"
 #include "tests/support/precision.h"
 
@@ -74,7 +74,7 @@ struct Convolution {
   /// Partial sums of k products of normals are of size sqrt(k), and each is rounded: 0.3 sqrt(terms) units in
   /// all (Higham 2002, section 4.2), half as much again allowed. Winograd's sums are as short as there are
   /// channels, but the map back subtracts values larger than the result; its error is that of the points
-  /// chosen (table in framework/kernels/README.md). Measured over these cases: at most 21 units for 3x3
+  /// chosen (table in framework/kernels/measurements.md). Measured over these cases: at most 21 units for 3x3
   /// kernels, 64 for 5x5. One wrong value among 16,384 would be 130,000.
   double error(Index terms) const {
     if (path.may_be_winograd && kernels::winograd_covers(g)) return g.kernel_h == 3 ? 32 : 96;
@@ -124,7 +124,7 @@ TEST(Conv2d, ForwardIsItsDefinition) {
           if (with_bias) expected[k] += c.bias[k % c.bias.size()];
           if (relu) expected[k] = std::max(expected[k], Real(0));
         }
-        for_each_level([&] {
+        for_each_instruction_set([&] {
           EXPECT_LT(error_in_units(c.forward(with_bias, relu), expected), c.forward_error())
               << "bias " << with_bias << " relu " << relu;
         });
@@ -136,7 +136,7 @@ TEST(Conv2d, InputGradientIsItsDefinition) {
   for_each_case_and_path([](const Convolution& c) {
     auto expected = poisoned(c.g.input(c.n).size());
     kernels::conv2d_input_grad_reference(c.g, c.n, c.dy.data(), c.w.data(), expected.data());
-    for_each_level([&] { EXPECT_LT(error_in_units(c.input_grad(), expected), c.input_error()); });
+    for_each_instruction_set([&] { EXPECT_LT(error_in_units(c.input_grad(), expected), c.input_error()); });
   });
 }
 
@@ -144,7 +144,7 @@ TEST(Conv2d, WeightGradientIsItsDefinition) {
   for_each_case_and_path([](const Convolution& c) {
     auto expected = poisoned(c.g.weight().size());
     kernels::conv2d_weight_grad_reference(c.g, c.n, c.x.data(), c.dy.data(), expected.data());
-    for_each_level([&] { EXPECT_LT(error_in_units(c.weight_grad(), expected), c.weight_error()); });
+    for_each_instruction_set([&] { EXPECT_LT(error_in_units(c.weight_grad(), expected), c.weight_error()); });
   });
 }
 
@@ -162,8 +162,8 @@ TEST(Conv2d, GradientsAreAdjoints) {
 // How per-example gradients are collected: batches of one, inside the chunks of a parallel loop.
 TEST(Conv2d, WeightGradientOfABatchIsTheSumOverItsExamples) {
   for_each_case([](const Convolution& c) {
-    std::vector<std::vector<Real>> rows(static_cast<std::size_t>(c.n));
-    parallel_for(c.n, 1, [&](Range r) { rows[static_cast<std::size_t>(r.begin)] = c.weight_grad(r); });
+    std::vector<std::vector<Real>> rows(c.n);
+    parallel_for(c.n, 1, [&](Range r) { rows[r.begin] = c.weight_grad(r); });
     std::vector<double> sum(c.w.size());
     for (const auto& row : rows)
       for (std::size_t k = 0; k < row.size(); ++k) sum[k] += static_cast<double>(row[k]);
@@ -204,7 +204,7 @@ TEST(Conv2d, AnEmptyBatchHasAZeroWeightGradient) {
 
 // A diverging network must show as NaN in the loss, not as a zero behind a ReLU.
 TEST(Conv2d, ReluKeepsNan) {
-  for_each_level([] {
+  for_each_instruction_set([] {
     Convolution c(conv_cases().front());
     std::fill(c.x.begin(), c.x.end(), std::numeric_limits<Real>::quiet_NaN());
     for (const Real y : c.forward(true, true)) ASSERT_TRUE(std::isnan(y));

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "framework/core/parallel.h"
-#include "tests/kernels/each_level.h"
+#include "tests/kernels/each_instruction_set.h"
 #include "tests/support/arrays.h"
 #include "tests/support/precision.h"
 
@@ -16,12 +16,12 @@ namespace {
 using Values = std::vector<Real>;
 constexpr Index lengths[] = {0, 1, 3, 4, 15, 16, 17, 100, 16384, 16385, 50001};
 
-/// Runs kernel(n, a, b, y) for every length and level, out of place and in place, against y[k] = expected(a,
-/// b).
+/// Runs kernel(n, a, b, y) for every length and instruction set, out of place and in place,
+/// against y[k] = expected(a, b).
 void check(const std::function<Real(Real, Real)>& expected,
            const std::function<void(Index, const Real*, const Real*, Real*)>& kernel) {
   for (const Index n : lengths)
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       SCOPED_TRACE(n);
       const Values a = normal_values(n, 1), b = normal_values(n, 2);
       Values wanted(a.size()), y = poisoned(n), in_place = a;
@@ -57,7 +57,7 @@ TEST(Elementwise, KeepPositive) {
 
 // The slope of ReLU at zero is taken as zero, as everywhere in this program.
 TEST(Elementwise, KeepPositiveDropsAtZero) {
-  for_each_level([] {
+  for_each_instruction_set([] {
     const Values x(40, Real(1)), zero(40, Real(0));
     Values y = poisoned(40);
     kernels::keep_positive(40, x.data(), zero.data(), y.data());
@@ -66,7 +66,7 @@ TEST(Elementwise, KeepPositiveDropsAtZero) {
 }
 
 TEST(Elementwise, ReluKeepsNan) {
-  for_each_level([] {
+  for_each_instruction_set([] {
     const Values x = poisoned(21);
     Values y(21);
     kernels::relu(21, x.data(), y.data());
@@ -79,10 +79,9 @@ TEST(Elementwise, ExponentialIsThatOfTheLibrary) {
   const Index n = 20003;
   Values x(static_cast<std::size_t>(n)), y = poisoned(n);
   const double low = sizeof(Real) == 4 ? -87 : -708;
-  for (Index k = 0; k < n; ++k)
-    x[static_cast<std::size_t>(k)] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
-  for_each_level([&] {
-    kernels::level().exponential(n, x.data(), y.data());
+  for (Index k = 0; k < n; ++k) x[k] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
+  for_each_instruction_set([&] {
+    kernels::instruction_set().exponential(n, x.data(), y.data());
     EXPECT_EQ(y[0], Real(1));
     double worst = 0;
     for (std::size_t k = 0; k < x.size(); ++k) {
@@ -94,15 +93,15 @@ TEST(Elementwise, ExponentialIsThatOfTheLibrary) {
 }
 
 TEST(Elementwise, ExponentialOfNanIsNanAndOfFarBelowZeroIsZero) {
-  for_each_level([] {
+  for_each_instruction_set([] {
     for (const Index n : {1, 40}) {  // a single value, and vectors
       Values nan = poisoned(n), y(nan.size());
-      kernels::level().exponential(n, nan.data(), y.data());
+      kernels::instruction_set().exponential(n, nan.data(), y.data());
       for (const Real v : y) EXPECT_TRUE(std::isnan(v));
       const Real infinite = std::numeric_limits<Real>::infinity();
       for (const Real x : {Real(-800), Real(-1e30), -infinite}) {
         y.assign(y.size(), 1);
-        kernels::level().exponential(n, Values(y.size(), x).data(), y.data());
+        kernels::instruction_set().exponential(n, Values(y.size(), x).data(), y.data());
         EXPECT_EQ(y, Values(y.size(), Real(0))) << x;
       }
     }
@@ -118,7 +117,7 @@ TEST(Elementwise, ReciprocalSqrt) {
 
 TEST(Elementwise, DotIsAFloat64Sum) {
   for (const Index n : lengths)
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       const Values a = normal_values(n, 1), b = normal_values(n, 2);
       const double size = static_cast<double>(n) + 1;
       EXPECT_NEAR(kernels::dot(n, a.data(), b.data()), inner_product(a, b), size * 1e-15);
@@ -136,7 +135,7 @@ TEST(SgdStep, IsItsFormula) {
   const Real rate = Real(0.1), momentum = Real(0.9), decay = Real(0.01);
   for (const bool nesterov : {false, true})
     for (const Index n : lengths)
-      for_each_level([&] {
+      for_each_instruction_set([&] {
         const Values gradient = normal_values(n, 1);
         Values mask = normal_values(n, 2), velocity = normal_values(n, 3), w = normal_values(n, 4);
         for (Real& m : mask) m = m > 0 ? Real(1) : Real(0);

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/core/parallel.h"
-#include "tests/kernels/each_level.h"
+#include "tests/kernels/each_instruction_set.h"
 #include "tests/support/arrays.h"
 #include "tests/support/precision.h"
 
@@ -67,7 +67,7 @@ TEST(Linear, ForwardIsItsDefinition) {
           if (with_bias) expected[k] += l.bias[k % l.bias.size()];
           if (relu) expected[k] = std::max(expected[k], Real(0));
         }
-        for_each_level([&] {
+        for_each_instruction_set([&] {
           EXPECT_LT(largest_difference(l.forward(with_bias, relu), expected),
                     sum_tolerance(static_cast<double>(l.in)));
         });
@@ -82,7 +82,7 @@ TEST(Linear, GradientsAreTheirDefinitions) {
       dx[x] += l.dy[y] * l.w[w];
       dw[w] += l.dy[y] * l.x[x];
     });
-    for_each_level([&] {
+    for_each_instruction_set([&] {
       EXPECT_LT(largest_difference(l.input_grad(), dx), sum_tolerance(static_cast<double>(l.out)));
       EXPECT_LT(largest_difference(l.weight_grad(), dw), sum_tolerance(static_cast<double>(l.n)));
     });

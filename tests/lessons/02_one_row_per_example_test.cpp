@@ -29,18 +29,18 @@ struct Network {
   Var conv = Var::parameter(random_direction({4, 3, 3, 2}, 1), 0);
   Var bias = Var::parameter(random_direction({4}, 2), 1);
   Var fc = Var::parameter(random_direction({3, 16}, 3), 2);
-  /// Losses of the examples, one each. Their sum has the sum of their gradients; the mean is the consumer's
-  /// business.
+  /// Losses of the examples, one each. Their sum has the sum of their gradients;
+  /// the mean is the consumer's business.
   Var losses(const Tensor& images, std::span<const std::int32_t> truth) const {
-    const Var h = max_pool(conv2d(Var(images), conv, bias, {.relu = true}), 2, 2);
+    const Var h = max_pool(conv2d(Var(images), conv, bias, {.relu = true}), {2, 2});
     return cross_entropy(linear(flatten(h), fc, Var()), truth);
   }
 };
 const Tensor images = random_direction({4, 6, 6, 2}, 4);
 
 TEST(Lesson2OneRowPerExample, TheSumHidesTheRows) {
-  // By hand, for a linear layer with the losses 1 * y_0 of two examples: dy = (1, 0) for both, so g_n = (x_n,
-  // 0).
+  // By hand, for a linear layer with the losses 1 * y_0 of two examples:
+  // dy = (1, 0) for both, so g_n = (x_n, 0).
   const Real x_values[] = {1, 2, 10, 20};
   const Var x(Tensor::from({2, 2}, x_values)), w = Var::parameter(Tensor::zeros({2, 2}), 0);
   const Real seed[] = {1, 0, 1, 0};
@@ -64,15 +64,14 @@ TEST(Lesson2OneRowPerExample, RowsAreTheGradientsOfBatchesOfOne) {
   std::vector<std::vector<Tensor>> one_by_one;  // [example][parameter]: four forward and four reverse passes
   for (Index n = 0; n < 4; ++n) {
     one_by_one.emplace_back();
-    const Var loss =
-        net.losses(images.slice({n, n + 1}), std::span(labels).subspan(static_cast<std::size_t>(n), 1));
+    const Var loss = net.losses(images.slice({n, n + 1}), std::span(labels).subspan(n, 1));
     for (const Var& g : grad(loss, wrt)) one_by_one.back().push_back(g.value());
   }
   int weights_seen = 0;
   Sink sink([&](ParameterId id, const Partial& partial) {  // one forward and one reverse pass
     ++weights_seen;
     for (Index n = 0; n < 4; ++n) {
-      const Tensor& expected = one_by_one[static_cast<std::size_t>(n)][static_cast<std::size_t>(id)];
+      const Tensor& expected = one_by_one[n][id];
       EXPECT_GT(norm(expected), 0);
       EXPECT_LE(distance(partial({n, n + 1}), expected), sum_tolerance(100) * (1 + norm(expected)));
     }
@@ -82,8 +81,8 @@ TEST(Lesson2OneRowPerExample, RowsAreTheGradientsOfBatchesOfOne) {
 }
 
 TEST(Lesson2OneRowPerExample, MiniBatchRowsAreTheSameThingOverARange) {
-  // The paper's Fisher mini-batch: a row is the mean gradient of B examples. Ask for a range, divide by its
-  // size.
+  // The paper's Fisher mini-batch: a row is the mean gradient of B examples.
+  // Ask for a range, divide by its size.
   const Network net;
   Sink sink([](ParameterId, const Partial& partial) {
     const Tensor pair = partial({2, 4});

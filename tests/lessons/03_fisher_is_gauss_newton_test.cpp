@@ -5,8 +5,8 @@
 //     Gauss-Newton      G = (1/N) sum_n J_n' (diag(p_n) - p_n p_n') J_n,  no labels at all
 //     empirical Fisher  F^ = (1/N) sum_n g_n(y_n) g_n(y_n)',              labels from the data
 // For softmax cross-entropy F = G exactly. WoodFisher uses F^, since its rows g_n come for free from
-// training's loss; it is a stand-in for F that gets better as the model's beliefs come to agree with the
-// labels.
+// training's loss; it is a stand-in for F that gets better as the model's beliefs come
+// to agree with the labels.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -65,14 +65,13 @@ Matrix outer_products(const Network& net, ParameterId id, std::span<const std::i
       for (std::size_t n = 0; n < seen.rows.size(); ++n)
         for (Index i = 0; i < d; ++i)
           for (Index j = 0; j < d; ++j)
-            m[static_cast<std::size_t>(i * d + j)] += weight[n] *
-                                                      static_cast<double>(seen.rows[n].data()[i]) *
-                                                      static_cast<double>(seen.rows[n].data()[j]) / examples;
+            m[i * d + j] += weight[n] * static_cast<double>(seen.rows[n].data()[i]) *
+                            static_cast<double>(seen.rows[n].data()[j]) / examples;
   return m;
 }
 
-/// The expectation over labels drawn from the model, exactly: every class in turn, weighted with its
-/// probability.
+/// The expectation over labels drawn from the model, exactly: every class in turn,
+/// weighted with its probability.
 Matrix true_fisher(const Network& net, ParameterId id) {
   const Tensor p = softmax(net.logits()).value();
   Matrix sum;

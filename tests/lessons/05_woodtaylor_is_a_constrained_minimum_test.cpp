@@ -3,7 +3,7 @@
 // WoodTaylor's formulas are that minimum; WoodFisher's are the same with g = 0.
 #include <gtest/gtest.h>
 
-#include "pruning/update.h"
+#include "pruning/update/update.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {

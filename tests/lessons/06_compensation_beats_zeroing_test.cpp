@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "pruning/update.h"
+#include "pruning/update/update.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {

@@ -123,7 +123,7 @@ TEST(Forward, PoolingOverlapsAndRoundsDown) {
 
 TEST(Forward, MaxPoolGivesTheGradientToTheFirstOfEquals) {
   const Var x(Tensor::full({1, 2, 2, 1}, 5), true);
-  const Var g = grad(max_pool(x, 2, 2), std::span(&x, 1))[0];
+  const Var g = grad(max_pool(x, {2, 2}), std::span(&x, 1))[0];
   EXPECT_EQ(at(g, 0), 1);
   for (Index i = 1; i < 4; ++i) EXPECT_EQ(at(g, i), 0);
 }
@@ -177,8 +177,8 @@ TEST(Forward, BatchNormKeepsTheStatisticsItRanWith) {
 }
 
 TEST(Forward, FlattenIsPyTorchsOrderOfColumns) {
-  // One image of 2 rows, 2 columns, 3 channels; value = 100 channel + 10 row + column. Channel-major when
-  // flat.
+  // One image of 2 rows, 2 columns, 3 channels;
+  // value = 100 channel + 10 row + column. Channel-major when flat.
   std::vector<Real> image;
   for (int h = 0; h < 2; ++h)
     for (int w = 0; w < 2; ++w)

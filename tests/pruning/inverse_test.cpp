@@ -1,7 +1,7 @@
 // All inverses are the same matrix: the paper's recursion, the Gram form and the primal form against a dense
 // inverse in long double, over dampings from 1e-8 to 1e2 and over the awkward problems: duplicates, zero
 // gradients, dead weights, one example, none, more rows than weights.
-#include "pruning/inverse.h"
+#include "pruning/inverse/inverse.h"
 
 #include <gtest/gtest.h>
 
@@ -24,9 +24,9 @@ DenseRows rows_of(const Problem& p) {
   std::vector<double> g = random_values(static_cast<std::size_t>(p.rows * p.cols), 7, p.scale);
   for (Index m = 0; m < p.rows; ++m)
     for (Index q = 0; q < p.cols; ++q) {
-      double& v = g[static_cast<std::size_t>(m * p.cols + q)];
+      double& v = g[m * p.cols + q];
       if (p.zero || (p.dead && q % 3 == 0)) v = 0;
-      if (p.duplicates && m > 0) v = g[static_cast<std::size_t>(q)];
+      if (p.duplicates && m > 0) v = g[q];
     }
   return {p.rows, p.cols, g};
 }

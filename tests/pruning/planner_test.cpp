@@ -1,13 +1,13 @@
 // The planner composes what other tests check alone: one stage is criterion, selection and update; several
 // stages are the same quadratic model seen from where the last one led; FLOP targets are met; "damp": "auto"
 // takes what the held-out examples like best, and trials leave the network as it was.
-#include "pruning/planner.h"
+#include "pruning/step/planner.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "pruning/auto_damp.h"
+#include "pruning/step/auto_damp.h"
 #include "tests/support/small_network.h"
 
 namespace espalier {
@@ -146,8 +146,8 @@ TEST(AutoDamp, TakesWhatHeldOutExamplesLikeBest) {
   for (const DampTrial& t : choice.trials) {
     least = std::min(least, before + t.measured);
     if (t.damp == choice.damp) chosen = before + t.measured;
-    // The trial is the plan that this dampening makes, from Cholesky factors as well as from the
-    // decomposition.
+    // The trial is the plan that this dampening makes,
+    // from Cholesky factors as well as from the decomposition.
     const Plan plan = Planner(c, problem, t.damp).plan(0.6);
     EXPECT_NEAR(held_out.loss(plan.delta) - before, t.measured, 0.02 + 0.05 * std::abs(t.measured)) << t.damp;
   }

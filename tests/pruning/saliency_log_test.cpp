@@ -1,5 +1,5 @@
 // The histograms of a pruning step against a count weight by weight.
-#include "pruning/saliency_log.h"
+#include "pruning/step/saliency_log.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // From scores to masks: exact counts, ties, the published threshold rule, layers, patterns, and the guard
 // against cutting a network through.
-#include "pruning/selection.h"
+#include "pruning/choice/selection.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// formulas_test.mjs: the formulas of the report's tour (tools/report/why/*.js without DOM) against the program's own:
+// formulas_test.mjs: the formulas of the report's tour (tools/report/page/why/*.js without DOM) against the program's own:
 // `espalier explain PROBLEM.json --json` on random small problems, to 1e-9.
 //   node formulas_test.mjs ESPALIER SOURCE_DIR
 import { execFileSync } from 'node:child_process';
@@ -11,7 +11,7 @@ import assert from 'node:assert/strict';
 const [program, source] = process.argv.slice(2);
 globalThis.espalier = {};
 for (const file of ['matrix', 'quadratic', 'woodbury'])
-  vm.runInThisContext(readFileSync(join(source, `tools/report/why/${file}.js`), 'utf8'), { filename: `${file}.js` });
+  vm.runInThisContext(readFileSync(join(source, `tools/report/page/why/${file}.js`), 'utf8'), { filename: `${file}.js` });
 const { quadratic: q, woodbury, matrix } = globalThis.espalier;
 
 let state = 20261121;

@@ -1,6 +1,5 @@
 // What a page is made of, without a browser: text that cannot break out of it, folders that are damaged, and
-// numbers that are those of the files. The sources of `espalier report` are compiled into this test
-// (tests/CMakeLists.txt).
+// numbers that are those of the files.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,10 +9,10 @@
 #include "framework/io/safetensors.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
-#include "tools/espalier/report_files.h"
-#include "tools/espalier/report_layers.h"
-#include "tools/espalier/report_run.h"
-#include "tools/espalier/report_text.h"
+#include "tools/report/report_files.h"
+#include "tools/report/report_layers.h"
+#include "tools/report/report_run.h"
+#include "tools/report/report_text.h"
 
 namespace espalier {
 namespace {

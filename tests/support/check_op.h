@@ -31,8 +31,8 @@ using ScalarFunction = std::function<Var(const Vars&)>;
 ///
 /// The slope is the five-point difference [8 (s(h) - s(-h)) - (s(2h) - s(-2h))] / 12h. In float64 at h = 1e-3
 /// it truncates h^4 s^(5) / 30 ~ 3e-14 and rounds ~1e-13 |s|; the tolerance of 1e-8 is far above both and far
-/// below what a wrong term of a rule does. In float32 (h = 1e-2) rounding is ~2e-5 |s|: 3e-4, and first order
-/// only.
+/// below what a wrong term of a rule does. In float32 (h = 1e-2) rounding is ~2e-5 |s|:
+/// 3e-4, and first order only.
 inline void check_derivatives(const ScalarFunction& s, const Vars& x, int order, const std::string& what,
                               Complaints& wrong, std::uint64_t seed = 7) {
   constexpr bool exact = sizeof(Real) == 8;
@@ -168,17 +168,17 @@ inline Complaints check_examples(const OpCase& c) {
   std::vector<Tensor> sum(batch.seen.size());
   for (Index n = 0; n < count; ++n) {
     const Var alone = c.call(one_example(c, x, n));
-    if (!(distance(alone.value(), values[static_cast<std::size_t>(n)]) <= allowed))
+    if (!(distance(alone.value(), values[n]) <= allowed))
       wrong.push_back(fmt::format("{}: output of example {} differs in a batch of one", c.name, n));
     const RecordingSink single = run_backward(alone);
     if (single.seen.size() != batch.seen.size()) return {c.name + ": other parameters in a batch of one"};
     for (std::size_t p = 0; p < batch.seen.size(); ++p) {
-      const Tensor& row = batch.seen[p].rows[static_cast<std::size_t>(n)];
+      const Tensor& row = batch.seen[p].rows[n];
       const double d = distance(row, single.seen[p].all), limit = allowed * (1 + norm(single.seen[p].all));
       if (!(d <= limit))
         wrong.push_back(
-            fmt::format("{}: parameter {}, the gradient over example {} differs from that of a batch of one "
-                        "by {:.3g}",
+            fmt::format("{}: parameter {}, the gradient over example {} "
+                        "differs from that of a batch of one by {:.3g}",
                         c.name, batch.seen[p].parameter, n, d));
       sum[p] = n == 0 ? row : add(Var(sum[p]), Var(row)).value();
       if (n == 1 && !(distance(sum[p], batch.seen[p].pair) <= limit))

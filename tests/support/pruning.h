@@ -7,9 +7,9 @@
 
 #include "framework/config/reader.h"
 #include "framework/core/random.h"
-#include "pruning/criterion.h"
-#include "pruning/inverse.h"
-#include "pruning/schedule.h"
+#include "pruning/criterion/criterion.h"
+#include "pruning/inverse/inverse.h"
+#include "pruning/schedule/schedule.h"
 
 namespace espalier {
 

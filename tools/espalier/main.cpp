@@ -13,9 +13,9 @@
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
-#include "tools/espalier/benchmark.h"
-#include "tools/espalier/commands.h"
-#include "tools/espalier/report.h"
+#include "tools/benchmark/benchmark.h"
+#include "tools/report/report.h"
+#include "tools/run/commands.h"
 
 namespace {
 
@@ -34,8 +34,8 @@ void open_standard_streams() {
 }
 
 /// OpenBLAS starts a thread per core before main(), each with a buffer of 128 MiB, and where `ulimit -v`
-/// leaves no room for one it tries for ever, also at exit. We use none of these threads: without them, start
-/// again.
+/// leaves no room for one it tries for ever, also at exit.
+/// We use none of these threads: without them, start again.
 void restart_without_blas_threads(char** argv) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
@@ -158,6 +158,12 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  CLI::App* info =
+      verb("info", "the network: steps, shapes, parameters, multiply-adds, sparsity, memory", info_command);
+  add_run_options(info, options);
+  info->get_option("CONFIG")->description("JSON config, folder of a run, or checkpoint");
+  info->add_option("--checkpoint", options.checkpoint,
+                   "safetensors file (default: that of the run's folder, else the config's)");
   CLI::App* curvature =
       verb("curvature", "Hessian and Fisher matrices of a network's layers, compared", curvature_command);
   add_output_options(curvature, options);

@@ -52,13 +52,13 @@ if(NOT VEGA_LICENCE)
   message(FATAL_ERROR "Vega's licence is missing: /usr/share/doc/libjs-vega/copyright, or copyright in ${VEGA_FOLDER}")
 endif()
 
-set(REPORT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
+set(REPORT_FOLDER ${CMAKE_CURRENT_LIST_DIR}/page)
 set(REPORT_ASSETS_CPP ${CMAKE_BINARY_DIR}/report_assets.cpp)
-set(report_inputs page.html ${REPORT_STYLES} vega_modules.js embed.cmake ${REPORT_SCRIPTS})
+set(report_inputs page.html ${REPORT_STYLES} vega_modules.js ${REPORT_SCRIPTS})
 list(TRANSFORM report_inputs PREPEND ${REPORT_FOLDER}/)
 add_custom_command(
   OUTPUT ${REPORT_ASSETS_CPP}
   COMMAND ${CMAKE_COMMAND} "-DFOLDER=${REPORT_FOLDER}" "-DVEGA_FOLDER=${VEGA_FOLDER}" "-DVEGA_LICENCE=${VEGA_LICENCE}"
           "-DSCRIPTS=${REPORT_SCRIPTS}" "-DSTYLES=${REPORT_STYLES}" "-DVEGA_MODULES=${REPORT_VEGA_MODULES}" "-DOUTPUT=${REPORT_ASSETS_CPP}"
-          -P ${REPORT_FOLDER}/embed.cmake
-  DEPENDS ${report_inputs} VERBATIM)
+          -P ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
+  DEPENDS ${report_inputs} ${CMAKE_CURRENT_LIST_DIR}/embed.cmake VERBATIM)

@@ -1,7 +1,7 @@
 // channels.h: sums over the rows of [rows, channels] in float64, and affine maps per channel.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {

@@ -3,7 +3,7 @@
 // the layout of the OHWI weight itself and nothing is transposed afterwards.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {

@@ -1,7 +1,7 @@
 // elementwise.h: loops over flat arrays. Outputs may be inputs.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {

@@ -1,13 +1,13 @@
-// lanes.h: the vector type of one CPU level, from the compiler's vector extension. Included by the
-// level_*.cpp files only, once per level; everything here is in the level's namespace or static, so that the
-// linker never picks code compiled for a newer CPU. For the same reason these files include no standard
-// headers with code.
+// lanes.h: the vector type of one instruction set, from the compiler's vector extension. Included by the
+// instruction_set_*.cpp files only, once per instruction set; everything here is in the instruction set's
+// namespace or static, so that the linker never picks code compiled for a newer CPU. For the same reason
+// these files include no standard headers with code.
 #pragma once
 
 #include "framework/core/real.h"
 
 #if !defined(ESPALIER_LEVEL) || !defined(ESPALIER_VECTOR_BYTES)
-#error "include this from a level_*.cpp file"
+#error "include this from a instruction_set_*.cpp file"
 #endif
 
 namespace espalier::kernels::ESPALIER_LEVEL {

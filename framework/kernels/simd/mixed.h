@@ -1,7 +1,7 @@
 // mixed.h: float32 matrices with float64 vectors and sums, whatever Real is.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {

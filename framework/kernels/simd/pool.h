@@ -2,7 +2,7 @@
 // from the windows that cover it, so nothing is cleared first and nothing is written twice.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {

@@ -1,7 +1,7 @@
-// table.h: the entries of one level, by name.
+// table.h: the entries of one instruction set, by name.
 #pragma once
 
-#include "framework/kernels/levels.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/simd/channels.h"
 #include "framework/kernels/simd/conv_forward.h"
 #include "framework/kernels/simd/conv_weight.h"
@@ -15,8 +15,8 @@ namespace espalier::kernels::ESPALIER_LEVEL {
 #define ESPALIER_TEXT(name) ESPALIER_TEXT_(name)
 #define ESPALIER_TEXT_(name) #name
 
-extern const Level table;
-const Level table = {
+extern const InstructionSet table;
+const InstructionSet table = {
     .name = ESPALIER_TEXT(ESPALIER_LEVEL),
     .lanes = lanes,
     .packed_size = packed_size,

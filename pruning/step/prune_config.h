@@ -1,0 +1,58 @@
+// prune_config.h: the "prune" section of a run config: criterion x inverse x schedule x selection.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pruning/criterion/criterion.h"
+#include "pruning/rows/network_rows.h"
+#include "pruning/schedule/schedule.h"
+#include "pruning/choice/search.h"
+#include "pruning/choice/selection.h"
+#include "pruning/update/update.h"
+
+namespace espalier {
+
+/// How long WoodTaylor's gradient step is.
+enum class StepSearch {
+  none,     ///< as it comes
+  model,    ///< the best length under the quadratic model over all weights
+  held_out  ///< that, then the best of 0, 1/8, 1/4, 1/2, 1 times it on held-out training examples
+};
+
+struct PruneConfig {
+  Choice<Criterion> criterion;
+  Choice<InverseSettings> inverse;
+  Choice<ScheduleSettings> schedule;
+  Choice<GroupSettings> group;
+  Choice<SetSearch> search;
+  std::optional<double> damp = 1e-5;  ///< none: "auto"
+  double step_damp = 1, step_limit = 0;
+  StepSearch step_search = StepSearch::model;
+  UpdateMode update = UpdateMode::simultaneous;
+  SelectionSettings selection;
+  std::vector<std::string> include, exclude;
+  double flops_exponent = 0, flops_target = 0;
+  FisherKind fisher = FisherKind::empirical;
+  int num_grads = 400, grad_batch_size = 1, num_stages = 1;
+  std::optional<int> num_recomputations = 1;  ///< none: "auto"
+  double trust_factor = 3;
+  int held_out_examples = 1000;
+  bool gradients_in_file = false;
+  SubLevels recomputation_levels = SubLevels::polynomial;
+  std::string index_file;
+  bool fresh_examples = true, recalibrate_batch_norm = true;
+  int recalibration_examples = 2000;
+
+  PruneConfig();
+  void fields(Fields& f);
+  bool needs_gradients() const;
+  /// F^-1 as scores and updates use it (the joint update of inverses that fit subsets builds its own).
+  bool needs_inverse() const;
+  double inverse_memory(int rows, std::span<const Range> layers) const {
+    return needs_inverse() || update == UpdateMode::joint ? inverse->memory(rows, layers) : 0;
+  }
+};
+
+}  // namespace espalier

@@ -1,0 +1,126 @@
+// benchmark_network.cpp: training steps, inference and per-example gradients of whole networks.
+#include "framework/autograd/var.h"
+#include "framework/core/memory.h"
+#include "framework/core/random.h"
+#include "framework/infer/engine.h"
+#include "framework/ops/ops.h"
+#include "framework/train/mean_gradients.h"
+#include "pruning/rows/gradient_matrix.h"
+#include "tools/benchmark/benchmark_jobs.h"
+
+namespace espalier {
+namespace {
+
+constexpr std::uint64_t seed = 1;
+constexpr std::size_t different_batches = 4;  // in turn, so that no batch stays in the caches
+constexpr Index pergrad_examples = 1000;
+constexpr double rate = 1e-3;
+
+std::vector<Index> all_examples(Index count) {
+  std::vector<Index> examples(count);
+  for (std::size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<Index>(i);
+  return examples;
+}
+
+std::vector<Batch> random_batches(const Model& model, Index size) {
+  const ImageSet images = random_images(model, size * static_cast<Index>(different_batches));
+  std::vector<Batch> batches(different_batches);
+  std::vector<Index> examples(size);
+  for (std::size_t b = 0; b < different_batches; ++b) {
+    for (std::size_t i = 0; i < examples.size(); ++i)
+      examples[i] = static_cast<Index>(b * examples.size() + i);
+    load_examples(images, plain(model), examples, batches[b]);
+  }
+  return batches;
+}
+
+}  // namespace
+
+const std::vector<std::string>& benchmark_models() {
+  static const std::vector<std::string> names{"cifarnet", "resnet20", "mlpnet_mnist", "mlpnet_cifar"};
+  return names;
+}
+
+std::unique_ptr<Model> benchmark_model(const std::string& name) {
+  Choice<ModelSettings> model;
+  model.choose(name.substr(0, name.find('_')));
+  const Shape image = name == "mlpnet_mnist" ? Shape{28, 28, 1} : Shape{32, 32, 3};
+  return model->build(image, 10, seed);
+}
+
+ImageSet random_images(const Model& model, Index count) {
+  const Shape& s = model.image();
+  ImageSet set{static_cast<int>(s[0]), static_cast<int>(s[1]), static_cast<int>(s[2]), {}, {}};
+  set.pixels.resize(count * s.size());
+  Random random(seed, Random::Use::synthetic);
+  for (std::uint8_t& p : set.pixels) p = static_cast<std::uint8_t>(random.next() >> 56);
+  for (Index i = 0; i < count; ++i) set.labels.push_back(static_cast<std::int32_t>(i % model.classes()));
+  return set;
+}
+
+Preprocessing plain(const Model& model) {
+  const Shape& s = model.image();
+  const auto channels = static_cast<std::size_t>(s[2]);
+  return {static_cast<int>(s[0]),
+          static_cast<int>(s[1]),
+          {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.29)}};
+}
+
+StepLoop::StepLoop(Model& model, int batch_size)
+    : model_(model), batches_(random_batches(model, batch_size)) {
+  Choice<OptimizerSettings> sgd;
+  sgd.choose("sgd");
+  optimizer_ = sgd->make(model.store());
+}
+
+void StepLoop::step() {
+  const Batch& batch = batches_[next_++ % batches_.size()];
+  Pass pass{.training = true};
+  const Var losses = cross_entropy(model_.forward(batch.images, pass), batch.labels);
+  mean_gradients(losses, model_.store());
+  optimizer_->step(model_.store(), rate, true);
+}
+
+void benchmark_train(const BenchmarkOptions& options, const std::string& name, int threads) {
+  for (const int size : options.batches) {
+    const auto model = benchmark_model(name);
+    StepLoop loop(*model, size);
+    print_rate({"train", name, "espalier", threads, size}, "images/s", size,
+               time_calls(options, threads, [&] { loop.step(); }));
+  }
+}
+
+void benchmark_infer(const BenchmarkOptions& options, const std::string& name, int threads) {
+  const Recording off(false);
+  for (const int size : options.batches) {
+    const auto model = benchmark_model(name);
+    const std::vector<Batch> batches = random_batches(*model, size);
+    const Engine engine(model->graph(), weights_of(model->store()));
+    Tensor logits = Tensor::uninitialized({size, model->classes()});
+    std::size_t next = 0;
+    print_rate({"infer", name, "espalier", threads, size}, "images/s", size,
+               time_calls(options, threads,
+                          [&] { engine.run(batches[next++ % different_batches].images, logits); }));
+  }
+}
+
+void benchmark_pergrad(const BenchmarkOptions& options, const std::string& name, int threads) {
+  const auto model = benchmark_model(name);
+  std::vector<ParameterId> layers;
+  for (std::size_t i = 0; i < model->store().infos().size(); ++i)
+    if (model->store().infos()[i].role == Role::weight) layers.push_back(static_cast<ParameterId>(i));
+  const ImageSet images = random_images(*model, pergrad_examples);
+  const std::vector<Index> examples = all_examples(pergrad_examples);
+  forget_peak_memory();
+  const double before = resident_memory();
+  GradientMatrix gradients(model->store(), layers, pergrad_examples);
+  const Timing timing =
+      time_calls(options, threads, [&] { gradients.fill(*model, images, plain(*model), examples); });
+  const double mib = 0x1p-20, stored = 4.0 * static_cast<double>(gradients.rows() * gradients.cols());
+  const double peak = static_cast<double>(peak_resident_memory()) - before;
+  print_values({"pergrad", name, "espalier", threads, 1}, "s/1000", timing.seconds,
+               fmt::format("D={}; G={:.0f} MiB; peak RSS {:.0f} MiB above start{}{}", gradients.cols(),
+                           stored * mib, peak * mib, timing.note.empty() ? "" : "; ", timing.note));
+}
+
+}  // namespace espalier

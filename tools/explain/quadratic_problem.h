@@ -1,0 +1,70 @@
+// quadratic_problem.h: a pruning problem small enough to be shown whole: a few gradients, weights and a
+// dampening, from a JSON file, and everything that mathematics.md says about it.
+// `espalier explain` prints it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pruning/inverse/inverse.h"
+
+namespace espalier {
+
+struct QuadraticProblem {
+  std::vector<std::vector<double>> gradients;    ///< N rows of d
+  std::vector<std::vector<double>> per_example;  ///< the examples that the rows are means of; may be empty
+  double damp = 0;                               ///< "lambda"
+  std::vector<double> w, g;
+  std::vector<std::vector<Index>> blocks, sets;
+  std::size_t d() const { return w.size(); }
+  std::size_t n() const { return gradients.size(); }
+};
+
+/// Reads {"gradients", "lambda", "weights", and optionally "gradient_vector" (default: the mean of the
+/// gradients), "blocks" (default: one), "sets_removed", "per_example_gradients"}, or an object that holds
+/// these under "inputs". Throws Error(config) naming file, key, value and rule.
+QuadraticProblem read_problem(const std::string& path);
+
+using Vector = std::vector<double>;
+using Matrix = std::vector<Vector>;
+
+/// A set of weights removed: exactly (joint), and by the paper's sum of single updates.
+struct Removal {
+  std::vector<Index> removed;
+  Vector delta, simultaneous, zeroed;  ///< zeroed: simultaneous, then removed weights set to 0
+  double loss = 0, zeroed_loss = 0;    ///< change of the quadratic model
+};
+
+/// The best set of k weights among all, and the one of lowest rho.
+struct BestSubset {
+  std::size_t k = 0;
+  std::vector<Index> best, lowest;
+  double best_loss = 0, lowest_loss = 0;
+  std::int64_t examined = 0;
+};
+
+struct QuadraticSolution {
+  Matrix F, inverse;
+  Vector h;  ///< F^-1 g
+  Vector magnitude, obd_damped, diagonal_fisher, woodfisher, woodtaylor;
+  double constant = 0;                                ///< -1/2 g'F^-1 g
+  std::array<std::vector<Removal>, 2> singles, sets;  ///< [0] WoodFisher (g = 0), [1] WoodTaylor
+  std::vector<BestSubset> subsets;                    ///< where ranking by rho misses the best set by far
+};
+
+QuadraticSolution solve(const QuadraticProblem& problem);
+/// Removal of one set at the problem's w; `taylor`: with the gradient.
+Removal remove_set(const QuadraticProblem& problem, const QuadraticSolution& s, const std::vector<Index>& set,
+                   bool taylor);
+
+/// The steps of the recursion: F_n^-1 after each gradient, blocks and all.
+std::vector<Matrix> recursion(const QuadraticProblem& problem);
+
+/// One JSON object with the keys of `expected` in the oracle's quadratic cases.
+std::string solution_json(const QuadraticProblem& problem, const QuadraticSolution& s);
+/// The derivation with its numbers, for people.
+std::string derivation(const QuadraticProblem& problem, const QuadraticSolution& s);
+
+}  // namespace espalier
