@@ -87,7 +87,8 @@ TrainLoader::TrainLoader(const ImageSet& images, const Preprocessing& preprocess
          augmentation.crop_padding);
   const Index n = images.size();
   state_->batches = (n + batch_size - 1) / batch_size;
-  if (state_->batches == 0) fail(ExitCode::config, "the training set is empty; give it images");
+  if (state_->batches == 0)
+    fail(ExitCode::config, "the training set has no images; check data.source and data.train_limit");
   state_->order.resize(n);
   state_->to_prepare = state_->batches;  // nothing to do before start_epoch()
   state_->thread = std::thread([s = state_.get()] { s->run(); });

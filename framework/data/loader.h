@@ -14,7 +14,7 @@ namespace espalier {
 class TrainLoader {
  public:
   /// `images` must outlive the loader and stay as it is; the last batch of an epoch may be smaller. Throws
-  /// Error(config) on sizes that do not fit.
+  /// Error(config) on sizes that do not fit, or if there are no images.
   TrainLoader(const ImageSet& images, const Preprocessing& preprocessing, const Augmentation& augmentation,
               Index batch_size, std::uint64_t seed);
   ~TrainLoader();

@@ -14,11 +14,10 @@
 #include "framework/core/memory.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
-#include "pruning/choice/selection.h"
+#include "pruning/choice/layer_names.h"
 #include "pruning/curvature/compare.h"
-#include "pruning/rows/image_examples.h"
 #include "tools/curvature/curvature_report.h"
-#include "tools/explain/tour.h"
+#include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/rows.h"
 #include "tools/run/session.h"
@@ -145,9 +144,9 @@ class Arrays {
 /// Each matrix by itself, and beside the first: norms, what blocks hold, likeness.
 void compare_matrices(const CurvatureConfig& config, const Entry& entry, CurvatureStudy& study,
                       CurvatureRow& row, Arrays& arrays) {
-  const std::vector<Curvature> kinds = config.kinds();
-  std::map<Curvature, std::vector<double>> diagonals;
-  for (const Curvature kind : kinds) {
+  const std::vector<CurvatureKind> kinds = config.kinds();
+  std::map<CurvatureKind, std::vector<double>> diagonals;
+  for (const CurvatureKind kind : kinds) {
     const std::string name(name_of(kind));
     diagonals[kind] = study.diagonal(kind);
     row.trace.emplace_back(name, std::accumulate(diagonals[kind].begin(), diagonals[kind].end(), 0.0));
@@ -175,7 +174,7 @@ void compare_matrices(const CurvatureConfig& config, const Entry& entry, Curvatu
 void find_eigenvalues(const CurvatureConfig& config, const Entry& entry, CurvatureStudy& study,
                       std::uint64_t seed, bool quiet, CurvatureRow& row, Arrays& arrays) {
   if (config.eigenvalues == 0) return;
-  const std::vector<Curvature> kinds = config.kinds();
+  const std::vector<CurvatureKind> kinds = config.kinds();
   const int products = std::min<int>(config.lanczos_steps, static_cast<int>(entry.size));
   std::optional<Progress> progress;
   if (!study.dense())
@@ -219,8 +218,8 @@ CurvatureRow measure(const Entry& entry, Index n, CurvatureStudy& study, const C
   Arrays arrays;
   compare_matrices(config, entry, study, row, arrays);
   find_eigenvalues(config, entry, study, seed, quiet, row, arrays);
-  const std::vector<Curvature> kinds = config.kinds();
-  if (std::find(kinds.begin(), kinds.end(), Curvature::hessian) != kinds.end())
+  const std::vector<CurvatureKind> kinds = config.kinds();
+  if (std::find(kinds.begin(), kinds.end(), CurvatureKind(Hessian{})) != kinds.end())
     row.hessian_error = study.hessian_error(seed);
   if (config.save_blocks) arrays.write(blocks / fmt::format("{}_n{}.npz", entry.name, n));
   return row;
@@ -306,7 +305,7 @@ std::string shown(const std::vector<CurvatureRow>& rows, const CurvatureConfig& 
 void curvature_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
   const std::filesystem::path where = run_directory(config) / "curvature";
-  std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its tour
+  std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its lesson
   const CurvatureConfig& wanted = settle(config, options);
   const Workbench bench = prepare(config, config.checkpoint);
   set_provenance(config, "curvature", bench.model->store().values());
@@ -331,7 +330,7 @@ void curvature_command(const CommandOptions& options) {
                      [&](int n) { return has(metrics, entry.name, n); }))
       pictures += study_layer(entry, config, bench, examples, folder, metrics, options);
   if (!options.summary) return;
-  write_tour_of_study(folder, config, std::move(prune), bench, options.quiet);
+  write_lesson_of_study(folder, config, std::move(prune), bench, options.quiet);
   fmt::print("{}\n  {:<12} {}\n{}", shown(rows_of<CurvatureRow>(metrics.rows()), wanted), "numbers",
              folder.metrics_csv().string(), pictures);
   if (wanted.save_blocks) fmt::print("  {:<12} {}/*.npz\n", "matrices", (folder.path() / "blocks").string());

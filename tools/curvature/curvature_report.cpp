@@ -1,6 +1,7 @@
 #include "tools/curvature/curvature_report.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "framework/io/heat_map.h"
@@ -20,22 +21,26 @@ double value_of(const Named<double>& values, const std::string& name) {
   return found == values.end() ? NAN : found->second;
 }
 
+/// Of a column: H(essian), T(rue), M(onte Carlo), E(mpirical), C(entred).
+char letter_of(CurvatureKind kind) { return static_cast<char>(std::toupper(name_of(kind)[0])); }
+
 std::string cell(double v, int digits = 3) {
   return std::isfinite(v) ? fmt::format("{:.{}f}", v, digits) : "-";
 }
 
 }  // namespace
 
-std::string title_of(Curvature kind) {
-  switch (kind) {
-    case Curvature::hessian:
-      return "Hessian";
-    case Curvature::true_fisher:
+std::string title_of(CurvatureKind kind) {
+  if (std::holds_alternative<Hessian>(kind)) return "Hessian";
+  switch (std::get<FisherKind>(kind)) {
+    case FisherKind::exact:
       return "true Fisher (exact)";
-    case Curvature::monte_carlo_fisher:
+    case FisherKind::sampled:
       return "true Fisher (Monte Carlo)";
-    case Curvature::empirical_fisher:
+    case FisherKind::empirical:
       return "empirical Fisher";
+    case FisherKind::centred:
+      return "covariance of the gradients";
   }
   return "";
 }
@@ -45,7 +50,7 @@ std::string draw_heat_maps(const std::filesystem::path& name, const std::string&
   const Index factor = (study.size() + most_cells - 1) / most_cells;
   HeatMaps maps{.title = title, .per_cell = static_cast<double>(factor)};
   std::vector<double> magnitudes;
-  for (const Curvature kind : config.kinds()) {
+  for (const CurvatureKind kind : config.kinds()) {
     SquareMatrix m = reduced(smoothed(study.block(kind), config.smoothing), factor);
     maps.cells = m.size;
     for (const double v : m.values) magnitudes.push_back(std::abs(v));
@@ -75,12 +80,11 @@ std::string draw_heat_maps(const std::filesystem::path& name, const std::string&
 }
 
 std::string curvature_table(const std::vector<CurvatureRow>& rows, const CurvatureConfig& config) {
-  const std::vector<Curvature> kinds = config.kinds();
+  const std::vector<CurvatureKind> kinds = config.kinds();
   std::vector<std::string> header{"layer", "weights", "examples"};
   for (std::size_t k = 1; k < kinds.size(); ++k)
     for (const char* quantity : {"cosine", "norm", "ranks"})
-      header.push_back(fmt::format("{} {}", quantity,
-                                   std::string_view("HTME").substr(static_cast<std::size_t>(kinds[k]), 1)));
+      header.push_back(fmt::format("{} {}", quantity, letter_of(kinds[k])));
   header.push_back("top eigenvalue");
   Table table(header);
   std::string before;
@@ -97,9 +101,7 @@ std::string curvature_table(const std::vector<CurvatureRow>& rows, const Curvatu
   }
   std::string legend;
   for (std::size_t k = 1; k < kinds.size(); ++k)
-    legend += fmt::format("{}{}: {}", k > 1 ? ", " : "",
-                          std::string_view("HTME").substr(static_cast<std::size_t>(kinds[k]), 1),
-                          title_of(kinds[k]));
+    legend += fmt::format("{}{}: {}", k > 1 ? ", " : "", letter_of(kinds[k]), title_of(kinds[k]));
   return table.str() +
          (legend.empty()
               ? ""

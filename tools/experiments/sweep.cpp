@@ -10,9 +10,8 @@
 #include "framework/core/clock.h"
 #include "framework/io/progress.h"
 #include "framework/train/trainer.h"
-#include "pruning/step/examples.h"
-#include "pruning/step/planner.h"
-#include "pruning/step/trial.h"
+#include "pruning/step/pruner.h"
+#include "pruning/step/site.h"
 #include "tools/experiments/combinations.h"
 #include "tools/experiments/tables.h"
 #include "tools/report/published.h"
@@ -56,122 +55,42 @@ class Cells {
   std::vector<CellRow> cells_;
 };
 
-/// Weights, masks and statistics, to go back to after each cell.
-class Snapshot {
- public:
-  explicit Snapshot(ParameterStore& store)
-      : store_(store),
-        values_(store.values().begin(), store.values().end()),
-        mask_(store.mask().begin(), store.mask().end()),
-        statistics_(store.statistics().begin(), store.statistics().end()) {}
-  void restore() const {
-    std::copy(values_.begin(), values_.end(), store_.values().begin());
-    std::copy(mask_.begin(), mask_.end(), store_.mask().begin());
-    std::copy(statistics_.begin(), statistics_.end(), store_.statistics().begin());
+DenseRow dense_row(PruningSite& site, const Workbench& bench) {
+  const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  return {.test_accuracy = test.accuracy,
+          .test_loss = test.loss,
+          .train_loss = site.loss(),
+          .test_images = bench.data.source.test.size()};
+}
+
+/// Carries out a plan, puts what it does to the network into `cell`, and takes it back.
+void measure(PruningSite& site, const Plan& plan, const RunConfig& config, Workbench& bench, CellRow& cell) {
+  try {
+    const double loss_after = site.trial().loss(plan.delta);
+    site.put(plan);
+    if (config.prune->recalibrate_batch_norm)
+      recalibrate_batch_norm(*bench.model, bench.data, config.prune->recalibration_examples, config.seed);
+    const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+    cell.sparsity = plan.sparsity();
+    cell.test_accuracy = test.accuracy;
+    cell.test_loss = test.loss;
+    cell.predicted_loss_change = plan.prediction.change();
+    cell.measured_loss_change = loss_after - site.loss();
+  } catch (...) {
+    site.restore();
+    throw;
   }
-
- private:
-  ParameterStore& store_;
-  std::vector<Real> values_, mask_, statistics_;
-};
-
-/// What all cells have in common: the dense network, and its gradients on the examples of the Fisher.
-class Site {
- public:
-  Site(const RunConfig& config, Workbench& bench, const std::vector<Combination>& combinations)
-      : config_(config),
-        common_(*config.prune),
-        bench_(bench),
-        layers_(prunable_layers(common_, *bench.model)),
-        views_(layer_views(*bench.model, layers_)),
-        examples_(fisher_examples(
-            common_, train(),
-            common_.index_file.empty() ? std::vector<Index>() : read_indices(common_.index_file), config.seed,
-            0, 0)),
-        w_(gather(bench.model->store().values(), bench.model->store(), layers_)),
-        G_(*bench.model, layers_, train(), bench.data.preprocessing, examples_,
-           {.rows = common_.num_grads,
-            .fisher = common_.fisher,
-            .kronecker = need_factors(combinations),
-            .scratch_folder = "",
-            .seed = config.seed}),
-        same_(*bench.model, layers_, train(), bench.data.preprocessing, examples_),
-        held_out_(*bench.model, layers_, train(), bench.data.preprocessing,
-                  held_out_examples(common_, train(), examples_, config.seed, 0, 0)),
-        before_(bench.model->store()) {
-    for (const double m : gather(bench.model->store().mask(), bench.model->store(), layers_))
-      pruned_.push_back(m == 0);
-  }
-
-  Index weights() const { return static_cast<Index>(w_.size()); }
-
-  DenseRow dense() {
-    const Score score = evaluate(*bench_.model, bench_.data.source.test, bench_.data.preprocessing);
-    return {.test_accuracy = score.accuracy,
-            .test_loss = score.loss,
-            .train_loss = G_.loss(),
-            .test_images = bench_.data.source.test.size()};
-  }
-
-  PruneProblem problem() {
-    return {.w = w_,
-            .rows = &G_,
-            .g = G_.mean(),
-            .layers = views_,
-            .pruned = pruned_,
-            .held_out = [this](std::span<const double> delta) { return held_out_.loss(delta); }};
-  }
-
-  /// Carries out a plan, puts what it does to the network into `cell`, and takes it back.
-  void measure(const Plan& plan, CellRow& cell) {
-    try {
-      const double loss_after = same_.loss(plan.delta);
-      put_decision(bench_.model->store(), layers_, w_, plan.removed, plan.delta);
-      if (common_.recalibrate_batch_norm)
-        recalibrate_batch_norm(*bench_.model, bench_.data, common_.recalibration_examples, config_.seed);
-      const Score score = evaluate(*bench_.model, bench_.data.source.test, bench_.data.preprocessing);
-      cell.sparsity = static_cast<double>(std::count(plan.removed.begin(), plan.removed.end(), true)) /
-                      static_cast<double>(w_.size());
-      cell.test_accuracy = score.accuracy;
-      cell.test_loss = score.loss;
-      cell.predicted_loss_change = plan.prediction.change();
-      cell.measured_loss_change = loss_after - G_.loss();
-    } catch (...) {
-      before_.restore();
-      throw;
-    }
-    before_.restore();
-  }
-
- private:
-  const ImageSet& train() const { return bench_.data.source.train; }
-  static bool need_factors(const std::vector<Combination>& combinations) {
-    return std::any_of(combinations.begin(), combinations.end(), [](const Combination& c) {
-      return c.settings.inverse && c.config.prune->inverse->needs_kronecker();
-    });
-  }
-
-  const RunConfig& config_;
-  const PruneConfig& common_;
-  Workbench& bench_;
-  std::vector<ParameterId> layers_;
-  std::vector<LayerView> views_;
-  std::vector<Index> examples_;
-  std::vector<double> w_;
-  std::vector<bool> pruned_;
-  Gradients G_;
-  Trial same_, held_out_;
-  Snapshot before_;
-};
+  site.restore();
+}
 
 /// The cells of one combination that are not there yet, one after another.
-void run_combination(const Combination& c, const std::vector<double>& sparsities, Site& site,
-                     const Cells& cells, const std::function<void(const CellRow&)>& finished) {
+void run_combination(const Combination& c, const std::vector<double>& sparsities, PruningSite& site,
+                     const Cells& cells, const std::function<void(const Plan&, CellRow&)>& measure,
+                     const std::function<void(const CellRow&)>& finished) {
   const auto to_do = [&](double s) { return cells.find(c, s) == nullptr; };
   if (std::none_of(sparsities.begin(), sparsities.end(), to_do)) return;
   const double started = seconds_now();
-  const PruneProblem problem = site.problem();
-  const Planner planner(*c.config.prune, problem, c.settings.damp.value_or(1));
+  const Planner planner = site.planner(*c.config.prune, c.settings.damp.value_or(1));
   const double shared = (seconds_now() - started) / static_cast<double>(sparsities.size());
   for (const double s : sparsities) {
     if (!to_do(s)) continue;
@@ -179,7 +98,7 @@ void run_combination(const Combination& c, const std::vector<double>& sparsities
     CellRow cell = c.settings;
     cell.target = s;
     try {
-      site.measure(planner.plan(s), cell);
+      measure(planner.plan(s), cell);
       cell.seconds = seconds_now() - cell_started + shared;
     } catch (const Error& e) {
       if (e.code() != ExitCode::numeric && e.code() != ExitCode::pruning) throw;
@@ -197,11 +116,15 @@ struct Amount {
 void run_missing(const RunConfig& config, Workbench& bench, const std::vector<Combination>& combinations,
                  Cells& cells, Amount amount, MetricsLog& metrics, const CommandOptions& options) {
   const double started = seconds_now();
-  Site site(config, bench, combinations);
+  PruningSite site(*bench.model, bench.data, *config.prune, {.seed = config.seed});
+  const bool factors = std::any_of(combinations.begin(), combinations.end(), [](const Combination& c) {
+    return c.settings.inverse && c.config.prune->inverse->needs_kronecker();
+  });
+  site.gather_gradients(factors, metrics.folder().string());
   say(options,
       fmt::format("{} gradients of {} weights in {:.2f} s; {} of {} cells to do", config.prune->num_grads,
                   format_count(site.weights()), seconds_now() - started, amount.missing, amount.total));
-  if (rows_of<DenseRow>(metrics.rows()).empty()) metrics.append(to_row(site.dense()));
+  if (rows_of<DenseRow>(metrics.rows()).empty()) metrics.append(to_row(dense_row(site, bench)));
   stop_gently_on_signals();
   Progress progress("sweep", static_cast<std::int64_t>(amount.missing), "cells", options.quiet);
   std::size_t done = 0;
@@ -214,8 +137,10 @@ void run_missing(const RunConfig& config, Workbench& bench, const std::vector<Co
            amount.total - amount.missing + done, amount.total);
   };
   for (const Combination& c : combinations)
-    run_combination(c, config.sweep->sparsities, site, cells,
-                    [&](const CellRow& cell) { finished(c, cell); });
+    run_combination(
+        c, config.sweep->sparsities, site, cells,
+        [&](const Plan& plan, CellRow& cell) { measure(site, plan, config, bench, cell); },
+        [&](const CellRow& cell) { finished(c, cell); });
   progress.done();
 }
 

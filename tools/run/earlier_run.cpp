@@ -67,7 +67,7 @@ void begin_run(const RunFolder& folder, RunConfig& config, bool quiet) {
   if (!fs::remove(folder.state(), problem) && problem)
     fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", folder.state().string(),
          problem.message());
-  fs::remove(folder.tour(), problem);  // what becomes of a tour is no reason for a run to fail
+  fs::remove(folder.lesson_data(), problem);  // what becomes of a lesson is no reason for a run to fail
   record_config(folder, config);
 }
 

@@ -32,7 +32,7 @@ struct RunConfig {
   std::string name = "run", output, checkpoint;
   std::uint64_t seed = 1;
   DataConfig data;
-  Choice<ModelSettings> model;
+  Variant<ModelSettings> model;
   TrainSettings train;
   std::optional<PruneConfig> prune;
   std::optional<CurvatureConfig> curvature;

@@ -6,6 +6,8 @@
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
+#include "framework/deploy/network_file.h"
+#include "framework/graph/json.h"
 #include "framework/train/checkpoint.h"
 
 namespace espalier {
@@ -51,6 +53,26 @@ void stop_gently_on_signals() {
   std::signal(SIGTERM, on_interrupt);
 }
 
+namespace {
+
+/// A compact file describes its network; if that is another than the config's (dead channels have left), it
+/// takes its place.
+void adopt_network(RunConfig& config, const WeightsFile& file, const std::string& path, const Shape& image,
+                   int classes) {
+  const auto described = file.metadata.find(model_key);
+  if (described == file.metadata.end()) return;
+  Variant<ModelSettings> own;
+  read_fields(JsonDocument::parse(fmt::format("{{\"model\": {}}}", described->second), path),
+              [&](Fields& f) { f.required().variant("model", own, "the network"); });
+  if (to_json(own->graph(image, classes)) == to_json(config.model->graph(image, classes))) return;
+  fmt::print(stderr,
+             "note: {} describes its own network, which takes the place of the config's \"model\" ({})\n",
+             path, config.model.type);
+  config.model = std::move(own);
+}
+
+}  // namespace
+
 Workbench prepare(RunConfig& config, const std::string& checkpoint) {
   require_room_for_products();
   Workbench bench;
@@ -64,9 +86,15 @@ Workbench prepare(RunConfig& config, const std::string& checkpoint) {
          recorded, bench.data.source.hash);
   recorded = bench.data.source.hash;
   const Preprocessing& p = bench.data.preprocessing;
-  bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
-                                    bench.data.source.classes(), config.seed);
-  if (!checkpoint.empty()) load_checkpoint(checkpoint, *bench.model);
+  const Shape image{p.height, p.width, bench.data.source.train.channels};
+  WeightsFile weights;
+  if (!checkpoint.empty()) {
+    weights = read_weights_file(checkpoint);
+    adopt_network(config, weights, checkpoint, image, bench.data.source.classes());
+    for (const std::string& notice : weights.notices) fmt::print(stderr, "note: {}\n", notice);
+  }
+  bench.model = config.model->build(image, bench.data.source.classes(), config.seed);
+  if (!checkpoint.empty()) load_weights(weights, checkpoint, *bench.model);
   return bench;
 }
 

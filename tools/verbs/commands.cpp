@@ -11,7 +11,7 @@
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
 #include "tools/explain/explain_schema.h"
-#include "tools/explain/tour.h"
+#include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
 #include "tools/run/rows.h"
@@ -24,7 +24,7 @@ namespace {
 /// The state of the network at the end.
 DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
-  const Score test = trainer.evaluate_test();
+  const Evaluation test = trainer.evaluate_test();
   DoneRow row;
   row.test_loss = test.loss;
   row.test_accuracy = test.accuracy;
@@ -70,19 +70,22 @@ void run(const CommandOptions& options, bool with_pruning) {
     config.prune.reset();
   }
   const std::filesystem::path where = run_directory(config);
-  Workbench bench = prepare(config, "");
-  set_provenance(config, with_pruning ? "prune" : "train");
+  const std::string verb = with_pruning ? "prune" : "train";
+  std::error_code unknown;
+  bool resuming = options.resume && std::filesystem::exists(where / "state.safetensors", unknown);
+  Workbench bench = prepare(config, resuming ? "" : config.checkpoint);  // the state has it all
+  set_provenance(config, verb);
+  if (resuming && !goes_on(where, config, earlier_of(options))) {  // another run's, which is to be replaced
+    resuming = false;
+    bench = prepare(config, config.checkpoint);
+    set_provenance(config, verb);
+  }
   std::optional<Pruner> pruner;
   if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
   const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
   if (options.dry_run) fmt::print("{}\n{}", resolved_json(config), describe(estimate));
   require_fit(estimate);
 
-  std::error_code unknown;
-  const bool resuming = std::filesystem::exists(where / "state.safetensors", unknown) &&
-                        goes_on(where, config, earlier_of(options));
-  // The state of a run that goes on has all weights. Loaded before an earlier run is touched: it may fail.
-  if (!resuming && !config.checkpoint.empty()) load_checkpoint(config.checkpoint, *bench.model);
   if (options.dry_run) return;
   RunFolder folder(where);
   const std::string resolved = resolved_json(config);
@@ -102,8 +105,8 @@ void run(const CommandOptions& options, bool with_pruning) {
     trainer.mark_complete();
   }
   if (!options.summary) return;
-  if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
-    write_tour_of_run(folder, config, bench, options.quiet);
+  if (pruner && !(complete && std::filesystem::exists(folder.lesson_data(), unknown)))
+    write_lesson_of_run(folder, config, bench, options.quiet);
   fmt::print("{}{}", summary(folder, metrics), options.no_report ? "" : report_line(folder.path()));
 }
 
@@ -121,11 +124,11 @@ void evaluate_command(const CommandOptions& options) {
          "of a run",
          (run_directory(config) / "checkpoint.safetensors").string());
   const Workbench bench = prepare(config, checkpoint);
-  const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
-  if (!std::isfinite(score.loss))
+  const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  if (!std::isfinite(test.loss))
     fail(ExitCode::numeric,
          "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,
-         score.loss);
+         test.loss);
   Index pruned = 0, weights = 0;
   const ParameterStore& store = bench.model->store();
   for (const ParameterInfo& p : store.infos()) {
@@ -136,8 +139,8 @@ void evaluate_command(const CommandOptions& options) {
   const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
-             100 * score.accuracy, format_count(std::llround(score.accuracy * n)),
-             format_count(static_cast<Index>(n)), score.loss,
+             100 * test.accuracy, format_count(std::llround(test.accuracy * n)),
+             format_count(static_cast<Index>(n)), test.loss,
              100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
              format_count(weights));
 }
