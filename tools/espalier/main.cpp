@@ -86,8 +86,7 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
   list("--block-sizes", o.block_sizes, "weights per block of the fisher job")->check(CLI::Range(1, 100000));
   verb->add_option(
       "--config", o.config,
-      "fisher job: gradients of this run config's network (its checkpoint, its data) instead of --model's "
-      "at fresh weights");
+      "fisher and sparse jobs: this run config's network (its checkpoint, its data) instead of --model's at fresh weights");
   verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
   verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
   verb->callback([&o] { espalier::benchmark_command(o); });
@@ -193,6 +192,8 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  evaluate->add_flag("--plan", options.plan,
+                     "print which layers run faster without their pruned weights, with the times measured, and the plan");
   CLI::App* info =
       verb("info", "the network: steps, shapes, parameters, multiply-adds, sparsity, memory", info_command);
   add_run_options(info, options);

@@ -16,6 +16,7 @@
 #include "tools/run/estimate.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
+#include "tools/verbs/plan_table.h"
 
 namespace espalier {
 namespace {
@@ -158,6 +159,9 @@ void evaluate_command(const CommandOptions& options) {
              format_count(static_cast<Index>(n)), test.loss,
              100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
              format_count(weights));
+  if (!options.plan) return;
+  const SparseEngine engine(bench.model->graph(), weights_of(store));
+  fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));
 }
 
 void schema_command() {
