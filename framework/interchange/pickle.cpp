@@ -14,58 +14,22 @@ using Kind = PickleNode::Kind;
 constexpr std::size_t most_nodes = 4'000'000;  // a state dict has about 30 for a tensor
 constexpr PickleId mark = -2;
 
-enum Op : std::uint8_t {
-  MARK = '(',
-  STOP = '.',
-  POP = '0',
-  POP_MARK = '1',
-  DUP = '2',
-  BINFLOAT = 'G',
-  BININT = 'J',
-  BININT1 = 'K',
-  BININT2 = 'M',
-  NONE = 'N',
-  BINPERSID = 'Q',
-  REDUCE = 'R',
-  BINSTRING = 'T',
-  SHORT_BINSTRING = 'U',
-  BINUNICODE = 'X',
-  EMPTY_LIST = ']',
-  APPEND = 'a',
-  BUILD = 'b',
-  GLOBAL = 'c',
-  APPENDS = 'e',
-  BINGET = 'h',
-  LONG_BINGET = 'j',
-  BINPUT = 'q',
-  LONG_BINPUT = 'r',
-  SETITEM = 's',
-  TUPLE = 't',
-  EMPTY_TUPLE = ')',
-  SETITEMS = 'u',
-  EMPTY_DICT = '}',
-  BINBYTES = 'B',
-  SHORT_BINBYTES = 'C',
-  PROTO = 0x80,
-  NEWOBJ = 0x81,
-  TUPLE1 = 0x85,
-  TUPLE2 = 0x86,
-  TUPLE3 = 0x87,
-  NEWTRUE = 0x88,
-  NEWFALSE = 0x89,
-  LONG1 = 0x8a,
-  LONG4 = 0x8b,
-  SHORT_BINUNICODE = 0x8c,
-  BINUNICODE8 = 0x8d,
-  BINBYTES8 = 0x8e,
-  EMPTY_SET = 0x8f,
-  ADDITEMS = 0x90,
-  FROZENSET = 0x91,
-  NEWOBJ_EX = 0x92,
-  STACK_GLOBAL = 0x93,
-  MEMOIZE = 0x94,
-  FRAME = 0x95,
-  BYTEARRAY8 = 0x96,
+/// Opcodes that push text or bytes with their length before them.
+struct TextOp {
+  std::uint8_t op;
+  Kind kind;
+  int length_bytes;
+};
+constexpr TextOp text_ops[] = {
+    {0x8c, Kind::text, 1},   // SHORT_BINUNICODE
+    {'X', Kind::text, 4},    // BINUNICODE
+    {0x8d, Kind::text, 8},   // BINUNICODE8
+    {'U', Kind::text, 1},    // SHORT_BINSTRING, of Python 2
+    {'T', Kind::text, 4},    // BINSTRING
+    {'C', Kind::bytes, 1},   // SHORT_BINBYTES
+    {'B', Kind::bytes, 4},   // BINBYTES
+    {0x8e, Kind::bytes, 8},  // BINBYTES8
+    {0x96, Kind::bytes, 8},  // BYTEARRAY8
 };
 
 class Machine {
@@ -73,13 +37,13 @@ class Machine {
   Machine(std::string_view bytes, const std::string& where) : bytes_(bytes), where_(where) {}
 
   Pickle run() {
-    if (bytes_.size() < 2 || byte() != PROTO) corrupt("it does not begin with PROTO (protocol 2 or later)");
+    if (bytes_.size() < 2 || byte() != 0x80) corrupt("it does not begin with PROTO (protocol 2 or later)");
     const std::uint8_t protocol = byte();
     if (protocol < 2 || protocol > 5) corrupt("protocol {}; 2 to 5 are read", protocol);
     for (;;) {
       op_begin_ = at_;
       const std::uint8_t op = byte();
-      if (op == STOP) break;
+      if (op == '.') break;
       step(op);
     }
     out_.root = pop();
@@ -217,162 +181,151 @@ class Machine {
   }
 
   void step(std::uint8_t op) {
+    for (const TextOp& t : text_ops)
+      if (op == t.op) return push_text(t.kind, take(number(t.length_bytes)));
+    if (!push_number(op) && !stack_or_memo(op) && !container(op) && !object(op))
+      corrupt("opcode 0x{:02x}, which torch.save does not write", op);
+  }
+
+  bool push_number(std::uint8_t op) {
     switch (op) {
-      case PROTO:
-        byte();
-        break;
-      case FRAME:
-        take(8);
-        break;  // a length for readers of streams
-      case MARK:
-        push(mark);
-        break;
-      case POP:
-        if (!stack_.empty()) stack_.pop_back();
-        break;
-      case POP_MARK:
-        pop_to_mark();
-        break;
-      case DUP:
-        top();
-        push(stack_.back());
-        break;
-      case NONE:
+      case 'N':  // NONE
         push(make(Kind::none));
-        break;
-      case NEWTRUE:
-        push_integer(Kind::boolean, 1);
-        break;
-      case NEWFALSE:
-        push_integer(Kind::boolean, 0);
-        break;
-      case BININT:
+        return true;
+      case 0x88:  // NEWTRUE
+      case 0x89:  // NEWFALSE
+        push_integer(Kind::boolean, op == 0x88);
+        return true;
+      case 'J':  // BININT
         push_integer(Kind::integer, std::bit_cast<std::int32_t>(static_cast<std::uint32_t>(number(4))));
-        break;
-      case BININT1:
-        push_integer(Kind::integer, byte());
-        break;
-      case BININT2:
-        push_integer(Kind::integer, static_cast<std::int64_t>(number(2)));
-        break;
-      case LONG1:
-        push_long(take(byte()));
-        break;
-      case LONG4:
-        push_long(take(number(4)));
-        break;
-      case BINFLOAT: {  // the one number that is big-endian
+        return true;
+      case 'K':  // BININT1
+      case 'M':  // BININT2
+        push_integer(Kind::integer, static_cast<std::int64_t>(number(op == 'K' ? 1 : 2)));
+        return true;
+      case 0x8a:  // LONG1
+      case 0x8b:  // LONG4
+        push_long(take(number(op == 0x8a ? 1 : 4)));
+        return true;
+      case 'G': {  // BINFLOAT, the one number that is big-endian
         const PickleId id = make(Kind::real);
         out_.nodes[id].real = std::bit_cast<double>(__builtin_bswap64(number(8)));
         push(id);
-        break;
+        return true;
       }
-      case SHORT_BINUNICODE:
-      case SHORT_BINSTRING:
-        push_text(Kind::text, take(byte()));
-        break;
-      case BINUNICODE:
-      case BINSTRING:
-        push_text(Kind::text, take(number(4)));
-        break;
-      case BINUNICODE8:
-        push_text(Kind::text, take(number(8)));
-        break;
-      case SHORT_BINBYTES:
-        push_text(Kind::bytes, take(byte()));
-        break;
-      case BINBYTES:
-        push_text(Kind::bytes, take(number(4)));
-        break;
-      case BINBYTES8:
-      case BYTEARRAY8:
-        push_text(Kind::bytes, take(number(8)));
-        break;
-      case EMPTY_LIST:
-      case EMPTY_SET:
+      default:
+        return false;
+    }
+  }
+
+  bool stack_or_memo(std::uint8_t op) {
+    switch (op) {
+      case 0x80:  // PROTO
+        take(1);
+        return true;
+      case 0x95:  // FRAME: a length for readers of streams
+        take(8);
+        return true;
+      case '(':
+        push(mark);
+        return true;
+      case '0':  // POP
+        if (!stack_.empty()) stack_.pop_back();
+        return true;
+      case '1':  // POP_MARK
+        pop_to_mark();
+        return true;
+      case '2':  // DUP
+        top();
+        push(stack_.back());
+        return true;
+      case 'q':  // BINPUT
+      case 'r':  // LONG_BINPUT
+        put(number(op == 'q' ? 1 : 4));
+        return true;
+      case 0x94:  // MEMOIZE
+        put(memo_.size());
+        return true;
+      case 'h':  // BINGET
+      case 'j':  // LONG_BINGET
+        get(number(op == 'h' ? 1 : 4));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  bool container(std::uint8_t op) {
+    switch (op) {
+      case ']':   // EMPTY_LIST
+      case 0x8f:  // EMPTY_SET
         push(make(Kind::list));
-        break;
-      case EMPTY_TUPLE:
-        push(make(Kind::tuple));
-        break;
-      case EMPTY_DICT:
+        return true;
+      case '}':  // EMPTY_DICT
         push(make(Kind::dict));
-        break;
-      case TUPLE:
-        push_items(Kind::tuple, pop_to_mark());
-        break;
-      case FROZENSET:
-        push_items(Kind::list, pop_to_mark());
-        break;
-      case TUPLE1:
-        push_tuple(1);
-        break;
-      case TUPLE2:
-        push_tuple(2);
-        break;
-      case TUPLE3:
-        push_tuple(3);
-        break;
-      case APPEND:
+        return true;
+      case ')':   // EMPTY_TUPLE
+      case 0x85:  // TUPLE1
+      case 0x86:  // TUPLE2
+      case 0x87:  // TUPLE3
+        push_tuple(op == ')' ? 0 : op - 0x84);
+        return true;
+      case 't':   // TUPLE
+      case 0x91:  // FROZENSET
+        push_items(op == 't' ? Kind::tuple : Kind::list, pop_to_mark());
+        return true;
+      case 'a':  // APPEND
         append({pop()});
-        break;
-      case APPENDS:
-      case ADDITEMS:
+        return true;
+      case 'e':   // APPENDS
+      case 0x90:  // ADDITEMS
         append(pop_to_mark());
-        break;
-      case SETITEM: {
+        return true;
+      case 's': {  // SETITEM
         const PickleId value = pop(), key = pop();
         set_items({key, value});
-        break;
+        return true;
       }
-      case SETITEMS:
+      case 'u':  // SETITEMS
         set_items(pop_to_mark());
-        break;
-      case BINPUT:
-        put(byte());
-        break;
-      case LONG_BINPUT:
-        put(number(4));
-        break;
-      case MEMOIZE:
-        put(memo_.size());
-        break;
-      case BINGET:
-        get(byte());
-        break;
-      case LONG_BINGET:
-        get(number(4));
-        break;
-      case GLOBAL: {
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  bool object(std::uint8_t op) {
+    switch (op) {
+      case 'c': {  // GLOBAL
         const std::string module(line());
         push_text(Kind::global, module + " " + std::string(line()));
-        break;
+        return true;
       }
-      case STACK_GLOBAL: {
+      case 0x93: {  // STACK_GLOBAL
         const PickleId name = pop(), module = pop();
         if (out_[name].kind != Kind::text || out_[module].kind != Kind::text)
           corrupt("a global without a name");
         push_text(Kind::global, out_[module].text + " " + out_[name].text);
-        break;
+        return true;
       }
-      case BINPERSID:
+      case 'Q':  // BINPERSID
         push_items(Kind::persistent, {pop()});
-        break;
-      case REDUCE:
-      case NEWOBJ:
-        push_object();
-        break;
-      case NEWOBJ_EX:
+        return true;
+      case 0x92:  // NEWOBJ_EX: arguments by name are dropped
         pop();
         push_object();
-        break;  // arguments by name are dropped
-      case BUILD: {
+        return true;
+      case 'R':   // REDUCE
+      case 0x81:  // NEWOBJ
+        push_object();
+        return true;
+      case 'b': {  // BUILD
         const PickleId state = pop();
         if (top().kind == Kind::object) top().state = state;
-        break;
+        return true;
       }
       default:
-        corrupt("opcode 0x{:02x}, which torch.save does not write", op);
+        return false;
     }
   }
 

@@ -1,4 +1,4 @@
-"""Writes the small files of tests/interchange/files with PyTorch and NumPy (Debian: python3-torch, python3-numpy).
+"""Writes the small files of tests/interchange/files with PyTorch and NumPy (Debian: python3-torch, python3-numpy, python3-onnx).
 
 Every tensor holds start, start + 1/8, start + 2/8, ...: the tests know what to expect. Run it in that folder.
 """
@@ -55,3 +55,29 @@ arrays = {"a": np.arange(6, dtype="<f4").reshape(2, 3), "b": np.asfortranarray(n
 np.savez("stored.npz", **arrays)
 np.savez_compressed("deflated.npz", **arrays)
 np.save("fortran.npy", arrays["b"])
+
+# ONNX (Debian: python3-onnx): a tensor of every type, in every place where its values can be.
+import onnx
+from onnx import TensorProto as T, helper, numpy_helper
+
+tensors = []
+for name, dtype in [("f32", "f4"), ("f64", "f8"), ("f16", "f2"), ("i64", "i8"), ("i32", "i4"), ("i16", "i2"), ("i8", "i1"),
+                    ("u64", "u8"), ("u32", "u4"), ("u16", "u2"), ("u8", "u1"), ("bool", "?")]:
+    array = np.array([[1, 0, 3]], dtype=dtype)
+    tensors.append(numpy_helper.from_array(array, "raw_" + name))
+    kind = numpy_helper.from_array(array).data_type
+    tensors.append(helper.make_tensor("list_" + name, kind, [1, 3], array.flatten().tolist()))
+tensors.append(helper.make_tensor("list_bf16", T.BFLOAT16, [1, 3], [1, 0, 3]))
+sparse = helper.make_sparse_tensor(helper.make_tensor("sparse", T.FLOAT, [2], [5, 6]),
+                                   helper.make_tensor("at", T.INT64, [2], [1, 5]), [2, 3])
+outside = numpy_helper.from_array(np.array([7, 8], dtype="f4"), "outside")
+onnx.external_data_helper.set_external_data(outside, "tensors.data", offset=4, length=8)
+outside.ClearField("raw_data")
+open("tensors.data", "wb").write(np.array([0, 7, 8, 9], dtype="f4").tobytes())
+node = helper.make_node("Conv", ["x", "w"], ["y"], name="first", kernel_shape=[3, 3], alpha=0.5, mode="same")
+graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", T.FLOAT, ["batch", 3, 8, 8])],
+                          [helper.make_tensor_value_info("y", T.FLOAT, None)], tensors + [outside],
+                          sparse_initializer=[sparse])
+model = helper.make_model(graph, producer_name="make_files", opset_imports=[helper.make_opsetid("", 13)])
+helper.set_model_props(model, {"note": "by hand"})
+onnx.save(model, "tensors.onnx")
