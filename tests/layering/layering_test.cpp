@@ -26,6 +26,7 @@ const std::vector<Layer> table = {
     {"framework/core", {}},
     {"framework/config", {"framework/core"}},
     {"framework/io", {"framework/core", "framework/config"}},
+    {"framework/interchange", {"framework/core", "framework/io"}},
     {"framework/kernels", {"framework/core"}},
     {"framework/autograd", {"framework/core", "framework/kernels"}},
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
