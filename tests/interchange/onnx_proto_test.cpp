@@ -1,6 +1,6 @@
 // ONNX files as messages: what the onnx package wrote (files/tensors.onnx, by make_files.py) is read as it
 // says, and no damaged file gets through or brings the program down.
-#include "framework/interchange/onnx_proto.h"
+#include "framework/interchange/onnx/proto.h"
 
 #include <gtest/gtest.h>
 

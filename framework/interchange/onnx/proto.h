@@ -1,4 +1,4 @@
-// onnx_proto.h: the messages of onnx.proto that a network needs, as plain structs. Field names are those of
+// proto.h: the messages of onnx.proto that a network needs, as plain structs. Field names are those of
 // https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; training graphs, functions, sequences and maps are
 // not kept.
 #pragma once

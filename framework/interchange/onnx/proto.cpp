@@ -1,5 +1,5 @@
-// onnx_proto.cpp: the fields of the messages by their numbers in onnx.proto.
-#include "framework/interchange/onnx_proto.h"
+// proto.cpp: the fields of the messages by their numbers in onnx.proto.
+#include "framework/interchange/onnx/proto.h"
 
 #include <algorithm>
 

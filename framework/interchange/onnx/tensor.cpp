@@ -1,4 +1,4 @@
-// onnx_tensor.cpp: the values of TensorProto, wherever they are: raw bytes, a list of numbers, another file.
+// tensor.cpp: the values of TensorProto, wherever they are: raw bytes, a list of numbers, another file.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 #include "framework/core/check.h"
 #include "framework/core/memory.h"
-#include "framework/interchange/onnx_proto.h"
+#include "framework/interchange/onnx/proto.h"
 #include "framework/io/atomic_file.h"
 
 namespace espalier::onnx {

@@ -1,0 +1,40 @@
+"""Writes networks of torchvision (Debian: python3-torchvision) as ONNX files with random weights and images.
+
+export_networks.py FOLDER NAME[:OPSET] ... writes FOLDER/NAME.onnx and FOLDER/NAME.input.f32 (2 images, NCHW).
+Statistics of batch norm are random too, so that a mistake in folding or in their order shows.
+"""
+import sys
+import warnings
+
+import numpy as np
+import torch
+import torchvision
+
+warnings.filterwarnings("ignore")
+
+
+def randomise(net):
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.8, 1.2)
+            module.weight.data.uniform_(0.8, 1.2)
+            module.bias.data.normal_(0, 0.1)
+
+
+def export(folder, name, opset):
+    torch.manual_seed(1)
+    options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    with torch.no_grad():
+        net = getattr(torchvision.models, name)(weights=None, **options)
+        randomise(net)
+        net.eval()
+        x = torch.randn(2, 3, 224, 224)
+        torch.onnx.export(net, x, f"{folder}/{name}.onnx", opset_version=opset, input_names=["image"],
+                          output_names=["logits"], dynamic_axes={"image": {0: "n"}, "logits": {0: "n"}})
+    x.numpy().astype("<f4").tofile(f"{folder}/{name}.input.f32")
+
+
+for argument in sys.argv[2:]:
+    network, _, version = argument.partition(":")
+    export(sys.argv[1], network, int(version or 13))
