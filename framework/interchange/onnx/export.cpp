@@ -56,8 +56,13 @@ std::vector<std::int64_t> sides(Index a, Index b) { return {a, b}; }
 
 template <class PoolOp>
 std::vector<Attribute> pool_attributes(const PoolOp& op) {
-  std::vector<Attribute> a{Attribute::integers("kernel_shape", sides(op.pool.kernel_h, op.pool.kernel_w)),
-                           Attribute::integers("strides", sides(op.pool.down(), op.pool.across()))};
+  const PoolSettings& p = op.pool;
+  std::vector<Attribute> a{Attribute::integers("kernel_shape", sides(p.kernel_h, p.kernel_w)),
+                           Attribute::integers("strides", sides(p.down(), p.across())),
+                           Attribute::integers("pads", {p.pad_top, p.pad_left, p.pad_bottom, p.pad_right}),
+                           Attribute::integer("ceil_mode", p.ceil)};
+  if constexpr (requires { op.count_padding; })
+    a.push_back(Attribute::integer("count_include_pad", op.count_padding));
   return a;
 }
 

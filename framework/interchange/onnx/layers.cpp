@@ -273,13 +273,9 @@ void pool(Call& c, PoolOp op, bool average) {
   auto& settings = op.pool;
   settings.kernel_h = w.kernel[0], settings.kernel_w = w.kernel[1];
   settings.stride_h = w.stride[0], settings.stride_w = w.stride[1];
-  if constexpr (requires { op.pool.pad_top; }) {
-    settings.pad_top = w.pad[0], settings.pad_left = w.pad[1];
-    settings.pad_bottom = w.pad[2], settings.pad_right = w.pad[3];
-    settings.ceil = up;
-  } else if (up || w.pad != std::array<std::int64_t, 4>{}) {
-    c.unsupported("padded");
-  }
+  settings.pad_top = w.pad[0], settings.pad_left = w.pad[1];
+  settings.pad_bottom = w.pad[2], settings.pad_right = w.pad[3];
+  settings.ceil = up;
   if constexpr (requires { op.count_padding; }) op.count_padding = count_padding || !x.pads.empty();
   set_image(c, c.node.output[0], c.importer.add(c.importer.step_name(c), op, {id}), x.form);
 }
