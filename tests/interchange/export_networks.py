@@ -1,6 +1,7 @@
 """Writes networks of torchvision (Debian: python3-torchvision) as ONNX files with random weights and images.
 
-export_networks.py FOLDER NAME[:OPSET] ... writes FOLDER/NAME.onnx and FOLDER/NAME.input.f32 (2 images, NCHW).
+export_networks.py FOLDER NAME[:OPSET[:keep]] ... writes FOLDER/NAME.onnx, FOLDER/NAME.f32 (2 images, NCHW) and their
+shape in FOLDER/NAME.shape. PyTorch folds batch norm into convolutions unless it is told to keep it.
 Statistics of batch norm are random too, so that a mistake in folding or in their order shows.
 """
 import sys
@@ -22,19 +23,22 @@ def randomise(net):
             module.bias.data.normal_(0, 0.1)
 
 
-def export(folder, name, opset):
+def export(folder, name, opset, keep):
     torch.manual_seed(1)
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     with torch.no_grad():
         net = getattr(torchvision.models, name)(weights=None, **options)
         randomise(net)
         net.eval()
+        mode = torch.onnx.TrainingMode.PRESERVE if keep else torch.onnx.TrainingMode.EVAL
         x = torch.randn(2, 3, 224, 224)
-        torch.onnx.export(net, x, f"{folder}/{name}.onnx", opset_version=opset, input_names=["image"],
+        torch.onnx.export(net, x, f"{folder}/{name}.onnx", opset_version=opset, training=mode, input_names=["image"],
                           output_names=["logits"], dynamic_axes={"image": {0: "n"}, "logits": {0: "n"}})
-    x.numpy().astype("<f4").tofile(f"{folder}/{name}.input.f32")
+    x.numpy().astype("<f4").tofile(f"{folder}/{name}.f32")
+    with open(f"{folder}/{name}.shape", "w") as file:
+        file.write("2,3,224,224")
 
 
 for argument in sys.argv[2:]:
-    network, _, version = argument.partition(":")
-    export(sys.argv[1], network, int(version or 13))
+    network, version, keep = (argument.split(":") + ["13", ""])[:3] if ":" in argument else (argument, "13", "")
+    export(sys.argv[1], network, int(version), keep == "keep")

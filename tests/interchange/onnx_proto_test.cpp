@@ -1,11 +1,10 @@
 // ONNX files as messages: what the onnx package wrote (files/tensors.onnx, by make_files.py) is read as it
 // says, and no damaged file gets through or brings the program down.
-#include "framework/interchange/onnx/proto.h"
-
 #include <gtest/gtest.h>
 
 #include <cstring>
 
+#include "framework/interchange/onnx/proto.h"
 #include "framework/interchange/protobuf.h"
 #include "framework/io/atomic_file.h"
 #include "tests/support/damage.h"
@@ -153,7 +152,8 @@ TEST(OnnxProto, WhatIsWrittenIsReadBack) {
 
 TEST(OnnxProto, DamageIsNamedWithFileByteAndMessage) {
   const std::string whole = read_whole_file(file);
-  expect_error(ExitCode::checkpoint, {"a.onnx", "byte 17, in ModelProto", "field 7 of 939 bytes", "truncated"},
+  expect_error(ExitCode::checkpoint,
+               {"a.onnx", "byte 17, in ModelProto", "field 7 of 939 bytes", "truncated"},
                [&] { parse_model(whole.substr(0, whole.size() / 2), "a.onnx"); });
   expect_error(ExitCode::checkpoint, {"a.onnx", "an HTML page", "an ONNX model"},
                [&] { parse_model("<html><body>", "a.onnx"); });

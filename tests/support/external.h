@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,15 +46,16 @@ inline std::vector<float> read_floats(const std::filesystem::path& path) {
   return values;
 }
 
-/// What ONNX Runtime makes of an input of `shape` ("2,3,224,224"). Throws if it fails.
-inline std::vector<float> run_onnxruntime(const std::filesystem::path& model,
-                                          const std::filesystem::path& input, const std::string& shape) {
-  const std::filesystem::path out = model.string() + ".ort.f32";
-  const std::string command =
-      fmt::format("node {}/tests/interchange/run_onnxruntime.js {} {} {} {} {}", ESPALIER_SOURCE_DIR,
-                  onnxruntime(), model.string(), input.string(), shape, out.string());
-  if (std::system(command.c_str()) != 0) throw std::runtime_error("ONNX Runtime failed: " + command);
-  return read_floats(out);
+inline void write_floats(const std::filesystem::path& path, std::span<const float> values) {
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
+}
+
+/// Runs every NAME.onnx in `folder` on NAME.f32 of the shape in NAME.shape; the outputs are in NAME.ort.f32.
+inline bool run_onnxruntime(const std::filesystem::path& folder) {
+  const std::string command = fmt::format("node {}/tests/interchange/run_onnxruntime.js {} {}",
+                                          ESPALIER_SOURCE_DIR, onnxruntime(), folder.string());
+  return std::system(command.c_str()) == 0;
 }
 
 /// Images [n, c, h, w] as {n, h, w, c}.

@@ -13,8 +13,8 @@
 namespace espalier::onnx {
 
 struct ImportOptions {
-  std::string output;  ///< which of several outputs; empty: there must be one
-  Shape image;         ///< {h, w, c} where the model leaves its input's size open; rank 0: it must not
+  std::string output = {};  ///< which of several outputs; empty: there must be one
+  Shape image = {};         ///< {h, w, c} where the model leaves its input's size open; rank 0: it must not
 };
 
 struct Imported {

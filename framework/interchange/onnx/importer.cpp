@@ -349,6 +349,8 @@ Imported Importer::run() {
   end.output = {output_};
   const Call call(*this, end);
   const Operand& o = found->second;
+  if (o.form != Form::image && o.form != Form::line && o.form != Form::flat)
+    call.unsupported("it is [n, {}] in an order that cannot be kept", fmt::join(o.dims, ", "));
   const bool flat = o.form == Form::flat || o.pooled || (o.form == Form::image && o.dims.size() == 1);
   const ValueId value = flat ? features(call, o) : any(call, o);
   for (const auto& [dtype, count] : converted_)

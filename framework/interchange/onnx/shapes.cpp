@@ -277,6 +277,8 @@ void dropout(Call& c) {
   c.ignore("seed"), c.ignore("is_test"), c.ignore("consumed_inputs");
   DropoutOp op;
   op.rate = c.real_at("ratio", 1).value_or(0.5);
+  if (c.has(2) && c.constant(2, "training_mode")->real(0) != 0)
+    c.unsupported("it is in training mode; export the network after model.eval()");
   if (op.rate < 0 || op.rate >= 1)
     c.unsupported("its ratio is {}; it must be at least 0 and below 1", op.rate);
   if (op.rate == 0 || !x.pads.empty()) return pass_on(c, x);
