@@ -23,6 +23,9 @@ struct NpyArray {
 /// a plain zip archive.
 void write_npz(const std::filesystem::path& path, std::span<const NpyArray> arrays);
 
+/// Writes one array as a .npy file; `path` is replaced as a whole. Throws Error(io).
+void write_npy(const std::filesystem::path& path, const NpyArray& array);
+
 /// One array, named after the file; row by row in memory whatever its order in the file. Versions 1 to 3;
 /// little-endian bool, int and uint of 8 to 64 bits, float of 16 to 64. Throws Error(checkpoint) naming file
 /// and fault.

@@ -15,6 +15,7 @@
 #include "framework/core/parallel.h"
 #include "tools/espalier/benchmark.h"
 #include "tools/espalier/commands.h"
+#include "tools/espalier/export.h"
 #include "tools/espalier/report.h"
 
 namespace {
@@ -109,6 +110,33 @@ void add_report(CLI::App& app, espalier::ReportOptions& o) {
   verb->callback([&o] { espalier::report_command(o); });
 }
 
+void add_export(CLI::App& app, espalier::ExportCommandOptions& o) {
+  CLI::App* verb = app.add_subcommand("export", "a network as an ONNX model, for ONNX Runtime and others");
+  verb->footer(exit_codes);
+  verb->add_option("RUN", o.run, "folder of a run, or a config (then its run's checkpoint)")->required();
+  verb->add_option("-o,--output", o.output, "the file")->capture_default_str();
+  verb->add_option("--checkpoint", o.checkpoint, "weights (default: those of the run)");
+  verb->add_flag("--keep-bn", o.keep_batch_norm,
+                 "batch norm as nodes of its own, not folded into convolutions");
+  verb->add_flag("--sparse", o.sparse, "weights of at least half zeros as sparse tensors");
+  verb->add_flag("--with-preprocessing", o.preprocessing,
+                 "the input is pixels, bytes [n, height, width, channels]; the first nodes normalise them");
+  verb->callback([&o] { espalier::export_command(o); });
+}
+
+void add_predict_array(CLI::App& app, espalier::PredictArrayOptions& o) {
+  CLI::App* verb = app.add_subcommand("predict", "numbers through a network, to compare with other programs");
+  verb->footer(exit_codes);
+  verb->add_option("NETWORK", o.network, "folder of a run, a config, or an .onnx file")->required();
+  verb->add_option("--input", o.input, ".npy file of float32 [n, channels, height, width], taken as it is")
+      ->required();
+  verb->add_option("--output", o.output, ".npy file of what the network makes of it")->capture_default_str();
+  verb->add_option("--onnx-output", o.onnx_output, "which of several outputs of an .onnx file");
+  verb->add_option("--checkpoint", o.checkpoint, "weights (default: those of the run)");
+  verb->add_option("--threads", o.threads, "threads to use; 0: all cores")->check(CLI::Range(0, 1024));
+  verb->callback([&o] { espalier::predict_array_command(o); });
+}
+
 void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("NAME", o.config, "experiment (--list shows all), or the folder of one");
   verb->add_flag("--list", o.list, "show all experiments");
@@ -185,6 +213,10 @@ int main(int argc, char** argv) {
   add_benchmark(app, benchmark);
   ReportOptions report;
   add_report(app, report);
+  ExportCommandOptions export_options;
+  add_export(app, export_options);
+  PredictArrayOptions predict;
+  add_predict_array(app, predict);
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 
