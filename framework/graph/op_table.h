@@ -55,6 +55,8 @@ struct Op {
   virtual Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const = 0;
   /// Multiply-adds of one example.
   virtual Index macs(std::span<const Shape>) const { return 0; }
+  /// Whether the output is a piecewise linear function of the inputs marked, in evaluation, the others fixed.
+  virtual bool piecewise_linear(const std::vector<bool>&) const { return true; }
   /// Where an activation that follows can be joined to the op (passes.h); null if it can't.
   virtual Activation* activation() { return nullptr; }
   const Activation* joined() const { return const_cast<Op*>(this)->activation(); }

@@ -81,6 +81,7 @@ struct ActivationOp : OpOf<ActivationOp> {
   void fields(Fields& f) override;
   Shape shape(std::span<const Shape> in) const override { return in[0]; }
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
+  bool piecewise_linear(const std::vector<bool>&) const override;
 };
 
 /// What the two poolings share.
@@ -152,6 +153,7 @@ struct MulOp final : OpOf<MulOp> {
   Arity arity() const override { return {2, 2}; }
   Shape shape(std::span<const Shape> in) const override;
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
+  bool piecewise_linear(const std::vector<bool>& in) const override { return !(in[0] && in[1]); }
 };
 /// Values side by side along their channels (or features): {h, w, c1}, {h, w, c2} -> {h, w, c1 + c2}.
 struct ConcatOp final : OpOf<ConcatOp> {

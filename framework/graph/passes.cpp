@@ -175,15 +175,31 @@ Graph drop_identities(const Graph& graph) {
     Step& step = kept.steps[s];
     for (ValueId& id : step.inputs) id = same_as[id];
     const Op* op = step.op.get();
-    const bool nothing = dynamic_cast<const DropoutOp*>(op) ||
-                         (dynamic_cast<const FlattenOp*>(op) && kept.shape(step.inputs[0]).rank() == 1);
-    if (!nothing) continue;
+    const Shape& in = kept.shape(step.inputs[0]);
+    const bool moves_nothing = in.rank() == 1 || in[2] == 1 || in[0] * in[1] == 1;
+    if (!dynamic_cast<const DropoutOp*>(op) && !(dynamic_cast<const FlattenOp*>(op) && moves_nothing))
+      continue;
     gone[s] = true;
     same_as[step.output] = step.inputs[0];
   }
   for (ValueId& id : kept.outputs) id = same_as[id];
   erase_steps(kept, gone);
   return kept;
+}
+
+bool piecewise_linear_in(const Graph& graph, int parameter) {
+  std::vector<bool> depends(graph.values.size(), false);
+  for (const Step& step : graph.steps) {
+    std::vector<bool> in;
+    for (const ValueId id : step.inputs) in.push_back(depends[id]);
+    const bool through = std::find(in.begin(), in.end(), true) != in.end();
+    const bool own =
+        std::find(step.parameters.begin(), step.parameters.end(), parameter) != step.parameters.end();
+    if (through && !step.op->piecewise_linear(in)) return false;
+    if ((through || own) && step.op->joined() && !piecewise_linear(step.op->joined()->kind)) return false;
+    depends[step.output] = through || own;
+  }
+  return true;
 }
 
 std::vector<StepCost> count(const Graph& graph) {

@@ -20,7 +20,8 @@ Graph join_activations(const Graph& graph, Joined which = Joined::relu);
 /// its weight and bias, with the running statistics. Tensors that do not change are shared.
 std::pair<Graph, Weights> fold_batch_norm(const Graph& graph, const Weights& weights);
 
-/// For inference: steps that change nothing (dropout, flatten of features) go.
+/// For inference, whose kernels look at sizes only: steps that change no number and move none (dropout;
+/// flatten of one channel or one pixel) go.
 Graph drop_identities(const Graph& graph);
 
 /// What one step costs for one example.
@@ -31,6 +32,10 @@ struct StepCost {
 };
 /// In the order of the steps.
 std::vector<StepCost> count(const Graph& graph);
+
+/// Whether the outputs are in evaluation a piecewise linear function of this parameter, all others fixed. Its
+/// block of the loss's Hessian is then the Gauss-Newton one.
+bool piecewise_linear_in(const Graph& graph, int parameter);
 
 /// Forgets the values that no step makes or reads; ids change, the order stays.
 void drop_unused_values(Graph& graph);

@@ -47,7 +47,7 @@ struct Linear final : StepKernel {
   Index out;
   Activation function;
   Linear(const LinearOp& op, const Graph& graph, const Step& step, const Weights& weights)
-      : linear(graph.shape(step.inputs[0])[0], op.out, parameter(graph, step, weights, 0).data(),
+      : linear(graph.shape(step.inputs[0]).size(), op.out, parameter(graph, step, weights, 0).data(),
                bias_of(graph, step, weights)),
         out(op.out),
         function(op.joined_activation) {}

@@ -20,6 +20,11 @@ Activation::Activation(Kind k) : kind(k) {
   if (k == Kind::elu) alpha = 1;
 }
 
+bool piecewise_linear(Kind kind) {
+  return kind == Kind::none || kind == Kind::relu || kind == Kind::leaky_relu || kind == Kind::clip ||
+         kind == Kind::hard_sigmoid;
+}
+
 const char* name_of(Kind kind) {
   switch (kind) {
     case Kind::none:

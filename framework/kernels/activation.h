@@ -31,6 +31,8 @@ struct Activation {
   bool operator==(const Activation&) const = default;
   explicit operator bool() const { return kind != Kind::none; }
 };
+/// Whether it is made of straight pieces: its second derivative is zero almost everywhere.
+bool piecewise_linear(Activation::Kind kind);
 /// As in JSON: "leaky_relu".
 const char* name_of(Activation::Kind kind);
 

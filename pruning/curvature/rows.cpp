@@ -101,6 +101,7 @@ CurvatureRows::CurvatureRows(const Model& model, const ExampleSource& examples,
           "[curvature rows] the Hessian equals Gauss-Newton within one layer only, and {} were named: use "
           "Hessian-vector products",
           layers_.size());
+  if (kind == Curvature::hessian) require_gauss_newton(model, layers_);
   const Index all = layer_columns(model.store(), layers_).back().end;
   if (columns_ == Range{}) columns_ = {0, all};
   require(columns_.begin >= 0 && columns_.begin < columns_.end && columns_.end <= all,

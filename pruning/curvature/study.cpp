@@ -60,6 +60,7 @@ CurvatureStudy::CurvatureStudy(const Model& model, const ExampleSource& examples
       columns_(layer_columns(model.store(), layers_)),
       options_(std::move(options)) {
   for (const Curvature kind : options_.kinds) {
+    if (kind == Curvature::hessian) require_gauss_newton(model_, layers_);
     auto& sum = sums_[stored(kind)];
     if (sum) continue;
     sum = std::make_shared<Sum>();

@@ -25,6 +25,10 @@ void ActivationOp::fields(Fields& f) {
   }
 }
 
+bool ActivationOp::piecewise_linear(const std::vector<bool>&) const {
+  return espalier::piecewise_linear(function.kind);
+}
+
 Var ActivationOp::apply(std::span<const Var> in, const StepWeights&, Pass&) const {
   return activate(in[0], function);
 }
