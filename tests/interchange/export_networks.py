@@ -39,6 +39,7 @@ def export(folder, name, opset, keep):
         file.write("2,3,224,224")
 
 
-for argument in sys.argv[2:]:
-    network, version, keep = (argument.split(":") + ["13", ""])[:3] if ":" in argument else (argument, "13", "")
-    export(sys.argv[1], network, int(version), keep == "keep")
+if __name__ == "__main__":
+    for argument in sys.argv[2:]:
+        network, version, keep = (argument.split(":") + ["13", ""])[:3] if ":" in argument else (argument, "13", "")
+        export(sys.argv[1], network, int(version), keep == "keep")

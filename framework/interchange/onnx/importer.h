@@ -1,6 +1,6 @@
-// importer.h: what the importers of single ops (layers.cpp, elementwise.cpp, shapes.cpp) work with: what each
-// name of the ONNX graph stands for so far, and the Graph that grows. ONNX keeps images as [n, c, h, w], a
-// Graph as {h, w, c}.
+// importer.h: what the importers of single ops (layers.cpp, pools.cpp, elementwise.cpp, ...) work with: what
+// each name of the ONNX graph stands for so far, and the Graph that grows. ONNX keeps images as [n, c, h, w],
+// a Graph as {h, w, c}.
 #pragma once
 
 #include <functional>
@@ -133,7 +133,7 @@ class Importer {
     return extent == unknown_batch || (batch_ > 0 && extent == batch_);
   }
 
-  // --- steps (importer.cpp) ---
+  // --- steps (importer_steps.cpp) ---
   /// Adds a step. `weights` are its parameters and statistics in the op's order, in the layout of memory.
   template <std::derived_from<Op> Concrete>
   ValueId add(const std::string& name, Concrete op, const std::vector<ValueId>& inputs,
@@ -195,6 +195,8 @@ using Handler = std::function<void(Call&)>;
 /// By op_type.
 const std::map<std::string, Handler, std::less<>>& handlers();
 void add_layers(std::map<std::string, Handler, std::less<>>& table);
+void add_pools(std::map<std::string, Handler, std::less<>>& table);
+void add_channels(std::map<std::string, Handler, std::less<>>& table);
 void add_elementwise(std::map<std::string, Handler, std::less<>>& table);
 void add_shapes(std::map<std::string, Handler, std::less<>>& table);
 
