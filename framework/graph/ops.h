@@ -84,10 +84,12 @@ struct ActivationOp : OpOf<ActivationOp> {
   bool piecewise_linear(const std::vector<bool>&) const override;
 };
 
-/// What the two poolings share: windows inside the image, extents rounded down.
+/// What the two poolings share.
 struct PoolSettings {
   Index kernel_h = 2, kernel_w = 2;
   Index stride_h = 0, stride_w = 0;  ///< 0: the kernel's extent
+  Index pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  bool ceil = false;  ///< a last window may end after the image
   PoolSettings() = default;
   PoolSettings(Index kernel, Index stride)
       : kernel_h(kernel), kernel_w(kernel), stride_h(stride), stride_w(stride) {}
@@ -96,6 +98,9 @@ struct PoolSettings {
   void fields(Fields& f);
   Shape shape(const Shape& image) const;
   PoolGeometry geometry(const Shape& image) const;
+  /// Square windows that all lie inside the image: geometry(); else window_geometry().
+  bool plain() const;
+  WindowGeometry window_geometry(const Shape& image, bool count_padding = false) const;
 };
 struct MaxPoolOp final : OpOf<MaxPoolOp> {
   PoolSettings pool;
@@ -110,10 +115,11 @@ struct MaxPoolOp final : OpOf<MaxPoolOp> {
 };
 struct AveragePoolOp final : OpOf<AveragePoolOp> {
   PoolSettings pool;
+  bool count_padding = false;  ///< the mean counts padding as zeros
   AveragePoolOp() = default;
   AveragePoolOp(Index kernel, Index stride) : pool(kernel, stride) {}
   const char* type() const override { return "average_pool"; }
-  void fields(Fields& f) override { pool.fields(f); }
+  void fields(Fields& f) override;
   Shape shape(std::span<const Shape> in) const override { return pool.shape(in[0]); }
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
 };

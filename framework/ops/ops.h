@@ -12,6 +12,7 @@
 #include "framework/kernels/activation.h"
 #include "framework/kernels/conv2d.h"
 #include "framework/kernels/pool2d.h"
+#include "framework/kernels/pool2d_windows.h"
 
 namespace espalier {
 
@@ -53,6 +54,9 @@ Var conv2d_weight_grad(const Var& x, const Var& dy, const ConvGeometry& g);
 PoolGeometry pool_geometry(const char* name, const Shape& x, Index kernel, Index stride);
 Var max_pool(const Var& x, Index kernel, Index stride, bool with_relu = false);
 Var average_pool(const Var& x, Index kernel, Index stride);
+/// Of any window (kernels/pool2d_windows.h).
+Var max_pool(const Var& x, const WindowGeometry& g, bool with_relu = false);
+Var average_pool(const Var& x, const WindowGeometry& g);
 /// [n, h, w, c] -> [n, c]
 Var global_average_pool(const Var& x);
 

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <utility>
 
+#include "framework/graph/channels.h"
 #include "framework/ops/ops.h"
 #include "tests/support/check_op.h"
 
@@ -293,6 +294,12 @@ inline std::vector<OpCase> conv2d_cases() {
   };
 }
 
+/// Of images {5, 6, 2}: 3x2 pixels, 2x3 apart, more padding at the end.
+inline WindowGeometry padded_windows(bool count_padding) {
+  const Index down = window_count(5, 3, 2, 1, 2, true), across = window_count(6, 2, 3, 0, 1, true);
+  return {5, 6, 2, down, across, 3, 2, 2, 3, 1, 0, 2, 1, count_padding};
+}
+
 inline std::vector<OpCase> pool_and_norm_cases() {
   const Input image = batched({3, 5, 6, 2}, Fill::spaced);
   const Input x = batched({3, 2, 2, 2}), gamma = parameter({2}), beta = parameter({2});
@@ -324,6 +331,31 @@ inline std::vector<OpCase> pool_and_norm_cases() {
        "average_pool",
        {image},
        [](const Vars& v) { return average_pool(v[0], 3, 2); },
+       {0}},
+      // Windows of any kind: rectangular, padded, the last one ending after the image.
+      {"max_pool_padded", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], padded_windows(false)); }},
+      {"max_pool_padded_relu",
+       "max_pool",
+       {image},
+       [](const Vars& v) { return max_pool(v[0], padded_windows(false), true); }},
+      {"max_pool_padded_of_curved",
+       "max_pool",
+       {image},
+       [](const Vars& v) { return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])), padded_windows(false)); }},
+      {"average_pool_padded",
+       "average_pool",
+       {image},
+       [](const Vars& v) { return average_pool(v[0], padded_windows(false)); },
+       {0}},
+      {"average_pool_counting_padding",
+       "average_pool",
+       {image},
+       [](const Vars& v) { return average_pool(v[0], padded_windows(true)); },
+       {0}},
+      {"shuffle_channels",
+       "shuffle_channels",
+       {batched({3, 2, 2, 6})},
+       [](const Vars& v) { return shuffle_channels(v[0], 3); },
        {0}},
       {"global_average_pool",
        "global_average_pool",
