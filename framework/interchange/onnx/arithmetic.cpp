@@ -18,9 +18,14 @@ Made make(Dims dims, bool whole, Importer& importer) {
   return c;
 }
 
+namespace {
+/// 0 of what no integer can be.
+std::int64_t whole_part(double v) { return std::abs(v) < 9e18 ? static_cast<std::int64_t>(v) : 0; }
+}  // namespace
+
 void copy(const Constant& from, std::int64_t i, Constant& to, std::int64_t j) {
   if (to.whole)
-    to.integers[j] = from.whole ? from.integers[i] : static_cast<std::int64_t>(from.reals[i]);
+    to.integers[j] = from.whole ? from.integers[i] : whole_part(from.real(i));
   else
     to.reals[j] = static_cast<float>(from.real(i));
 }
