@@ -84,23 +84,20 @@ struct ActivationOp : OpOf<ActivationOp> {
   bool piecewise_linear(const std::vector<bool>&) const override;
 };
 
-/// What the two poolings share.
+/// What the two poolings share. Padding is smaller than the kernel.
 struct PoolSettings {
   Index kernel_h = 2, kernel_w = 2;
   Index stride_h = 0, stride_w = 0;  ///< 0: the kernel's extent
   Index pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
-  bool ceil = false;  ///< a last window may end after the image
+  bool ceil_mode = false;         ///< a last window that hangs over the far border counts too
+  bool count_include_pad = true;  ///< of means
   PoolSettings() = default;
   PoolSettings(Index kernel, Index stride)
       : kernel_h(kernel), kernel_w(kernel), stride_h(stride), stride_w(stride) {}
-  Index down() const { return stride_h ? stride_h : kernel_h; }
-  Index across() const { return stride_w ? stride_w : kernel_w; }
   void fields(Fields& f);
   Shape shape(const Shape& image) const;
+  PoolSpec spec() const;
   PoolGeometry geometry(const Shape& image) const;
-  /// Square windows that all lie inside the image: geometry(); else window_geometry().
-  bool plain() const;
-  WindowGeometry window_geometry(const Shape& image, bool count_padding = false) const;
 };
 struct MaxPoolOp final : OpOf<MaxPoolOp> {
   PoolSettings pool;
@@ -115,7 +112,6 @@ struct MaxPoolOp final : OpOf<MaxPoolOp> {
 };
 struct AveragePoolOp final : OpOf<AveragePoolOp> {
   PoolSettings pool;
-  bool count_padding = false;  ///< the mean counts padding as zeros
   AveragePoolOp() = default;
   AveragePoolOp(Index kernel, Index stride) : pool(kernel, stride) {}
   const char* type() const override { return "average_pool"; }

@@ -10,7 +10,6 @@
 #include "framework/kernels/instruction_set.h"
 #include "framework/kernels/linear.h"
 #include "framework/kernels/pool2d.h"
-#include "framework/kernels/pool2d_windows.h"
 
 namespace espalier {
 namespace {
@@ -128,22 +127,6 @@ struct Pool final : StepKernel {
   std::string name() const override { return "windows"; }
 };
 
-struct Windows final : StepKernel {
-  WindowGeometry g;
-  bool max;
-  Activation function;
-  Windows(const WindowGeometry& geometry, bool of_maxima, const Activation& f)
-      : g(geometry), max(of_maxima), function(f) {}
-  void run(const StepData& d) const override {
-    if (max)
-      kernels::max_pool(g, d.examples, d.inputs[0], is_relu(function), d.output, nullptr);
-    else
-      kernels::average_pool(g, d.examples, d.inputs[0], d.output);
-    finish(function, g.output(d.examples).size(), d.output);
-  }
-  std::string name() const override { return "windows"; }
-};
-
 struct GlobalAveragePool final : StepKernel {
   Index pixels, channels;
   explicit GlobalAveragePool(const Shape& image) : pixels(image[0] * image[1]), channels(image[2]) {}
@@ -208,11 +191,6 @@ std::unique_ptr<StepKernel> dense_kernel(const Graph& graph, const Step& step, c
   if (const auto* function = dynamic_cast<const ActivationOp*>(op))
     return std::make_unique<Elementwise>(function->function, out.size());
   if (const auto* add = dynamic_cast<const AddOp*>(op)) return std::make_unique<Add>(*add, out.size());
-  if (const auto* pool = dynamic_cast<const MaxPoolOp*>(op); pool && !pool->pool.plain())
-    return std::make_unique<Windows>(pool->pool.window_geometry(in), true, pool->joined_activation);
-  if (const auto* pool = dynamic_cast<const AveragePoolOp*>(op); pool && !pool->pool.plain())
-    return std::make_unique<Windows>(pool->pool.window_geometry(in, pool->count_padding), false,
-                                     Activation());
   if (const auto* pool = dynamic_cast<const MaxPoolOp*>(op))
     return std::make_unique<Pool>(pool->pool.geometry(in), true, pool->joined_activation);
   if (const auto* pool = dynamic_cast<const AveragePoolOp*>(op))

@@ -6,7 +6,7 @@
 
 #include "framework/core/random.h"
 #include "framework/graph/builder.h"
-#include "framework/graph/channels.h"
+#include "framework/graph/channel_ops.h"
 #include "framework/graph/ops.h"
 #include "framework/infer/engine.h"
 #include "framework/interchange/onnx/export.h"
@@ -70,7 +70,7 @@ class RandomNetwork {
     p.stride_h = between(1, 2), p.stride_w = between(1, 2);
     p.pad_top = p.pad_bottom = (p.kernel_h - 1) / 2;  // ONNX Runtime asks for less than half
     p.pad_left = p.pad_right = (p.kernel_w - 1) / 2;
-    p.ceil = chance();
+    p.ceil_mode = chance();
     return op;
   }
   void step() {
@@ -88,8 +88,8 @@ class RandomNetwork {
         break;
       case 3: {
         AveragePoolOp op = pool<AveragePoolOp>();
-        if (!op.pool.ceil)
-          op.count_padding = chance();  // with both, ONNX Runtime counts otherwise (ort #24681)
+        // With both, ONNX Runtime counts otherwise (ort #24681).
+        op.pool.count_include_pad = !op.pool.ceil_mode && chance();
         add(op);
         break;
       }

@@ -1,8 +1,14 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
+<<<<<<< HEAD
 //     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
 //     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
+=======
+//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows
+//     nothing above it
+//     rows <- inverse <- criterion <- update <- choice <- step <- explain;  curvature, schedule beside
+>>>>>>> graph
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
 
@@ -55,7 +61,7 @@ const std::vector<Layer> table = {
     // rows of G -> their inverse -> what each weight's loss is -> how the others move -> which leave -> one step
     {"pruning/rows",
      {"framework/core", "framework/io", "framework/kernels", "framework/autograd", "framework/ops",
-      "framework/nn", "framework/data"}},
+      "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
     {"pruning/inverse", {"framework/core", "framework/config", "framework/kernels", "pruning/rows"}},
     {"pruning/criterion", {"framework/core", "pruning/inverse"}},
     {"pruning/update", {"pruning/rows", "pruning/inverse"}},
@@ -71,8 +77,8 @@ const std::vector<Layer> table = {
     {"pruning/explain", {"framework/core", "pruning/rows", "pruning/curvature", "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
-     {"framework/core", "framework/config", "framework/io", "framework/nn", "framework/data",
-      "framework/train", "pruning/rows", "pruning/step"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn",
+      "framework/infer", "framework/data", "framework/train", "pruning/rows", "pruning/step"}},
     {"tools/report", {"framework/core", "framework/data", "framework/io"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
@@ -90,11 +96,19 @@ const std::vector<Layer> table = {
       "tools/report", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
+<<<<<<< HEAD
       "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
       "tools/run"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
       "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
+=======
+      "framework/ops", "framework/nn", "framework/infer", "framework/data", "framework/train", "pruning/rows",
+      "pruning/step", "tools/run"}},
+    {"tools/espalier",
+     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
+      "tools/report", "tools/explain", "tools/benchmark"}},
+>>>>>>> graph
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

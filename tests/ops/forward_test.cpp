@@ -123,7 +123,7 @@ TEST(Forward, PoolingOverlapsAndRoundsDown) {
 
 TEST(Forward, MaxPoolGivesTheGradientToTheFirstOfEquals) {
   const Var x(Tensor::full({1, 2, 2, 1}, 5), true);
-  const Var g = grad(max_pool(x, 2, 2), std::span(&x, 1))[0];
+  const Var g = grad(max_pool(x, {2, 2}), std::span(&x, 1))[0];
   EXPECT_EQ(at(g, 0), 1);
   for (Index i = 1; i < 4; ++i) EXPECT_EQ(at(g, i), 0);
 }

@@ -232,6 +232,12 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  CLI::App* info =
+      verb("info", "the network: steps, shapes, parameters, multiply-adds, sparsity, memory", info_command);
+  add_run_options(info, options);
+  info->get_option("CONFIG")->description("JSON config, folder of a run, or checkpoint");
+  info->add_option("--checkpoint", options.checkpoint,
+                   "safetensors file (default: that of the run's folder, else the config's)");
   CLI::App* curvature =
       verb("curvature", "Hessian and Fisher matrices of a network's layers, compared", curvature_command);
   add_output_options(curvature, options);

@@ -1,7 +1,7 @@
 // export_steps.cpp: each step of a Graph as nodes of ONNX.
 #include <cmath>
 
-#include "framework/graph/channels.h"
+#include "framework/graph/channel_ops.h"
 #include "framework/graph/ops.h"
 #include "framework/interchange/onnx/exporter.h"
 
@@ -10,16 +10,11 @@ namespace {
 
 std::vector<std::int64_t> sides(Index a, Index b) { return {a, b}; }
 
-template <class PoolOp>
-std::vector<Attribute> pool_attributes(const PoolOp& op) {
-  const PoolSettings& p = op.pool;
-  std::vector<Attribute> a{Attribute::integers("kernel_shape", sides(p.kernel_h, p.kernel_w)),
-                           Attribute::integers("strides", sides(p.down(), p.across())),
-                           Attribute::integers("pads", {p.pad_top, p.pad_left, p.pad_bottom, p.pad_right}),
-                           Attribute::integer("ceil_mode", p.ceil)};
-  if constexpr (requires { op.count_padding; })
-    a.push_back(Attribute::integer("count_include_pad", op.count_padding));
-  return a;
+std::vector<Attribute> pool_attributes(const PoolSettings& p) {
+  return {Attribute::integers("kernel_shape", sides(p.kernel_h, p.kernel_w)),
+          Attribute::integers("strides", sides(p.spec().stride.h, p.spec().stride.w)),
+          Attribute::integers("pads", {p.pad_top, p.pad_left, p.pad_bottom, p.pad_right}),
+          Attribute::integer("ceil_mode", p.ceil_mode)};
 }
 
 }  // namespace
@@ -91,9 +86,11 @@ void Exporter::add_step(const Step& step) {
   } else if (const auto* f = dynamic_cast<const ActivationOp*>(op)) {
     made = activation(in[0], f->function, own);
   } else if (const auto* max = dynamic_cast<const MaxPoolOp*>(op)) {
-    made = node("MaxPool", in, own, pool_attributes(*max));
+    made = node("MaxPool", in, own, pool_attributes(max->pool));
   } else if (const auto* mean = dynamic_cast<const AveragePoolOp*>(op)) {
-    made = node("AveragePool", in, own, pool_attributes(*mean));
+    std::vector<Attribute> attributes = pool_attributes(mean->pool);
+    attributes.push_back(Attribute::integer("count_include_pad", mean->pool.count_include_pad));
+    made = node("AveragePool", in, own, attributes);
   } else if (dynamic_cast<const GlobalAveragePoolOp*>(op)) {
     made =
         node("Flatten", {node("GlobalAveragePool", in, own + ".pool")}, own, {Attribute::integer("axis", 1)});

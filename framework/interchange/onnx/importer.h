@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "framework/graph/builder.h"
-#include "framework/graph/channels.h"
+#include "framework/graph/channel_ops.h"
 #include "framework/graph/ops.h"
 #include "framework/interchange/onnx/import.h"
 

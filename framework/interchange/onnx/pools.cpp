@@ -29,8 +29,8 @@ void pool(Call& c, PoolOp op, bool average) {
   settings.stride_h = w.stride[0], settings.stride_w = w.stride[1];
   settings.pad_top = w.pad[0], settings.pad_left = w.pad[1];
   settings.pad_bottom = w.pad[2], settings.pad_right = w.pad[3];
-  settings.ceil = up;
-  if constexpr (requires { op.count_padding; }) op.count_padding = count_padding || !x.pads.empty();
+  settings.ceil_mode = up;
+  settings.count_include_pad = count_padding || !x.pads.empty();
   set_image(c, c.node.output[0], c.importer.add(c.importer.step_name(c), op, {id}), x.form);
 }
 

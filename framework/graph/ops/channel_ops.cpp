@@ -1,4 +1,4 @@
-#include "framework/graph/channels.h"
+#include "framework/graph/channel_ops.h"
 
 #include "framework/core/parallel.h"
 #include "framework/graph/ops/rules.h"

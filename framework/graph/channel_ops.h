@@ -1,4 +1,4 @@
-// channels.h: ops that move channels and change no number: what networks with split branches and channel
+// channel_ops.h: ops that move channels and change no number: what networks with split branches and channel
 // shuffles (ShuffleNet) consist of.
 #pragma once
 
