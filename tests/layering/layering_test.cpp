@@ -1,14 +1,8 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
-<<<<<<< HEAD
 //     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
 //     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
-=======
-//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows
-//     nothing above it
-//     rows <- inverse <- criterion <- update <- choice <- step <- explain;  curvature, schedule beside
->>>>>>> graph
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
 
@@ -96,19 +90,11 @@ const std::vector<Layer> table = {
       "tools/report", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-<<<<<<< HEAD
-      "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
-      "tools/run"}},
-    {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
-=======
       "framework/ops", "framework/nn", "framework/infer", "framework/data", "framework/train", "pruning/rows",
       "pruning/step", "tools/run"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/benchmark"}},
->>>>>>> graph
+      "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".
