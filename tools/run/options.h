@@ -18,6 +18,7 @@ struct CommandOptions {
   bool summary = true;         ///< train, prune, sweep, curvature: show the result at the end, and report it
   std::string weight;          ///< explain: layer[o,i,h,w]
   bool json = false;           ///< explain: for programs
+  bool plan = false;           ///< evaluate: show what the sparse engine measures and chooses
   // reproduce
   std::string experiments = "configs/reproduce", records = "tools/experiments/recorded", data = "data",
               checkpoints, only;

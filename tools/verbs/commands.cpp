@@ -17,6 +17,7 @@
 #include "tools/run/rows.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
+#include "tools/verbs/plan_table.h"
 
 namespace espalier {
 namespace {
@@ -143,6 +144,9 @@ void evaluate_command(const CommandOptions& options) {
              format_count(static_cast<Index>(n)), test.loss,
              100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
              format_count(weights));
+  if (!options.plan) return;
+  const SparseEngine engine(bench.model->graph(), weights_of(store));
+  fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));
 }
 
 void schema_command(const std::string& of) {
