@@ -134,7 +134,7 @@ Tensor Partial::operator()(Range range) const {
   return gradient;
 }
 
-void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph) {
+void backward(const Var& y, const Tensor& seed, GradientSink& sink, Tape tape) {
   thread_local std::vector<Var> order;
   collect(y, order, Parameters::without);
   const auto wanted = [&](const Node& node) { return node.parameter >= 0 && sink.wants(node.parameter); };
@@ -154,7 +154,7 @@ void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph)
           accumulate(input, node.rule(i, node.inputs, v, dy));
       }
     }
-    if (graph == Graph::consume) node.inputs.clear();  // what only this node needed is free for the next rule
+    if (tape == Tape::consume) node.inputs.clear();  // what only this node needed is free for the next rule
     v = Var();
   }
 }

@@ -54,6 +54,7 @@ struct Variant {
 /// What a type-erased Variant needs; implemented by the template below.
 struct VariantAccess {
   virtual ~VariantAccess() = default;
+  virtual const char* tag() const { return "type"; }  ///< the key that holds the name
   virtual std::vector<std::pair<std::string, std::string>> names() const = 0;  ///< (name, help)
   virtual const std::string& type() const = 0;
   virtual void choose(const std::string& name) = 0;
@@ -100,6 +101,12 @@ class Fields {
   }
   void operator()(std::string_view key, std::vector<std::string>& v, std::string_view help) {
     on_strings(take(key, help), v);
+  }
+  /// Lengths at the sides of an image (height and width; or top, left, bottom and right): an integer if they
+  /// are equal, else a list of them.
+  void sides(std::string_view key, const std::vector<std::int64_t*>& v, std::string_view help,
+             Limits l = {}) {
+    on_sides(take(key, help), v, clip(l));
   }
   /// Any JSON value, as text.
   void json(std::string_view key, std::string& v, std::string_view help) { on_json(take(key, help), v); }
@@ -164,8 +171,15 @@ class Fields {
         take(key, help), access, v.size(), [&](std::size_t n) { v.resize(n); },
         [&](std::size_t i) { return std::make_unique<Access<Base>>(v[i]); });
   }
-  /// A rule that ties several fields together.
-  /// When reading, a failure is Error(config) that names this object.
+  /// The same of elements that are no Choice: `element(i)` gives access to the i-th, `sample` to a fresh one.
+  void variants(std::string_view key, VariantAccess& sample, std::size_t count,
+                const std::function<void(std::size_t)>& resize,
+                const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element,
+                std::string_view help) {
+    on_variants(take(key, help), sample, count, resize, element);
+  }
+  /// A rule that ties several fields together. When reading, a failure is Error(config) that names this
+  /// object.
   virtual void rule(bool holds, const std::string& message) = 0;
 
  protected:
@@ -181,6 +195,7 @@ class Fields {
   virtual void on_string(const Field&, std::string&, const std::vector<std::string>& allowed) = 0;
   virtual void on_integers(const Field&, std::vector<int>&, const Limits&) = 0;
   virtual void on_numbers(const Field&, std::vector<double>&, const Limits&) = 0;
+  virtual void on_sides(const Field&, const std::vector<std::int64_t*>&, const Limits&) = 0;
   virtual void on_strings(const Field&, std::vector<std::string>&) = 0;
   virtual void on_json(const Field&, std::string&) = 0;
   virtual void on_object(const Field&, const Body&) = 0;

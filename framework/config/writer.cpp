@@ -1,5 +1,6 @@
 #include "framework/config/writer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace espalier {
@@ -26,6 +27,9 @@ class Writer final : public Fields {
   }
   void on_integers(const Field& f, std::vector<int>& v, const Limits&) override { object_[f.key] = v; }
   void on_numbers(const Field& f, std::vector<double>& v, const Limits&) override { object_[f.key] = v; }
+  void on_sides(const Field& f, const std::vector<std::int64_t*>& v, const Limits&) override {
+    object_[f.key] = side_lengths(v);
+  }
   void on_strings(const Field& f, std::vector<std::string>& v) override { object_[f.key] = v; }
   void on_json(const Field& f, std::string& v) override { object_[f.key] = Json::parse(v); }
   void on_object(const Field& f, const Body& body) override { nested(object_[f.key], body); }
@@ -55,9 +59,15 @@ class Writer final : public Fields {
   }
   static void variant(Json& into, VariantAccess& choice) {
     if (choice.type().empty()) return void(into = nullptr);
-    into = Json{{"type", choice.type()}};
+    into = Json{{choice.tag(), choice.type()}};
     Writer inner(into);
     choice.fields(inner);
+  }
+  static Json side_lengths(const std::vector<std::int64_t*>& v) {
+    Json all = Json::array();
+    for (const std::int64_t* side : v) all.push_back(*side);
+    return std::all_of(all.begin(), all.end(), [&](const Json& side) { return side == all[0]; }) ? all[0]
+                                                                                                 : all;
   }
   Json& object_;
 };

@@ -1,6 +1,8 @@
 // pool2d.cpp: pooling, parallel over examples; the loops are in simd/pool.h.
 #include "framework/kernels/pool2d.h"
 
+#include <algorithm>
+
 #include "framework/core/parallel.h"
 #include "framework/kernels/instruction_set.h"
 
@@ -22,7 +24,7 @@ void for_each_example(const PoolGeometry& g, Index n, Visit visit) {
 void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which) {
   const InstructionSet& simd = instruction_set();
   for_each_example(g, n, [&](const PoolImage& image, Index in, Index out) {
-    simd.max_pool(image, x + in, relu, y + out, which + out);
+    simd.max_pool(image, x + in, relu, y + out, which ? which + out : nullptr);
   });
 }
 
@@ -50,6 +52,21 @@ void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx)
   const InstructionSet& simd = instruction_set();
   for_each_example(g, n, [&](const PoolImage& image, Index in, Index out) {
     simd.average_pool_grad(image, dy + out, dx + in);
+  });
+}
+
+void global_average(Index n, Index pixels, Index channels, const Real* x, Real* y) {
+  const Real factor = Real(1) / static_cast<Real>(pixels);
+  parallel_for(n, 16, [&](Range examples) {
+    for (Index e = examples.begin; e < examples.end; ++e) {
+      Real* row = y + e * channels;
+      std::fill_n(row, channels, Real(0));
+      for (Index p = 0; p < pixels; ++p) {
+        const Real* pixel = x + (e * pixels + p) * channels;
+        for (Index c = 0; c < channels; ++c) row[c] += pixel[c];
+      }
+      for (Index c = 0; c < channels; ++c) row[c] *= factor;
+    }
   });
 }
 

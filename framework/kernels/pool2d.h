@@ -19,7 +19,7 @@ namespace kernels {
 
 /// y = max over the window; `relu` takes the maximum with 0 as well. which[n,p,r,c] receives the tap
 /// (row * kernel + column, the first of equals) that won. `which` holds small integers stored as Real, so
-/// that it can be a tensor with examples on axis 0.
+/// that it can be a tensor with examples on axis 0. It may be null: only the reverse pass needs it.
 void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which);
 /// dx = dy at the winners, 0 elsewhere (windows may overlap: contributions add up). Overwrites dx.
 void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* which, Real* dx);
@@ -29,6 +29,9 @@ void max_pool_gather(const PoolGeometry& g, Index n, const Real* x, const Real* 
 void average_pool(const PoolGeometry& g, Index n, const Real* x, Real* y);
 /// dx = transpose of average_pool applied to dy. Overwrites dx.
 void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx);
+
+/// y[n,c] = mean over the pixels of x[n,pixels,c].
+void global_average(Index n, Index pixels, Index channels, const Real* x, Real* y);
 
 }  // namespace kernels
 }  // namespace espalier

@@ -56,18 +56,7 @@ Var mean_pixels(const Var& x) {
   const Shape& s = x.shape();
   const Index n = s[0], pixels = s[1] * s[2], channels = s[3];
   Tensor y = Tensor::uninitialized({n, channels});
-  const Real factor = Real(1) / static_cast<Real>(pixels);
-  parallel_for(n, examples_per_chunk, [&](Range examples) {
-    for (Index i = examples.begin; i < examples.end; ++i) {
-      Real* row = y.data() + i * channels;
-      std::fill_n(row, channels, Real(0));
-      for (Index p = 0; p < pixels; ++p) {
-        const Real* pixel = x.value().data() + (i * pixels + p) * channels;
-        for (Index c = 0; c < channels; ++c) row[c] += pixel[c];
-      }
-      for (Index c = 0; c < channels; ++c) row[c] *= factor;
-    }
-  });
+  kernels::global_average(n, pixels, channels, x.value().data(), y.data());
   return record("global_average_pool", {x}, std::move(y),
                 [height = s[1], width = s[2]](const Inputs&, const Var&, const Var& dy) {
                   return spread_pixels(dy, height, width);

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "framework/core/random.h"
+#include "framework/infer/engine.h"
 #include "framework/ops/ops.h"
 
 namespace espalier {
@@ -31,17 +32,16 @@ Evaluation evaluate(const Model& model, const ImageSet& set, const Preprocessing
                     int batch_size) {
   const Recording off(false);
   Evaluation total;
-  PackedWeights packed;
+  const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;
   std::vector<Index> examples;
   for (Index first = 0; first < set.size(); first += batch_size) {
     examples.resize(std::min<Index>(batch_size, set.size() - first));
     std::iota(examples.begin(), examples.end(), first);
     load_examples(set, preprocessing, examples, batch);
-    Pass pass{.packed = &packed};
-    const Var logits = model.forward(batch.images, pass);
-    total.loss += sum(cross_entropy(logits, batch.labels).value());
-    total.accuracy += static_cast<double>(count_correct(logits.value(), batch.labels));
+    const Tensor logits = engine(batch.images);
+    total.loss += sum(cross_entropy(Var(logits), batch.labels).value());
+    total.accuracy += static_cast<double>(count_correct(logits, batch.labels));
   }
   const auto n = static_cast<double>(set.size());
   return {total.loss / n, total.accuracy / n};
@@ -50,12 +50,12 @@ Evaluation evaluate(const Model& model, const ImageSet& set, const Preprocessing
 double mean_loss(const Model& model, const Examples& examples) {
   constexpr Index per_pass = 250;
   const Recording off(false);
+  const Engine engine(model.graph(), weights_of(model.store()));
   double loss = 0;
   Batch batch;
   for (Index first = 0; first < examples.size(); first += per_pass) {
     examples.load({first, std::min(first + per_pass, examples.size())}, batch);
-    Pass pass;
-    const Var losses = cross_entropy(model.forward(batch.images, pass), batch.labels);
+    const Var losses = cross_entropy(Var(engine(batch.images)), batch.labels);
     for (const Real l : losses.value().values()) loss += static_cast<double>(l);
   }
   return loss / static_cast<double>(examples.size());

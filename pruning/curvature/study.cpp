@@ -48,6 +48,7 @@ CurvatureStudy::CurvatureStudy(const Model& model, const Examples& examples, std
       columns_(layer_columns(model.store(), layers_)),
       options_(std::move(options)) {
   for (const CurvatureKind kind : options_.kinds) {
+    if (is_hessian(kind)) require_gauss_newton(model_, layers_);
     auto& sum = sums_[stored(kind)];
     if (sum) continue;
     sum = std::make_shared<Sum>();

@@ -1,5 +1,6 @@
 #include "pruning/rows/curvature.h"
 
+#include "framework/graph/passes.h"
 #include "framework/kernels/gemm.h"
 
 namespace espalier {
@@ -18,6 +19,16 @@ std::vector<Range> layer_columns(const ParameterStore& store, std::span<const Pa
     begin += size;
   }
   return columns;
+}
+
+void require_gauss_newton(const Model& model, std::span<const ParameterId> layers) {
+  for (const ParameterId id : layers)
+    if (!piecewise_linear_in(model.graph(), id))
+      fail(ExitCode::config,
+           "curvature: the \"hessian\" of {} is more than its Gauss-Newton matrix, as the steps behind it "
+           "bend (an activation that is not made of straight pieces, or a product); leave it out, or ask for "
+           "\"true_fisher\"",
+           model.store().infos()[id].name);
 }
 
 }  // namespace espalier

@@ -49,4 +49,8 @@ class DenseOperator final : public CurvatureOperator {
 /// Where the weights of each of `layers` lie in a vector over all of them, in the order given.
 std::vector<Range> layer_columns(const ParameterStore& store, std::span<const ParameterId> layers);
 
+/// Throws Error(config) unless each layer's block of the Hessian equals its Gauss-Newton matrix: the network
+/// must be piecewise linear behind it (ReLU), or the block has terms that rows of gradients do not hold.
+void require_gauss_newton(const Model& model, std::span<const ParameterId> layers);
+
 }  // namespace espalier

@@ -101,6 +101,7 @@ CurvatureRows::CurvatureRows(const Model& model, const Examples& examples, std::
           layers_.size());
   require(!is(FisherKind::centred),
           "[curvature rows] centred rows need the mean of all rows, which a stream has not");
+  if (kind == CurvatureKind(Hessian{})) require_gauss_newton(model, layers_);
   const Index all = layer_columns(model.store(), layers_).back().end;
   if (columns_ == Range{}) columns_ = {0, all};
   require(columns_.begin >= 0 && columns_.begin < columns_.end && columns_.end <= all,
@@ -157,7 +158,7 @@ void CurvatureRows::stream(Range range, FunctionRef<void(const RowPanel&)> use) 
     const std::vector<Tensor> outputs = seeds(logits.value(), batch);
     for (Index r = 0; r < per_example_; ++r) {
       OneRowEach sink(model_.store(), layers_, columns_, panel.data() + r * n * cols());
-      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Graph::keep : Graph::consume);
+      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Tape::keep : Tape::consume);
       require(sink.complete(), "[curvature rows] the logits do not depend on one of the layers");
     }
     use({{first, first + n}, n * per_example_, panel.data()});

@@ -1,7 +1,7 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
-//     core <- kernels <- autograd <- ops <- nn <- train;  config, io beside;  framework knows nothing above it
+//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
 //     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
@@ -32,17 +32,22 @@ const std::vector<Layer> table = {
     {"framework/kernels", {"framework/core"}},
     {"framework/autograd", {"framework/core", "framework/kernels"}},
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
-    {"framework/nn", {"framework/core", "framework/config", "framework/autograd", "framework/ops"}},
+    {"framework/graph",
+     {"framework/core", "framework/config", "framework/kernels", "framework/autograd", "framework/ops"}},
+    {"framework/nn",
+     {"framework/core", "framework/config", "framework/autograd", "framework/ops", "framework/graph"}},
+    {"framework/infer",
+     {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/data", {"framework/core", "framework/config", "framework/io"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data"}},
-    {"models", {"framework/core", "framework/config", "framework/ops", "framework/nn"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
+    {"models", {"framework/core", "framework/config", "framework/graph", "framework/nn"}},
     {"datasets", {"framework/core", "framework/config", "framework/io", "framework/data"}},
     // rows of G -> their inverse -> what each weight's loss is -> how the others move -> which leave -> one step
     {"pruning/rows",
      {"framework/core", "framework/io", "framework/kernels", "framework/autograd", "framework/ops",
-      "framework/nn", "framework/data"}},
+      "framework/graph", "framework/nn", "framework/data"}},
     {"pruning/inverse", {"framework/core", "framework/config", "framework/kernels", "pruning/rows"}},
     {"pruning/criterion", {"framework/core", "pruning/inverse"}},
     {"pruning/update", {"pruning/rows", "pruning/inverse"}},
@@ -76,8 +81,8 @@ const std::vector<Layer> table = {
       "tools/report", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
-      "tools/run"}},
+      "framework/ops", "framework/nn", "framework/infer", "framework/data", "framework/train",
+      "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
       "tools/report", "tools/explain", "tools/benchmark"}},

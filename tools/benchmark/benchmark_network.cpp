@@ -2,6 +2,7 @@
 #include "framework/autograd/var.h"
 #include "framework/core/memory.h"
 #include "framework/core/random.h"
+#include "framework/infer/engine.h"
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
 #include "pruning/rows/fill_rows.h"
@@ -94,13 +95,12 @@ void benchmark_infer(const BenchmarkOptions& options, const std::string& name, i
   for (const int size : options.batches) {
     const auto model = benchmark_model(name);
     const std::vector<Batch> batches = random_batches(*model, size);
-    PackedWeights packed;  // as evaluate() has it
+    const Engine engine(model->graph(), weights_of(model->store()));
+    Tensor logits = Tensor::uninitialized({size, model->classes()});
     std::size_t next = 0;
     print_rate({"infer", name, "espalier", threads, size}, "images/s", size,
-               time_calls(options, threads, [&] {
-                 Pass pass{.packed = &packed};
-                 model->forward(batches[next++ % different_batches].images, pass);
-               }));
+               time_calls(options, threads,
+                          [&] { engine.run(batches[next++ % different_batches].images, logits); }));
   }
 }
 

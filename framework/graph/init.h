@@ -1,9 +1,10 @@
 // init.h: initial values. fan_in and fan_out count the connections of one output and of one input.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
-#include "framework/nn/parameters.h"
+#include "framework/graph/graph.h"
 
 namespace espalier {
 
