@@ -89,7 +89,8 @@ void Trainer::require_finite() const {
 }
 
 Evaluation Trainer::evaluate_test() {
-  if (!evaluation_) evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  if (!evaluation_)
+    evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
   return *evaluation_;
 }
 

@@ -250,7 +250,7 @@ CurvatureConfig& settle(RunConfig& config, const CommandOptions& options) {
 
 /// One layer over every number of examples that is not there yet. Returns lines that name its pictures.
 std::string study_layer(const Entry& entry, const RunConfig& config, const Workbench& bench,
-                        const ExampleSource& examples, const RunFolder& folder, MetricsLog& metrics,
+                        const Examples& examples, const RunFolder& folder, MetricsLog& metrics,
                         const CommandOptions& options) {
   const CurvatureConfig& wanted = *config.curvature;
   std::string pictures;
