@@ -1,6 +1,6 @@
 #include "datasets/cifar_records.h"
 
-#include "datasets/read_file.h"
+#include "framework/data/read_file.h"
 
 namespace espalier {
 namespace {

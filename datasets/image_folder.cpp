@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "datasets/decode_image.h"
+#include "framework/data/decode_image.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/image_set.h"

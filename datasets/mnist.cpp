@@ -1,7 +1,7 @@
 // mnist.cpp: MNIST (LeCun, Cortes & Burges 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017),
 // 60,000 + 10,000 grey images of 28x28 in 10 classes, from IDX files, plain or gzipped. Other sets in the
 // same four files work too.
-#include "datasets/read_file.h"
+#include "framework/data/read_file.h"
 #include "framework/data/image_set.h"
 
 namespace espalier {

@@ -14,7 +14,7 @@ struct Layer {
   std::vector<Layer> body, shortcut;
 };
 
-class LayerAccess final : public ChoiceAccess {
+class LayerAccess final : public VariantAccess {
  public:
   explicit LayerAccess(Layer& layer) : layer_(layer) {}
   std::vector<std::pair<std::string, std::string>> names() const override {

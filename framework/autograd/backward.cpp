@@ -96,7 +96,7 @@ std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions option
 }
 
 void Partial::check(Range range) const {
-  if (node_.examples == Examples::coupled && range != Range{0, examples()})
+  if (node_.coupling == Coupling::coupled && range != Range{0, examples()})
     fail(ExitCode::internal,
          "[{}] couples the examples of a batch, so single "
          "examples have no gradient: run it in evaluation mode",

@@ -44,7 +44,7 @@ class Var {
 
 /// Does row n of the output depend on row n of the inputs only? Training-mode batch norm couples its
 /// examples, and per-example gradients have no meaning there.
-enum class Examples { independent, coupled };
+enum class Coupling { independent, coupled };
 
 /// The inputs of one op as its rules see them: a few in place, which is all that most ops have, others behind
 /// them.
@@ -97,7 +97,7 @@ struct Node {
   Tensor value;
   Inputs inputs;
   bool requires_grad = false;
-  Examples examples = Examples::independent;
+  Coupling coupling = Coupling::independent;
   ParameterId parameter = -1;
   std::uint64_t order = 0;  // creation number: inputs always have smaller ones than outputs
 
@@ -163,7 +163,7 @@ struct AlikeNode final : Node {
   }
   Rule one_rule;
 };
-void finish(Node& node, const char* op, const Inputs& in, Tensor out, Examples examples);
+void finish(Node& node, const char* op, const Inputs& in, Tensor out, Coupling coupling);
 bool any_requires_grad(const Inputs& in);
 
 }  // namespace detail
@@ -174,17 +174,17 @@ bool any_requires_grad(const Inputs& in);
 /// The rule of a weight may have a member write(in, dy, range, to) besides, which puts the gradient over the
 /// examples `range` where it is wanted (Partial::write).
 template <class... Rules>
-Var record(const char* op, const Inputs& in, Tensor out, Examples examples, Rules... rules) {
+Var record(const char* op, const Inputs& in, Tensor out, Coupling coupling, Rules... rules) {
   if (!recording() || !detail::any_requires_grad(in)) return Var(std::move(out));
   require(in.count() == sizeof...(Rules), "[{}] {} inputs but {} rules", op, in.count(), sizeof...(Rules));
   auto node = std::allocate_shared<detail::OpNode<Rules...>>(PoolAllocator<Node>(), std::move(rules)...);
-  detail::finish(*node, op, in, std::move(out), examples);
+  detail::finish(*node, op, in, std::move(out), coupling);
   return Var(std::move(node));
 }
 template <class Rule, class... Rules>
-requires(!std::is_same_v<Rule, Examples>) Var
+requires(!std::is_same_v<Rule, Coupling>) Var
     record(const char* op, const Inputs& in, Tensor out, Rule rule, Rules... rules) {
-  return record(op, in, std::move(out), Examples::independent, std::move(rule), std::move(rules)...);
+  return record(op, in, std::move(out), Coupling::independent, std::move(rule), std::move(rules)...);
 }
 
 /// The same for any number of inputs that are alike: Var rule(int argument, in, out, dy) serves them all.
@@ -193,7 +193,7 @@ Var record_alike(const char* op, std::span<const Var> in, Tensor out, Rule rule)
   const Inputs inputs(in);
   if (!recording() || !detail::any_requires_grad(inputs)) return Var(std::move(out));
   auto node = std::allocate_shared<detail::AlikeNode<Rule>>(PoolAllocator<Node>(), std::move(rule));
-  detail::finish(*node, op, inputs, std::move(out), Examples::independent);
+  detail::finish(*node, op, inputs, std::move(out), Coupling::independent);
   return Var(std::move(node));
 }
 

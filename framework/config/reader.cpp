@@ -223,7 +223,7 @@ class Reader final : public Fields {
       nested(
           {std::to_string(i), "", false}, (*j)[i], [&](Fields& fields) { element(i, fields); }, at(f));
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool nullable) override {
     const Json* j = value(f);
     if (!j || (nullable && j->is_null())) {
       // A default choice still declares its fields, so that its own required ones are noticed.
@@ -233,8 +233,9 @@ class Reader final : public Fields {
     }
     variant(at(f), *j, choice);
   }
-  void on_variants(const Field& f, ChoiceAccess&, std::size_t, const std::function<void(std::size_t)>& resize,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) override {
+  void on_variants(const Field& f, VariantAccess&, std::size_t,
+                   const std::function<void(std::size_t)>& resize,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element) override {
     const Json* j = value(f);
     if (!j) return;
     if (!j->is_array()) return wrong(f, *j, "a list");
@@ -287,7 +288,7 @@ class Reader final : public Fields {
     body(inner);
     inner.finish();
   }
-  void variant(const std::string& path, const Json& j, ChoiceAccess& choice) {
+  void variant(const std::string& path, const Json& j, VariantAccess& choice) {
     static const Json empty = Json::object();
     const auto options = choice.names();
     std::vector<std::string> names;

@@ -74,7 +74,7 @@ class SchemaWriter final : public Fields {
     put(f, {{"type", "array"},
             {"items", nested([&](Fields& inner) { element(count, inner); })}});  // a fresh element
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool nullable) override {
     Json s = reference(choice);
     if (nullable) s = {{"oneOf", Json::array({s, typed("null")})}};
     if (choice.type().empty())
@@ -82,8 +82,9 @@ class SchemaWriter final : public Fields {
     else
       put(f, {{"allOf", Json::array({s})}}, choice.type());
   }
-  void on_variants(const Field& f, ChoiceAccess& sample, std::size_t, const std::function<void(std::size_t)>&,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>&) override {
+  void on_variants(const Field& f, VariantAccess& sample, std::size_t,
+                   const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>&) override {
     put(f, {{"type", "array"}, {"items", reference(sample)}});
   }
 
@@ -104,7 +105,7 @@ class SchemaWriter final : public Fields {
     body(inner);
     return s;
   }
-  Json reference(ChoiceAccess& choice) {
+  Json reference(VariantAccess& choice) {
     const std::string tag = choice.tag();
     std::string id;
     for (const auto& [name, help] : choice.names()) id += (id.empty() ? "" : "-or-") + name;
@@ -186,12 +187,13 @@ class MarkdownWriter final : public Fields {
     row(f, "list of objects", "[]");
     nested(join(f.key) + "[]", [&](Fields& inner) { element(count, inner); });
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool nullable) override {
     row(f, nullable ? "variant or null" : "variant", choice.type().empty() ? "" : choice.type());
     options(join(f.key), choice);
   }
-  void on_variants(const Field& f, ChoiceAccess& sample, std::size_t, const std::function<void(std::size_t)>&,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>&) override {
+  void on_variants(const Field& f, VariantAccess& sample, std::size_t,
+                   const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>&) override {
     row(f, "list of variants", "[]");
     options(join(f.key) + "[]", sample);
   }
@@ -216,7 +218,7 @@ class MarkdownWriter final : public Fields {
     MarkdownWriter inner(text_, path, open_);
     body(inner);
   }
-  void options(const std::string& path, ChoiceAccess& choice) {
+  void options(const std::string& path, VariantAccess& choice) {
     std::string id = choice.tag();
     for (const auto& [name, help] : choice.names()) id += "," + name;
     for (const std::string& seen : open_)

@@ -45,9 +45,9 @@ class Writer final : public Fields {
     for (std::size_t i = 0; i < count; ++i)
       nested(list.emplace_back(), [&](Fields& fields) { element(i, fields); });
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool) override { variant(object_[f.key], choice); }
-  void on_variants(const Field& f, ChoiceAccess&, std::size_t count, const std::function<void(std::size_t)>&,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool) override { variant(object_[f.key], choice); }
+  void on_variants(const Field& f, VariantAccess&, std::size_t count, const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element) override {
     Json& list = object_[f.key] = Json::array();
     for (std::size_t i = 0; i < count; ++i) variant(list.emplace_back(), *element(i));
   }
@@ -57,7 +57,7 @@ class Writer final : public Fields {
     Writer inner(into);
     body(inner);
   }
-  static void variant(Json& into, ChoiceAccess& choice) {
+  static void variant(Json& into, VariantAccess& choice) {
     if (choice.type().empty()) return void(into = nullptr);
     into = Json{{choice.tag(), choice.type()}};
     Writer inner(into);
@@ -73,6 +73,8 @@ class Writer final : public Fields {
 };
 
 }  // namespace
+
+std::string one_line(const std::string& json) { return Json::parse(json).dump(); }
 
 std::string write_fields(const std::function<void(Fields&)>& fn) {
   Json json = Json::object();

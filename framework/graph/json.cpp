@@ -19,7 +19,7 @@ void StepSettings::choose(const std::string& op_type) {
 
 namespace {
 
-class StepAccess final : public ChoiceAccess {
+class StepAccess final : public VariantAccess {
  public:
   explicit StepAccess(StepSettings& step) : step_(step) {}
   const char* tag() const override { return "op"; }

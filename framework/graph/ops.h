@@ -84,17 +84,19 @@ struct ActivationOp : OpOf<ActivationOp> {
   bool piecewise_linear(const std::vector<bool>&) const override;
 };
 
-/// What the two poolings share: windows inside the image, extents rounded down.
+/// What the two poolings share. Padding is smaller than the kernel.
 struct PoolSettings {
   Index kernel_h = 2, kernel_w = 2;
   Index stride_h = 0, stride_w = 0;  ///< 0: the kernel's extent
+  Index pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  bool ceil_mode = false;         ///< a last window that hangs over the far border counts too
+  bool count_include_pad = true;  ///< of means
   PoolSettings() = default;
   PoolSettings(Index kernel, Index stride)
       : kernel_h(kernel), kernel_w(kernel), stride_h(stride), stride_w(stride) {}
-  Index down() const { return stride_h ? stride_h : kernel_h; }
-  Index across() const { return stride_w ? stride_w : kernel_w; }
   void fields(Fields& f);
   Shape shape(const Shape& image) const;
+  PoolSpec spec() const;
   PoolGeometry geometry(const Shape& image) const;
 };
 struct MaxPoolOp final : OpOf<MaxPoolOp> {
@@ -113,7 +115,7 @@ struct AveragePoolOp final : OpOf<AveragePoolOp> {
   AveragePoolOp() = default;
   AveragePoolOp(Index kernel, Index stride) : pool(kernel, stride) {}
   const char* type() const override { return "average_pool"; }
-  void fields(Fields& f) override { pool.fields(f); }
+  void fields(Fields& f) override;
   Shape shape(std::span<const Shape> in) const override { return pool.shape(in[0]); }
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
 };

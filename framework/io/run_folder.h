@@ -19,7 +19,7 @@ class RunFolder {
   std::filesystem::path metrics_csv() const { return path_ / "metrics.csv"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.safetensors"; }
   std::filesystem::path state() const { return path_ / "state.safetensors"; }
-  std::filesystem::path tour() const { return path_ / "tour.json"; }
+  std::filesystem::path lesson_data() const { return path_ / "tour.json"; }
   std::filesystem::path plots() const { return path_ / "plots"; }
 
  private:

@@ -50,9 +50,16 @@ Var conv2d_input_grad(const Var& dy, const Var& w, const ConvGeometry& g);
 Var conv2d_weight_grad(const Var& x, const Var& dy, const ConvGeometry& g);
 
 // --- pool2d.cpp ---
-PoolGeometry pool_geometry(const char* name, const Shape& x, Index kernel, Index stride);
-Var max_pool(const Var& x, Index kernel, Index stride, bool with_relu = false);
-Var average_pool(const Var& x, Index kernel, Index stride);
+struct PoolSpec {
+  Extent2 kernel, stride;
+  Border pad = 0;             ///< smaller than the kernel
+  bool ceil_mode = false;     ///< a last window that hangs over the far border counts too (as PyTorch has it)
+  bool count_padding = true;  ///< of means
+};
+/// Checks shapes and gives the geometry; `name` begins the error messages.
+PoolGeometry pool_geometry(const char* name, const Shape& x, const PoolSpec& spec);
+Var max_pool(const Var& x, const PoolSpec& spec, bool with_relu = false);
+Var average_pool(const Var& x, const PoolSpec& spec);
 /// [n, h, w, c] -> [n, c]
 Var global_average_pool(const Var& x);
 

@@ -6,11 +6,13 @@
 
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
+#include "framework/data/image_task.h"
 #include "framework/infer/engine.h"
 #include "framework/io/progress.h"
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/diagnose.h"
+#include "framework/train/epoch_row.h"
 #include "framework/train/mean_gradients.h"
 
 namespace espalier {
@@ -35,16 +37,6 @@ void TrainSettings::fields(Fields& f) {
 
 namespace {
 
-Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) {
-  const Index classes = logits.shape()[1];
-  Index correct = 0;
-  for (std::size_t n = 0; n < labels.size(); ++n) {
-    const Real* row = logits.data() + static_cast<Index>(n) * classes;
-    correct += std::max_element(row, row + classes) - row == labels[n];
-  }
-  return correct;
-}
-
 double sum(const Tensor& t) {
   double total = 0;
   for (const Real v : t.values()) total += static_cast<double>(v);
@@ -52,46 +44,6 @@ double sum(const Tensor& t) {
 }
 
 }  // namespace
-
-Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size) {
-  const Recording off(false);
-  Score score;
-  const Engine engine(model.graph(), weights_of(model.store()));
-  Batch batch;
-  std::vector<Index> examples;
-  for (Index first = 0; first < set.size(); first += batch_size) {
-    examples.resize(std::min<Index>(batch_size, set.size() - first));
-    std::iota(examples.begin(), examples.end(), first);
-    load_examples(set, preprocessing, examples, batch);
-    const Tensor logits = engine(batch.images);
-    score.loss += sum(cross_entropy(Var(logits), batch.labels).value());
-    score.accuracy += static_cast<double>(count_correct(logits, batch.labels));
-  }
-  const auto n = static_cast<double>(set.size());
-  return {score.loss / n, score.accuracy / n};
-}
-
-void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples, std::uint64_t seed,
-                            int batch_size) {
-  if (model.store().statistic_infos().empty()) return;
-  const ImageSet& set = data.source.train;
-  std::vector<Index> order(set.size());
-  std::iota(order.begin(), order.end(), Index{0});
-  Random(seed, Random::Use::recalibrate).shuffle(order);
-  if (examples > 0 && examples < set.size()) order.resize(examples);
-  const Recording off(false);
-  // Batches count alike, so they are cut alike: 251 images are 126 and 125,
-  // not 250 and 1 that weighs as much.
-  const std::size_t count = order.size(), most = static_cast<std::size_t>(batch_size),
-                    batches = (count + most - 1) / most, size = (count + batches - 1) / batches;
-  Batch batch;
-  for (std::size_t first = 0, at = 1; first < count; first += size, ++at) {
-    load_examples(set, data.preprocessing, std::span(order).subspan(first, std::min(size, count - first)),
-                  batch, data.augmentation, seed);
-    Pass pass{.training = true, .statistics_momentum = 1.0 / static_cast<double>(at)};  // the running mean
-    model.forward(batch.images, pass);
-  }
-}
 
 Trainer::Trainer(RunContext& context, const TrainSettings& settings)
     : context_(context),
@@ -136,9 +88,10 @@ void Trainer::require_finite() const {
   check(store.statistic_infos(), store.statistics());
 }
 
-Score Trainer::evaluate_test() {
-  if (!score_) score_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
-  return *score_;
+Evaluation Trainer::evaluate_test() {
+  if (!evaluation_)
+    evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  return *evaluation_;
 }
 
 void Trainer::train_step(const Batch& batch, double rate, bool decay) {
@@ -162,7 +115,7 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   at_.seen += n;
   mean_gradients(losses, store);
   optimizer_->step(store, rate, decay);
-  score_.reset();
+  evaluation_.reset();
   ++at_.step;
 }
 
@@ -199,22 +152,22 @@ void Trainer::run(Hook* hook) {
     run_hook();
     const bool decay = !(settings_.stop_weight_decay_after_pruning && hook && hook->finished(at_.epoch));
     train_epoch(decay);
-    const Score test = evaluate_test();
+    const Evaluation test = evaluate_test();
     require_finite();
     if (!std::isfinite(test.loss))
       fail(ExitCode::numeric,
            "the test loss is not finite after epoch {}. {}; lower train.learning_rate.rate or add a warm-up",
            at_.epoch + 1, last_good());
     const auto seen = static_cast<double>(at_.seen);
-    context_.metrics.append({{"event", "epoch"},
-                             {"epoch", at_.epoch + 1},
-                             {"train_loss", at_.loss_sum / seen},
-                             {"train_accuracy", static_cast<double>(at_.correct) / seen},
-                             {"test_loss", test.loss},
-                             {"test_accuracy", test.accuracy},
-                             {"learning_rate", settings_.learning_rate->at(at_.epoch, settings_.epochs)},
-                             {"seconds", at_.seconds},
-                             {"images_per_second", seen / at_.seconds}});
+    context_.metrics.append(
+        to_row(EpochRow{.epoch = at_.epoch + 1,
+                        .train_loss = at_.loss_sum / seen,
+                        .train_accuracy = static_cast<double>(at_.correct) / seen,
+                        .test_loss = test.loss,
+                        .test_accuracy = test.accuracy,
+                        .learning_rate = settings_.learning_rate->at(at_.epoch, settings_.epochs),
+                        .seconds = at_.seconds,
+                        .images_per_second = seen / at_.seconds}));
     at_ = {.epoch = at_.epoch + 1};
     save();
   }
@@ -225,7 +178,9 @@ void Trainer::run(Hook* hook) {
 void Trainer::save() {
   require_finite();
   save_checkpoint(context_.folder.checkpoint(), context_.model,
-                  {{"resolved_config", context_.resolved_config}, {"epoch", std::to_string(at_.epoch)}});
+                  {{"resolved_config", context_.resolved_config},
+                   {"task", to_json(task_of(context_.data))},
+                   {"epoch", std::to_string(at_.epoch)}});
   write_state();
 }
 

@@ -13,6 +13,7 @@
 #include "framework/io/metrics.h"
 #include "framework/io/run_folder.h"
 #include "framework/nn/model.h"
+#include "framework/train/evaluate.h"
 #include "framework/train/learning_rate.h"
 #include "framework/train/optimizer.h"
 
@@ -23,15 +24,10 @@ struct TrainSettings {
   int epochs = 10, batch_size = 128;
   double label_smoothing = 0;
   bool stop_weight_decay_after_pruning = false;
-  Choice<OptimizerSettings> optimizer;
-  Choice<LearningRateSettings> learning_rate;
+  Variant<OptimizerSettings> optimizer;
+  Variant<LearningRateSettings> learning_rate;
   TrainSettings();
   void fields(Fields& f);
-};
-
-/// Mean loss and share of correct predictions.
-struct Score {
-  double loss = 0, accuracy = 0;
 };
 
 class Trainer;
@@ -73,10 +69,10 @@ class Trainer {
 
   RunContext& context() { return context_; }
   Optimizer& optimizer() { return *optimizer_; }
-  /// Score on the test set; kept until the weights change.
-  Score evaluate_test();
+  /// On the test set; kept until the weights change.
+  Evaluation evaluate_test();
   /// To be called by whoever changes weights or statistics other than through train steps.
-  void weights_changed() { score_.reset(); }
+  void weights_changed() { evaluation_.reset(); }
   /// Writes checkpoint and state; both atomically.
   void save();
 
@@ -108,18 +104,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   TrainLoader loader_;
   Position at_;
-  std::optional<Score> score_;
+  std::optional<Evaluation> evaluation_;
 };
-
-Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
-               int batch_size = 250);
-
-/// Sets the batch-norm statistics to their averages over `examples` training images (0: all) drawn by seed,
-/// in batches of equal size (to one example) of at most `batch_size`. The images are augmented as in
-/// training: the network was trained on such statistics, and the borders that a crop pads change them
-/// (ResNet-20 on CIFAR-10 loses three points with those of the plain images). Does nothing for models without
-/// batch norm.
-void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples, std::uint64_t seed,
-                            int batch_size = 250);
 
 }  // namespace espalier

@@ -3,26 +3,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pruning/rows/vector_math.h"
+
 namespace espalier {
-namespace {
-
-double dot(std::span<const double> a, std::span<const double> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-
-}  // namespace
-
 CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::span<const double> b,
                              std::span<double> x, const CgOptions& options,
                              std::span<const double> diagonal) {
   const std::size_t d = b.size();
   require(static_cast<Index>(d) == matrix.size() && x.size() == d, "[cg] {} columns, {} values in, {} out",
           matrix.size(), d, x.size());
-  const double goal = std::sqrt(dot(b, b));
   CgResult result;
-  if (goal == 0) {
+  if (norm(b) == 0) {
     std::fill(x.begin(), x.end(), 0.0);
     return result;
   }
@@ -34,20 +25,25 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
   const auto precondition = [&] {
     for (std::size_t i = 0; i < d; ++i) z[i] = diagonal.empty() ? r[i] : r[i] / (diagonal[i] + damp);
   };
+  const auto size = [&] { return std::sqrt(options.preconditioned_norm ? dot(r, z) : dot(r, r)); };
+  precondition();
+  const double first = size();
   if (std::any_of(x.begin(), x.end(), [](double v) { return v != 0; })) {
     multiply(x);
     for (std::size_t i = 0; i < d; ++i) r[i] -= product[i];
+    precondition();
   }
-  precondition();
   p = z;
   double rz = dot(r, z);
-  result.residual = std::sqrt(dot(r, r)) / goal;
+  result.residual = size() / first;
   while (result.residual > options.tolerance) {
-    if (result.steps == options.most_steps)
+    if (result.steps == options.most_steps) {
+      if (!options.must_settle) break;
       fail(ExitCode::numeric,
            "conjugate gradients: after {} steps the residual is {:.3g} of the right side, tolerance {:.3g}; "
            "use a larger damp (now {:g}) or more steps",
            result.steps, result.residual, options.tolerance, damp);
+    }
     ++result.steps;
     multiply(p);
     const double curvature = dot(p, product);
@@ -66,7 +62,7 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
     const double next = dot(r, z), turn = next / rz;
     rz = next;
     for (std::size_t i = 0; i < d; ++i) p[i] = z[i] + turn * p[i];
-    result.residual = std::sqrt(dot(r, r)) / goal;
+    result.residual = size() / first;
   }
   return result;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "framework/core/random.h"
 #include "framework/io/atomic_file.h"
@@ -9,11 +10,16 @@
 namespace espalier {
 namespace {
 
-std::vector<Index> shuffled(Index count, std::uint64_t seed, std::initializer_list<std::uint64_t> key) {
+/// The examples of a set of `count`, in an order drawn by `random`.
+std::vector<Index> shuffled(Index count, Random random) {
   std::vector<Index> examples(count);
-  for (std::size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<Index>(i);
-  Random(seed, Random::Use::fisher, key).shuffle(examples);
+  std::iota(examples.begin(), examples.end(), Index{0});
+  random.shuffle(examples);
   return examples;
+}
+
+std::uint64_t number_of(const PruneConfig& config, StepKey key) {
+  return static_cast<std::uint64_t>(config.fresh_examples ? 1 + key.epoch * 1000 + key.step : 0);
 }
 
 }  // namespace
@@ -33,36 +39,16 @@ std::vector<Index> read_indices(const std::string& path) {
   return indices;
 }
 
-std::vector<ParameterId> prunable_layers(const PruneConfig& config, const Model& model) {
-  const auto& infos = model.store().infos();
-  std::vector<ParameterId> candidates, chosen;
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < infos.size(); ++i) {
-    if (infos[i].role != Role::weight) continue;
-    candidates.push_back(static_cast<ParameterId>(i));
-    std::string name = infos[i].name;
-    if (name.ends_with(".weight")) name.resize(name.size() - 7);
-    names.push_back(name);
-  }
-  for (const std::size_t c : match_names(names, config.include, config.exclude))
-    chosen.push_back(candidates[c]);
-  if (chosen.empty())
-    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {})",
-         fmt::join(names, ", "));
-  return chosen;
-}
-
-std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train,
-                                   const std::vector<Index>& listed, std::uint64_t seed, int epoch,
-                                   int step) {
+std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train, StepKey key) {
   const Index needed = Index{config.num_grads} * config.grad_batch_size;
-  std::vector<Index> examples = listed;
-  if (examples.empty()) {
+  std::vector<Index> examples;
+  if (!config.index_file.empty()) {
+    examples = read_indices(config.index_file);
+  } else {
     if (needed > train.size())
       fail(ExitCode::config, "prune: num_grads x grad_batch_size is {}, the training set has {} examples",
            needed, train.size());
-    examples = shuffled(train.size(), seed,
-                        {static_cast<std::uint64_t>(config.fresh_examples ? 1 + epoch * 1000 + step : 0)});
+    examples = shuffled(train.size(), Random(key.seed, Random::Use::fisher, {number_of(config, key)}));
   }
   if (static_cast<Index>(examples.size()) < needed)
     fail(ExitCode::config, "prune.index_file {} names {} examples; num_grads x grad_batch_size needs {}",
@@ -76,13 +62,11 @@ std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& tr
 }
 
 std::vector<Index> held_out_examples(const PruneConfig& config, const ImageSet& train,
-                                     const std::vector<Index>& of_fisher, std::uint64_t seed, int epoch,
-                                     int step) {
+                                     const std::vector<Index>& of_fisher, StepKey key) {
   std::vector<bool> used(train.size(), false);
   for (const Index i : of_fisher) used[i] = true;
-  std::vector<Index> all =
-      shuffled(train.size(), seed,
-               {static_cast<std::uint64_t>(config.fresh_examples ? 1 + epoch * 1000 + step : 0), 1});
+  const std::vector<Index> all =
+      shuffled(train.size(), Random(key.seed, Random::Use::fisher, {number_of(config, key), 1}));
   std::vector<Index> others;
   for (const Index i : all)
     if (!used[i]) others.push_back(i);

@@ -38,6 +38,12 @@ TEST(GraphBuilder, ShapesOfEveryOp) {
   EXPECT_EQ(shape(MaxPoolOp(3, 2), {{15, 15, 2}}), (Shape{7, 7, 2}));
   EXPECT_EQ(shape(AveragePoolOp(), {{5, 5, 2}}), (Shape{2, 2, 2}))
       << "the stride is the kernel's extent if not said";
+  MaxPoolOp pool(3, 2);
+  pool.pool.pad_top = pool.pool.pad_left = 1;
+  EXPECT_EQ(shape(pool, {{6, 6, 2}}), (Shape{3, 3, 2})) << "(6 + 1 - 3) / 2 + 1";
+  pool.pool.ceil_mode = true;
+  EXPECT_EQ(shape(pool, {{7, 6, 2}}), (Shape{4, 3, 2}))
+      << "5 / 2 rounded up";
   EXPECT_EQ(shape(GlobalAveragePoolOp(), {{5, 5, 2}}), (Shape{2}));
   EXPECT_EQ(shape(FlattenOp(), {{5, 4, 2}}), (Shape{40}));
   EXPECT_EQ(shape(AddOp(), {{5, 4, 2}, {5, 4, 2}, {5, 4, 2}}), (Shape{5, 4, 2}));

@@ -28,7 +28,7 @@ Tensor by_tape(const Model& model, const Tensor& x) {
 }
 std::vector<Real> values_of(const Tensor& t) { return {t.values().begin(), t.values().end()}; }
 std::unique_ptr<Model> built(const char* name, const Shape& image) {
-  Choice<ModelSettings> choice;
+  Variant<ModelSettings> choice;
   choice.choose(name);
   return choice->build(image, 10, 1);
 }

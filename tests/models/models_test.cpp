@@ -12,7 +12,7 @@ namespace espalier {
 namespace {
 
 struct Holder {
-  Choice<ModelSettings> model;
+  Variant<ModelSettings> model;
   void fields(Fields& f) { f.required().variant("model", model, "model"); }
 };
 std::unique_ptr<Model> build(const std::string& json, const Shape& image = {32, 32, 3}, int classes = 10,

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <utility>
 
+#include "framework/graph/channel_ops.h"
 #include "framework/ops/ops.h"
 #include "tests/support/check_op.h"
 
@@ -310,20 +311,79 @@ inline std::vector<OpCase> pool_and_norm_cases() {
     };
   };
   return {
-      {"max_pool", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], 2, 2); }},
-      {"max_pool_overlapping", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], 3, 2); }},
-      {"max_pool_relu", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], 2, 1, true); }},
+      {"max_pool",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {2, 2});
+       }},
+      {"max_pool_overlapping",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {3, 2});
+       }},
+      {"max_pool_relu",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {2, 1}, true);
+       }},
       // Something nonlinear and increasing before the pool: only then does anything flow back through the
       // gather that is the rule of the pool's own rule.
       {"max_pool_of_curved",
        "max_pool",
        {image},
-       [](const Vars& v) { return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])), 3, 2); }},
-      {"average_pool", "average_pool", {image}, [](const Vars& v) { return average_pool(v[0], 2, 2); }, {0}},
+       [](const Vars& v) {
+         return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])), {3, 2});
+       }},
+      {"average_pool",
+       "average_pool",
+       {image},
+       [](const Vars& v) {
+         return average_pool(v[0], {2, 2});
+       },
+       {0}},
       {"average_pool_overlapping",
        "average_pool",
        {image},
-       [](const Vars& v) { return average_pool(v[0], 3, 2); },
+       [](const Vars& v) {
+         return average_pool(v[0], {3, 2});
+       },
+       {0}},
+      {"max_pool_padded_relu",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {.kernel = {3, 2}, .stride = 2, .pad = {1, 0, 1, 1}}, true);
+       }},
+      {"max_pool_ceil_of_curved",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])),
+                         {.kernel = 2, .stride = 2, .ceil_mode = true});
+       }},
+      {"average_pool_padded",
+       "average_pool",
+       {image},
+       [](const Vars& v) {
+         return average_pool(v[0], {.kernel = 3, .stride = {2, 1}, .pad = 1});
+       },
+       {0}},
+      {"average_pool_of_what_is_there",
+       "average_pool",
+       {image},
+       [](const Vars& v) {
+         return average_pool(
+             v[0],
+             {.kernel = 3, .stride = 2, .pad = {0, 1, 1, 1}, .ceil_mode = true, .count_padding = false});
+       },
+       {0}},
+      {"shuffle_channels",
+       "shuffle_channels",
+       {batched({3, 2, 2, 6})},
+       [](const Vars& v) { return shuffle_channels(v[0], 3); },
        {0}},
       {"global_average_pool",
        "global_average_pool",

@@ -4,26 +4,34 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "framework/autograd/backward.h"
 #include "framework/autograd/second_order.h"
+#include "framework/data/examples.h"
 #include "framework/graph/builder.h"
 #include "framework/nn/model.h"
-#include "pruning/rows/curvature.h"
+#include "pruning/curvature/dense.h"
 #include "tests/support/arrays.h"
 
 namespace espalier::test {
 
 /// Examples that are given as tensors.
-struct TensorExamples final : ExampleSource {
+struct TensorExamples final : Examples {
   Tensor images;  ///< [n, h, w, c]
   std::vector<std::int32_t> labels;
   TensorExamples(Tensor x, std::vector<std::int32_t> y) : images(std::move(x)), labels(std::move(y)) {}
   Index size() const override { return static_cast<Index>(labels.size()); }
+  static std::vector<Index> numbers(Range range) {
+    std::vector<Index> all(range.size());
+    std::iota(all.begin(), all.end(), range.begin);
+    return all;
+  }
   void load(Range range, Batch& batch) const override {
     batch.images = images.slice(range);
     batch.labels.assign(labels.begin() + range.begin, labels.begin() + range.end);
+    batch.examples = numbers(range);
   }
 };
 
@@ -129,6 +137,18 @@ inline std::vector<double> mean_of(const Tensor& block, Index examples) {
   std::vector<double> m;
   for (const Real v : block.values()) m.push_back(static_cast<double>(v) / static_cast<double>(examples));
   return m;
+}
+
+/// The block, and its diagonal, that a stream of rows adds up to.
+inline SquareMatrix curvature_block(const CurvatureRows& rows) {
+  BlockSum sum(rows.cols());
+  rows.stream([&](const RowPanel& panel) { sum.add(panel); });
+  return sum.mean();
+}
+inline std::vector<double> curvature_diagonal(const CurvatureRows& rows) {
+  DiagonalSum sum(rows.cols());
+  rows.stream([&](const RowPanel& panel) { sum.add(panel); });
+  return sum.mean();
 }
 
 /// (1/N) sum_n g_n g_n' over `layers`, example by example through grad().

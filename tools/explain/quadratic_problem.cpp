@@ -9,13 +9,13 @@
 #include "framework/config/suggest.h"
 #include "framework/io/atomic_file.h"
 #include "framework/kernels/gemm.h"
+#include "pruning/inverse/dense.h"
 
 namespace espalier {
 namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::size_t largest = 512;
-constexpr double far_off = 10;  // the ranking's set costs this many times the best: shown
 
 [[noreturn]] void wrong(const std::string& path, const std::string& what) {
   fail(ExitCode::config, "{}: {}", path, what);
@@ -110,13 +110,6 @@ Vector solve_with(const QuadraticProblem& p, const Matrix& m, Vector b) {
   return b;
 }
 
-std::vector<Index> ranking(const Vector& score) {
-  std::vector<Index> order(score.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
-  return order;
-}
-
 /// F^-1 as pruning takes it: Cholesky factors, block by block.
 Matrix inverse_of(const QuadraticProblem& p) {
   const std::size_t d = p.d();
@@ -136,13 +129,11 @@ Matrix inverse_of(const QuadraticProblem& p) {
   return result;
 }
 
-/// All sets of every size below d, for problems of at most 16 weights;
-/// kept if the ranking does badly somewhere.
+/// All sets of every size below d, for problems of 2 to 16 weights.
 std::vector<BestSubset> compare_subsets(const QuadraticProblem& p, const QuadraticSolution& s) {
   if (p.d() < 2 || p.d() > 16) return {};
   std::vector<BestSubset> result(p.d() - 1);
   const std::vector<Index> order = ranking(s.woodfisher);
-  bool worth_showing = false;
   for (std::size_t k = 1; k < p.d(); ++k) {
     BestSubset& b = result[k - 1];
     b.k = k;
@@ -160,11 +151,17 @@ std::vector<BestSubset> compare_subsets(const QuadraticProblem& p, const Quadrat
     ++b.examined;
     if (loss < b.best_loss) b.best_loss = loss, b.best = set;
   }
-  for (const BestSubset& b : result) worth_showing |= b.lowest_loss > far_off * b.best_loss;
-  return worth_showing ? result : std::vector<BestSubset>();
+  return result;
 }
 
 }  // namespace
+
+std::vector<Index> ranking(const Vector& score) {
+  std::vector<Index> order(score.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
+  return order;
+}
 
 QuadraticProblem read_problem(const std::string& path) {
   Json all = Json::parse(read_whole_file(path, ExitCode::config), nullptr, false, true);
@@ -292,18 +289,17 @@ std::vector<Matrix> recursion(const QuadraticProblem& p) {
   Matrix f(d, Vector(d, 0.0));
   for (std::size_t q = 0; q < d; ++q) f[q][q] = 1 / p.damp;
   std::vector<Matrix> steps{f};
-  for (const Vector& g : p.gradients) {
+  for (const Vector& gradient : p.gradients) {
     for (const auto& block : p.blocks) {
-      Vector x;
-      double denominator = static_cast<double>(p.n());
+      Vector inverse, g;
       for (const Index i : block) {
-        double sum = 0;
-        for (const Index j : block) sum += f[i][j] * g[j];
-        x.push_back(sum);
-        denominator += g[i] * sum;
+        g.push_back(gradient[i]);
+        for (const Index j : block) inverse.push_back(f[i][j]);
       }
-      for (std::size_t a = 0; a < block.size(); ++a)
-        for (std::size_t b = 0; b < block.size(); ++b) f[block[a]][block[b]] -= x[a] * x[b] / denominator;
+      sherman_morrison(inverse, g, static_cast<Index>(p.n()));
+      std::size_t at = 0;
+      for (const Index i : block)
+        for (const Index j : block) f[i][j] = inverse[at++];
     }
     steps.push_back(f);
   }

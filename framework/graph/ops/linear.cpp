@@ -8,7 +8,7 @@ namespace espalier {
 void LinearOp::fields(Fields& f) {
   f.required()("out", out, "output units", {.low = 1, .high = most_extent});
   f("bias", bias, "add a bias per unit");
-  f.choice("init", init, {{"he", Init::he}, {"glorot", Init::glorot}},
+  f.one_of("init", init, {{"he", Init::he}, {"glorot", Init::glorot}},
            "fresh weights: he before ReLU, glorot before the classes");
 }
 
