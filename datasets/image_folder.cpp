@@ -37,7 +37,9 @@ std::vector<std::string> class_folders(const fs::path& split) {
   return names;
 }
 
+/// Pictures by their name. "._0.png" and other hidden files are notes that systems keep beside a file.
 bool is_image(const fs::path& file) {
+  if (file.filename().string().starts_with('.')) return false;
   std::string extension = file.extension().string();
   for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
@@ -46,7 +48,25 @@ bool is_image(const fs::path& file) {
 struct Listing {
   std::vector<fs::path> files;
   std::vector<std::int32_t> labels;
+  // What lies in the class folders and is not read, with an example of each.
+  std::size_t hidden = 0, folders = 0, others = 0;
+  fs::path a_folder, an_other;
 };
+
+/// One sentence; empty if all was read.
+std::string left_out(const fs::path& split, const Listing& listing) {
+  std::vector<std::string> parts;
+  if (listing.hidden) parts.push_back(fmt::format("{} hidden file(s)", listing.hidden));
+  if (listing.folders)
+    parts.push_back(fmt::format("{} folder(s) within class folders, such as {}", listing.folders,
+                                listing.a_folder.string()));
+  if (listing.others)
+    parts.push_back(fmt::format("{} file(s) that are no .jpg, .jpeg or .png, such as {}", listing.others,
+                                listing.an_other.string()));
+  if (parts.empty()) return "";
+  return fmt::format("{}: {} picture(s) read; left out: {}", split.string(), listing.files.size(),
+                     fmt::join(parts, "; "));
+}
 
 /// The images of one split, class by class in the order of `classes`, by name within a class.
 Listing list_images(const fs::path& split, const std::vector<std::string>& classes) {
@@ -59,10 +79,19 @@ Listing list_images(const fs::path& split, const std::vector<std::string>& class
     const std::size_t before = listing.files.size();
     std::size_t others = 0;
     for (const auto& file : sorted_entries(split / name)) {
-      if (is_image(file))
+      std::error_code ignored;
+      const bool folder = fs::is_directory(file, ignored);
+      if (is_image(file) && !folder) {
         listing.files.push_back(file);
+        continue;
+      }
+      ++others;
+      if (file.filename().string().starts_with('.'))
+        ++listing.hidden;
+      else if (folder)
+        ++listing.folders, listing.a_folder = file;
       else
-        ++others;
+        ++listing.others, listing.an_other = file;
     }
     if (listing.files.size() == before)
       fail(ExitCode::data,
@@ -109,8 +138,13 @@ struct ImageFolderSettings final : DataSettings {
     Listing train_images = list_images(train, classes), test_images = list_images(test, classes);
     const fs::path first = train_images.files[0];
     const DecodedImage sample = decode_image(first, channels);
-    return {decode_all(std::move(train_images), first, sample, channels),
-            decode_all(std::move(test_images), first, sample, channels), classes, ""};
+    std::vector<std::string> notices;
+    for (const std::string& n : {left_out(train, train_images), left_out(test, test_images)})
+      if (!n.empty()) notices.push_back(n);
+    DataSource source{decode_all(std::move(train_images), first, sample, channels),
+                      decode_all(std::move(test_images), first, sample, channels), classes, ""};
+    source.notices = std::move(notices);
+    return source;
   }
 };
 

@@ -29,6 +29,7 @@ struct DataSource {
   std::vector<std::string> class_names;
   std::string
       hash;  ///< SHA-256, hexadecimal, over the pixels and labels of train, then test; open_data() sets it
+  std::vector<std::string> notices{};  ///< what was left out of the files, for people
   int classes() const { return static_cast<int>(class_names.size()); }
 };
 

@@ -53,6 +53,9 @@ std::vector<double> to_doubles(const StoredTensor& tensor);
 /// tensor.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
+/// Only what its header says beside the tensors; the data are not read. Throws as read_safetensors().
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
+
 /// Writes atomically (atomic_file.h). Wide values first, so that all are aligned in the file. Throws
 /// Error(io).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);

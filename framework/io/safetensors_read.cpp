@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/file_kind.h"
+#include "framework/io/json_text.h"
 #include "framework/io/safetensors.h"
 
 namespace espalier {
@@ -17,8 +18,6 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t largest_header = 100'000'000;  // as in the format's reference implementation
 
-constexpr int deepest = 8;
-
 template <class... Args>
 [[noreturn]] void corrupt(const std::filesystem::path& path, fmt::format_string<Args...> what,
                           Args&&... args) {
@@ -26,27 +25,12 @@ template <class... Args>
        fmt::format(what, std::forward<Args>(args)...));
 }
 
-/// The JSON library keeps the last of two equal keys without a word, so keys are counted while it parses.
 Json parse_header(const std::filesystem::path& path, const std::string& text) {
-  std::vector<std::set<std::string>> open;
-  std::string duplicate;
-  const auto count_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    // {tensor: {shape: [extent]}}: what is deeper is damage, and may be deep enough to overflow the stack.
-    if (depth > deepest)
-      corrupt(path, "its header has lists or objects more than {} deep in each other", deepest);
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end) open.pop_back();
-    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)
-      duplicate = parsed.get<std::string>();
-    return true;
-  };
-  Json header;
-  try {
-    header = Json::parse(text, count_keys);
-  } catch (const Json::exception& e) {
-    corrupt(path, "its header is no JSON ({})", e.what());
-  }
-  if (!duplicate.empty()) corrupt(path, "'{}' occurs twice in its header", duplicate);
+  // {tensor: {shape: [extent]}}: what is deeper is damage.
+  const JsonLimits limits{.deepest = 8, .members = 10'000'000, .comments = false};
+  if (const auto problem = json_problem(text, limits))
+    corrupt(path, "its header {}: {}", problem->syntax ? "is no JSON" : "is refused", problem->text);
+  Json header = Json::parse(text);
   if (!header.is_object()) corrupt(path, "its header is no JSON object");
   return header;
 }
@@ -125,12 +109,21 @@ std::map<std::string, std::string> parse_metadata(const std::filesystem::path& p
   return metadata;
 }
 
-}  // namespace
+/// The header, and where the data begin.
+struct Header {
+  Json json;
+  std::uint64_t data_begin = 0, data_size = 0;
+};
 
-TensorFile read_safetensors(const std::filesystem::path& path) {
-  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+Header read_header(const std::filesystem::path& path, const FileHandle& in) {
   const std::uint64_t size = in.size();
   std::uint64_t header_size = 0;
+  std::string head(std::min<std::uint64_t>(size, file_kind_bytes), '\0');
+  in.read(0, head.data(), head.size());
+  const bool header_follows = head.size() > 8 && head[8] == '{';  // whatever the length before it looks like
+  if (const FileKind kind = kind_of_bytes(head); kind != FileKind::safetensors && !header_follows)
+    if (const auto foreign = foreign_file(kind, "a safetensors file"))
+      fail(ExitCode::checkpoint, "{}: {}", path.string(), *foreign);
   if (size < sizeof header_size) corrupt(path, "it has {} bytes and needs at least 8", size);
   in.read(0, &header_size, sizeof header_size);
   if (header_size > size - sizeof header_size || header_size > largest_header)
@@ -139,10 +132,25 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   std::string text(header_size, '\0');
   in.read(sizeof header_size, text.data(), text.size());
 
-  const Json header = parse_header(path, text);
+  const std::uint64_t begin = sizeof header_size + header_size;
+  return {parse_header(path, text), begin, size - begin};
+}
+
+}  // namespace
+
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  const Header header = read_header(path, in);
+  const auto found = header.json.find("__metadata__");
+  return found == header.json.end() ? std::map<std::string, std::string>() : parse_metadata(path, *found);
+}
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  const Header header = read_header(path, in);
   TensorFile file;
   std::vector<Entry> entries;
-  for (const auto& item : header.items()) {
+  for (const auto& item : header.json.items()) {
     if (item.key() == "__metadata__")
       file.metadata = parse_metadata(path, item.value());
     else
@@ -151,11 +159,10 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
-  const std::uint64_t data_begin = sizeof header_size + header_size;
-  check_cover(path, entries, size - data_begin);  // before anything is allocated
+  check_cover(path, entries, header.data_size);  // before anything is allocated
   for (Entry& e : entries) {
     e.tensor.bytes.resize(e.end - e.begin);
-    in.read(data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
+    in.read(header.data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
     file.tensors.push_back(std::move(e.tensor));
   }
   return file;

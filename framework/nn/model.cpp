@@ -43,6 +43,12 @@ Var Model::forward(const Var& images, Pass& pass) const {
   return Var(std::move(logits));
 }
 
+ParameterId classifier(const Model& model) {
+  if (model.costs().empty()) return -1;
+  const ParameterId last = model.costs().back().weight;
+  return model.store().infos()[last].shape[0] == model.classes() ? last : -1;
+}
+
 Index Model::macs() const {
   Index total = 0;
   for (const LayerCost& cost : costs_) total += cost.macs;

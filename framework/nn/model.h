@@ -42,6 +42,9 @@ class Model {
   std::vector<LayerCost> costs_;
 };
 
+/// The last layer with weights, if it has one row for each class; else -1.
+ParameterId classifier(const Model& model);
+
 /// Settings of one kind of model. `build` throws Error(config) when the images do not suit it. Registered
 /// with Registry<ModelSettings>::add.
 struct ModelSettings {

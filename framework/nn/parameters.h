@@ -78,6 +78,14 @@ class ParameterStore {
   std::shared_ptr<Real> values_, gradients_, mask_, statistics_;
 };
 
+/// Of a network's weights (biases and norms are none): how many there are, are pruned, and are zero although
+/// they are not.
+struct WeightCount {
+  Index weights = 0, pruned = 0, zeros = 0;
+  double share() const { return weights ? static_cast<double>(pruned) / static_cast<double>(weights) : 0; }
+};
+WeightCount count_weights(const ParameterStore& store);
+
 /// A store and a name prefix: how layers declare what they own under their place in the network.
 struct Scope {
   ParameterStore& store;

@@ -61,6 +61,17 @@ bool matches(std::string_view name, std::string_view pattern) {
 
 }  // namespace
 
+std::vector<Index> classes_without_weights(const std::vector<bool>& removed, const LayerView& layer) {
+  std::vector<Index> lost;
+  if (!layer.outputs_are_classes) return lost;
+  const Index row = layer.columns.size() / layer.shape[0];
+  for (Index k = 0; k < layer.shape[0]; ++k) {
+    const auto begin = removed.begin() + layer.columns.begin + k * row;
+    if (std::find(begin, begin + row, false) == begin + row) lost.push_back(k);
+  }
+  return lost;
+}
+
 std::vector<bool> select(std::span<const double> scores, const std::vector<bool>& pruned, double sparsity,
                          std::span<const Range> layers, std::span<const std::string> names,
                          const SelectionSettings& settings) {
@@ -216,8 +227,15 @@ GroupChoice select_groups(std::span<const Candidate> candidates, const std::vect
       }
     }
   }
-  for (const LayerView& layer : layers)
+  for (const LayerView& layer : layers) {
     require_kept(choice.removed, layer.columns, layer.name, sparsity, settings.min_kept_per_layer);
+    if (const std::vector<Index> lost = classes_without_weights(choice.removed, layer);
+        !lost.empty() && settings.min_kept_per_layer > 0)
+      fail(ExitCode::pruning,
+           "pruning to {:.2f} % would leave {} of {} classes without any weight in layer {} (outputs {}): the "
+           "network could not tell them any more. Prune less, or exclude the layer (prune.exclude)",
+           100 * sparsity, lost.size(), layer.shape[0], layer.name, fmt::join(lost, ", "));
+  }
   return choice;
 }
 

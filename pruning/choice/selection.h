@@ -37,6 +37,9 @@ std::vector<bool> select(std::span<const double> scores, const std::vector<bool>
                          std::span<const Range> layers, std::span<const std::string> names,
                          const SelectionSettings& settings);
 
+/// Classes that have no weight left in the layer of the network's outputs; empty for other layers.
+std::vector<Index> classes_without_weights(const std::vector<bool>& removed, const LayerView& layer);
+
 /// A set of weights that may leave together.
 struct Candidate {
   std::vector<Index> members;

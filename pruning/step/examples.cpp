@@ -1,10 +1,8 @@
 #include "pruning/step/examples.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "framework/core/random.h"
-#include "framework/io/atomic_file.h"
 
 namespace espalier {
 namespace {
@@ -18,24 +16,24 @@ std::vector<Index> shuffled(Index count, std::uint64_t seed, std::initializer_li
 
 }  // namespace
 
-std::vector<Index> read_indices(const std::string& path) {
-  const auto json = nlohmann::json::parse(read_whole_file(path, ExitCode::data), nullptr, false);
-  const auto& list = json.is_object() && json.contains("indices") ? json["indices"] : json;
-  if (!list.is_array() || list.empty())
-    fail(ExitCode::data,
-         "{}: prune.index_file must hold a JSON list of example numbers, or an object with \"indices\"",
-         path);
-  std::vector<Index> indices;
-  for (const auto& v : list) {
-    if (!v.is_number_integer()) fail(ExitCode::data, "{}: {} is no example number", path, v.dump());
-    indices.push_back(v.get<Index>());
-  }
-  return indices;
+namespace {
+
+/// Why a layer that the patterns choose is no subject of the group; empty: it is one. Who names the layer itself,
+/// not by a pattern, means it.
+std::string why_left_alone(const PruneConfig& config, const Model& model, ParameterId id, const std::string& name) {
+  if (std::find(config.include.begin(), config.include.end(), name) != config.include.end()) return "";
+  if (config.group.type == "filter" && id == classifier(model))
+    return "its filters are the network's outputs, one for each class";
+  if (config.group.type == "channel" && !model.costs().empty() && id == model.costs().front().weight)
+    return "its channels are the network's inputs";
+  return "";
 }
 
-std::vector<ParameterId> prunable_layers(const PruneConfig& config, const Model& model) {
+}  // namespace
+
+LayerChoice choose_layers(const PruneConfig& config, const Model& model) {
   const auto& infos = model.store().infos();
-  std::vector<ParameterId> candidates, chosen;
+  std::vector<ParameterId> candidates;
   std::vector<std::string> names;
   for (std::size_t i = 0; i < infos.size(); ++i) {
     if (infos[i].role != Role::weight) continue;
@@ -44,12 +42,24 @@ std::vector<ParameterId> prunable_layers(const PruneConfig& config, const Model&
     if (name.ends_with(".weight")) name.resize(name.size() - 7);
     names.push_back(name);
   }
-  for (const std::size_t c : match_names(names, config.include, config.exclude))
-    chosen.push_back(candidates[c]);
-  if (chosen.empty())
-    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {})",
-         fmt::join(names, ", "));
-  return chosen;
+  LayerChoice choice;
+  for (const std::size_t c : match_names(names, config.include, config.exclude)) {
+    const std::string why = why_left_alone(config, model, candidates[c], names[c]);
+    if (why.empty())
+      choice.layers.push_back(candidates[c]);
+    else
+      choice.left_alone.push_back(
+          fmt::format("prune.group \"{}\" leaves layer {} alone: {}; name it in prune.include to prune it",
+                      config.group.type, names[c], why));
+  }
+  if (choice.layers.empty())
+    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {}){}{}",
+         fmt::join(names, ", "), choice.left_alone.empty() ? "" : "; ", fmt::join(choice.left_alone, "; "));
+  return choice;
+}
+
+std::vector<ParameterId> prunable_layers(const PruneConfig& config, const Model& model) {
+  return choose_layers(config, model).layers;
 }
 
 std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train,

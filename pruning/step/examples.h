@@ -10,8 +10,13 @@
 
 namespace espalier {
 
-/// Example numbers from a file: [3, 1, ...] or {"indices": [3, 1, ...]}. Throws Error(data) naming it.
-std::vector<Index> read_indices(const std::string& path);
+/// Layers to prune, and for those that the group leaves alone although the patterns choose them (the outputs of
+/// the network for filters, its inputs for channels), a sentence.
+struct LayerChoice {
+  std::vector<ParameterId> layers;
+  std::vector<std::string> left_alone;
+};
+LayerChoice choose_layers(const PruneConfig& config, const Model& model);
 
 /// Layers that `include` and `exclude` name, in parameter order, of those whose weights can be pruned. Throws
 /// Error(config) if none is left.

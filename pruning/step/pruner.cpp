@@ -5,8 +5,10 @@
 #include <optional>
 
 #include "framework/core/clock.h"
+#include "framework/io/index_file.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
+#include "pruning/choice/reach.h"
 #include "pruning/step/auto_damp.h"
 #include "pruning/step/examples.h"
 #include "pruning/step/saliency_log.h"
@@ -24,23 +26,66 @@ double share(const std::vector<bool>& set) {
 
 }  // namespace
 
-Pruner::Pruner(const PruneConfig& config, const Model& model, int epochs)
-    : config_(config),
-      layers_(prunable_layers(config, model)),
-      views_(layer_views(model, layers_)),
-      events_(config.schedule->events()) {
+Pruner::Pruner(const PruneConfig& config, const Model& model, int epochs) : config_(config) {
+  LayerChoice choice = choose_layers(config, model);
+  layers_ = std::move(choice.layers);
+  notices_ = std::move(choice.left_alone);
+  views_ = layer_views(model, layers_);
+  for (const LayerView& view : views_) columns_.push_back(view.columns);
+  if (config.schedule->last_epoch() > epochs)  // before the events are listed: there may be very many
+    fail(ExitCode::config,
+         "prune.schedule: a step is due at epoch {}, but train.epochs is {}; the target sparsity would "
+         "never be reached",
+         config.schedule->last_epoch(), epochs);
+  events_ = config.schedule->events();
+  check_layers();
+  if (!config.index_file.empty()) index_file_ = read_index_file(config.index_file, "prune.index_file");
+}
+
+/// What settings and layers contradict each other in, all of it at once.
+void Pruner::check_layers() const {
+  std::vector<std::string> problems;
   for (const LayerView& view : views_) {
-    columns_.push_back(view.columns);
-    if (!config.group->single())
-      (void)config.group->sets(view);  // refuses layers whose shape does not divide
+    if (config_.selection.min_kept_per_layer >= view.columns.size())
+      problems.push_back(
+          fmt::format("prune.min_kept_per_layer is {}, and layer {} has {} weights: nothing of it could be pruned; "
+                      "exclude it (prune.exclude) or keep fewer",
+                      config_.selection.min_kept_per_layer, view.name, view.columns.size()));
+    try {
+      if (!config_.group->single()) (void)config_.group->sets(view);
+    } catch (const Error& e) {
+      if (e.code() != ExitCode::config) throw;
+      problems.emplace_back(e.what());
+    }
   }
-  for (const ScheduleEvent& e : events_)
-    if (e.epoch > epochs)
-      fail(ExitCode::config,
-           "prune.schedule: a step is due at epoch {}, but train.epochs is {}; the target sparsity would "
-           "never be reached",
-           e.epoch, epochs);
-  if (!config.index_file.empty()) index_file_ = read_indices(config.index_file);
+  if (!problems.empty()) fail(ExitCode::config, "{}", fmt::join(problems, "\n"));
+}
+
+void Pruner::check_reach(double sparsity, const ParameterStore& store) const {
+  const std::vector<double> mask = gather(store.mask(), store, layers_);
+  std::vector<bool> pruned(mask.size());
+  for (std::size_t q = 0; q < mask.size(); ++q) pruned[q] = mask[q] == 0;
+  const std::vector<std::string> problems =
+      out_of_reach(sparsity, views_, *config_.group.settings, pruned, config_.selection);
+  if (!problems.empty())
+    fail(ExitCode::config,
+         "prune: by group \"{}\", with min_kept_per_layer {},\n    {}\nAsk for less, or choose another group or "
+         "other layers",
+         config_.group.type, config_.selection.min_kept_per_layer, fmt::join(problems, "\n    "));
+}
+
+void Pruner::check(const ImageSet& train, const ParameterStore& store) const {
+  if (!events_.empty()) check_reach(events_.back().sparsity, store);
+  (void)fisher_examples(config_, train, index_file_, 0, 0, 0);
+  if (config_.needs_inverse() || config_.update == UpdateMode::joint)
+    config_.inverse->check(columns_, config_.needs_inverse());
+  config_.criterion->check(config_.inverse->partition(columns_));
+}
+
+double Pruner::sparsity(const ParameterStore& store) const {
+  Index all = 0, pruned = 0;
+  for (const PrunedLayer& l : layer_sparsity(store)) all += l.weights, pruned += l.pruned;
+  return static_cast<double>(pruned) / static_cast<double>(all);
 }
 
 bool Pruner::finished(int epoch) const { return events_.empty() || epoch >= events_.back().epoch; }
@@ -63,10 +108,8 @@ bool Pruner::on_epoch(Trainer& trainer, int epoch) {
     if (event.epoch != epoch) continue;
     RunContext& run = trainer.context();
     if (&event == &events_.front())
-      save_checkpoint(run.folder.path() / "dense.safetensors", run.model, {{"epoch", std::to_string(epoch)}});
-    Index weights = 0, pruned = 0;
-    for (const PrunedLayer& l : layer_sparsity(run.model.store())) weights += l.weights, pruned += l.pruned;
-    double now = static_cast<double>(pruned) / static_cast<double>(weights);
+      save_checkpoint(run.folder.path() / "dense.safetensors", run.model, run.metadata(epoch));
+    double now = sparsity(run.model.store());
     if (config_.num_recomputations) {
       for (const double level :
            sub_levels(now, event.sparsity, *config_.num_recomputations, config_.recomputation_levels))
@@ -111,6 +154,26 @@ void Pruner::apply(Trainer& trainer, const Plan& plan, std::span<const double> w
   for (const auto& [name, values] : trainer.optimizer().state())
     for (std::size_t i = 0; i < values.size(); ++i)
       if (store.mask()[i] == 0) values[i] = 0;
+}
+
+void Pruner::say_what_was_missed(RunContext& run, const Plan& plan, double target) const {
+  const auto note = [&](const std::string& text) {
+    fmt::print(stderr, "note: {}\n", text);
+    run.metrics.append({{"event", "notice"}, {"text", text}});
+  };
+  std::size_t group = 1;
+  for (const LayerView& view : views_) {
+    for (const auto& set : config_.group->sets(view)) group = std::max(group, set.size());
+    const std::vector<Index> lost = classes_without_weights(plan.removed, view);
+    if (!lost.empty())
+      note(fmt::format("{} of {} classes have no weight left in layer {} (outputs {})", lost.size(), view.shape[0],
+                       view.name, fmt::join(lost, ", ")));
+  }
+  const double reached = share(plan.removed), missed = std::abs(reached - target) * static_cast<double>(weights());
+  if (!config_.group->single() && missed > static_cast<double>(group))
+    note(fmt::format("the step asked for {:.2f} % and came to {:.2f} %: groups of up to {} weights, ranked as they "
+                     "are, fit no better",
+                     100 * target, 100 * reached, group));
 }
 
 double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epoch, int step) {
@@ -162,6 +225,7 @@ double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epo
       run.metrics.append({{"event", "damp"},
                           {"epoch", epoch},
                           {"sub_step", step + 1},
+                          {"sparsity", share(pruned)},
                           {"damp", t.damp},
                           {"predicted_loss_change", t.predicted},
                           {"measured_loss_change", t.measured},
@@ -240,6 +304,7 @@ double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epo
                                           trusted(plan, change) ? "" : ", not to be trusted")
                             : "",
         format_duration(seconds_now() - started));
+  if (level == target) say_what_was_missed(run, plan, target);
   if (!std::isfinite(trust.loss_after))
     fail(ExitCode::numeric,
          "the loss is not finite after pruning to {:.2f} %: the update was too large for the quadratic "

@@ -27,6 +27,16 @@ class Pruner final : public Hook {
 
   bool on_epoch(Trainer& trainer, int epoch) override;
   bool finished(int epoch) const override;
+  /// Share of the prunable weights that are pruned.
+  double sparsity(const ParameterStore& store) const override;
+
+  /// Throws Error(config) for what a step would only find out when it is due: more gradients than images, layers
+  /// too large for the inverse, a sparsity that the groups cannot come to. Cheap.
+  void check(const ImageSet& train, const ParameterStore& store) const;
+  /// The last of these for one sparsity.
+  void check_reach(double sparsity, const ParameterStore& store) const;
+  /// What the user should know of the choice of layers.
+  const std::vector<std::string>& notices() const { return notices_; }
 
   const std::vector<ScheduleEvent>& events() const { return events_; }
   /// Parameters that may be pruned, in parameter order.
@@ -36,6 +46,8 @@ class Pruner final : public Hook {
   std::vector<PrunedLayer> layer_sparsity(const ParameterStore& store) const;
 
  private:
+  void check_layers() const;
+  void say_what_was_missed(RunContext& run, const Plan& plan, double target) const;
   struct Level {
     double sparsity = 0, of_event = 0;  ///< this step's target, and that of the event that it is part of
   };
@@ -55,6 +67,7 @@ class Pruner final : public Hook {
   std::vector<LayerView> views_;
   std::vector<Range> columns_;  // of each layer among the prunable weights
   std::vector<ScheduleEvent> events_;
+  std::vector<std::string> notices_;
   std::vector<Index> index_file_;  // examples of the Fisher, if the config names a file
 };
 

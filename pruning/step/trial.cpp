@@ -32,6 +32,7 @@ std::vector<LayerView> layer_views(const Model& model, std::span<const Parameter
   for (const ParameterId id : layers) {
     const ParameterInfo& info = model.store().infos()[id];
     LayerView view{.name = info.name, .columns = {column, column + info.range.size()}, .shape = info.shape};
+    view.outputs_are_classes = id == classifier(model);
     if (view.name.ends_with(".weight")) view.name.resize(view.name.size() - 7);
     for (const LayerCost& cost : model.costs())
       if (cost.weight == id)

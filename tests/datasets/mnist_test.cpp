@@ -98,7 +98,7 @@ TEST(Mnist, BadFilesAreNamedWithTheRuleTheyBreak) {
   idx.expect({"train-images-idx3-ubyte", "34 bytes", "truncated"}, bytes);
   idx.expect({"train-images-idx3-ubyte", "4 images", "train-labels-idx1-ubyte", "3 labels"}, image_file(4));
   idx.folder.write("train-images-idx3-ubyte", image_file(3));
-  idx.expect({"train-labels-idx1-ubyte", "label 10", "byte 9", "image 1", "0 to 9"}, label_file({7, 10, 9}),
+  idx.expect({"train-labels-idx1-ubyte", "label 10", "byte 9", "image 1", "10 classes", "EMNIST"}, label_file({7, 10, 9}),
              "train-labels-idx1-ubyte");
   idx.folder.write("train-labels-idx1-ubyte", label_file({7, 1, 9}));
   idx.expect({"2x3", "3x2", "alike"}, image_file(2, 3, 2), "t10k-images-idx3-ubyte");
@@ -140,7 +140,7 @@ TEST(Mnist, CorruptGzipIsRefused) {
   expect_error(ExitCode::data, {name, "overlong"}, [&] { packed_with([](Bytes& b) { b.push_back(0); }); });
   expect_error(ExitCode::data, {name, "corrupt", "incorrect data check"},
                [&] { packed_with([](Bytes& b) { b[b.size() - 8] ^= 1; }); });  // the CRC
-  expect_error(ExitCode::data, {name, "corrupt", "header"}, [&] { packed_with([](Bytes& b) { b[0] = 0; }); });
+  expect_error(ExitCode::data, {name, "magic number"}, [&] { packed_with([](Bytes& b) { b[0] = 0; }); });
 }
 
 TEST(RealMnist, CountsAndFirstLabel) {

@@ -117,8 +117,9 @@ TEST(Safetensors, EveryDtypeIsConvertedToItsValue) {
 }
 
 TEST(Safetensors, ADamagedHeaderIsRefusedWithItsReason) {
-  expect_refused("", "needs at least 8");
-  expect_refused("abc", "needs at least 8");
+  expect_refused("", "this is an empty file");
+  expect_refused("abc", "this is a plain text, where a safetensors file is expected");
+  expect_refused(std::string("\x80\0\1", 3), "needs at least 8");
   expect_refused(std::string(8, '\xff'), "header length");
   expect_refused(raw_file("{}", 0).substr(0, 9), "header length");
   expect_refused(raw_file("", 0), "no JSON");
@@ -151,7 +152,7 @@ TEST(Safetensors, ADamagedEntryIsRefusedByName) {
   expect_refused(with(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})", 7),
                  "3 bytes follow the last tensor");
   expect_refused(with(R"({"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]})", 4),
-                 "'dtype' occurs twice");
+                 "\"dtype\" is given twice");
 }
 
 TEST(Safetensors, NestingThatWouldOverflowTheStackIsRefused) {

@@ -25,8 +25,8 @@ struct Layer {
 };
 const std::vector<Layer> table = {
     {"framework/core", {}},
-    {"framework/config", {"framework/core"}},
-    {"framework/io", {"framework/core", "framework/config"}},
+    {"framework/io", {"framework/core"}},
+    {"framework/config", {"framework/core", "framework/io"}},
     {"framework/kernels", {"framework/core"}},
     {"framework/autograd", {"framework/core", "framework/kernels"}},
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
@@ -53,7 +53,7 @@ const std::vector<Layer> table = {
     {"pruning/curvature",
      {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "pruning/rows"}},
     {"pruning/explain",
-     {"framework/core", "framework/data", "pruning/rows", "pruning/curvature", "pruning/step"}},
+     {"framework/core", "framework/io", "framework/data", "pruning/rows", "pruning/curvature", "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
      {"framework/core", "framework/config", "framework/io", "framework/nn", "framework/data",
@@ -77,8 +77,8 @@ const std::vector<Layer> table = {
       "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
       "tools/run"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
+      "pruning/step", "tools/run", "tools/report", "tools/explain", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -62,7 +62,7 @@ BenchmarkGradients gradients_for(const BenchmarkOptions& options, const std::str
   CommandOptions command;
   command.config = options.config;
   RunConfig config = read_run_config(command);
-  Workbench bench = prepare(config, config.checkpoint);
+  Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
   return {std::move(bench.model), bench.data.source.train, bench.data.preprocessing, n};
 }
 

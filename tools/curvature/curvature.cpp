@@ -3,14 +3,15 @@
 // and finished layers are not done again by --resume.
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "framework/config/writer.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
+#include "framework/io/index_file.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
 #include "pruning/choice/selection.h"
@@ -86,16 +87,7 @@ std::vector<Index> chosen_examples(const CurvatureConfig& config, Index availabl
     std::iota(chosen.begin(), chosen.end(), Index{0});
     Random(seed, Random::Use::fisher, {0}).shuffle(chosen);
   } else {
-    const auto json =
-        nlohmann::json::parse(read_whole_file(config.index_file, ExitCode::data), nullptr, false);
-    const auto& list = json.is_object() && json.contains("indices") ? json["indices"] : json;
-    const bool numbers = list.is_array() && std::all_of(list.begin(), list.end(),
-                                                        [](const auto& v) { return v.is_number_integer(); });
-    if (!numbers)
-      fail(ExitCode::data,
-           "{}: curvature.index_file must hold a JSON list of example numbers, or an object with \"indices\"",
-           config.index_file);
-    chosen = list.get<std::vector<Index>>();
+    chosen = read_index_file(config.index_file, "curvature.index_file");
     for (const Index i : chosen)
       if (i < 0 || i >= available)
         fail(ExitCode::data, "{}: example {} is not in the training set of {} images", config.index_file, i,
@@ -129,9 +121,10 @@ void require_memory(const CurvatureConfig& config, const std::vector<Entry>& ent
          worst, format_bytes(most), format_bytes(available));
 }
 
-void check_stop(const std::string& layer) {
-  if (Trainer::stop_pending())
-    fail(ExitCode::interrupted, "stopped in layer {}; continue with --resume", layer);
+/// Matrices of an earlier study.
+void clear_blocks(const std::filesystem::path& blocks) {
+  for (const auto& entry : std::filesystem::directory_iterator(blocks))
+    if (entry.path().extension() == ".npz") std::filesystem::remove(entry.path());
 }
 
 /// All numbers of one layer at one number of examples; also writes its matrices.
@@ -185,7 +178,7 @@ MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const Cur
                                      .seed = seed};
       lanczos_options.progress = [&](int step) {
         if (progress) progress->update(static_cast<std::int64_t>(k) * products + step);
-        check_stop(entry.name);
+        check_stop("studying layer " + entry.name);
       };
       const Eigenvalues found = lanczos(*study.product(kinds[k]), lanczos_options);
       std::vector<double> values;
@@ -237,7 +230,8 @@ void curvature_command(const CommandOptions& options) {
   if (config.checkpoint.empty())
     say(options,
         fmt::format("note: no checkpoint ({} does not exist): the weights are fresh ones", of_run.string()));
-  const Workbench bench = prepare(config, config.checkpoint);
+  const Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  for (const std::string& n : bench.notices) fmt::print(stderr, "note: {}\n", n);
   config.provenance.version = ESPALIER_VERSION;
   const std::vector<Entry> entries = entries_of(wanted, *bench.model);
   const ImageExamples examples(bench.data.source.train, bench.data.preprocessing,
@@ -246,7 +240,8 @@ void curvature_command(const CommandOptions& options) {
   require_memory(wanted, entries, options.dry_run);
   if (options.dry_run) return;
 
-  const RunFolder folder(run_directory(config) / "curvature");
+  RunFolder::keep_from(run_directory(config) / "curvature", options.config, "the config");
+  RunFolder folder(run_directory(config) / "curvature");
   const std::filesystem::path blocks = folder.path() / "blocks";
   std::filesystem::create_directories(blocks);
   config.output.clear();  // where a run lies is no part of what it is
@@ -260,12 +255,16 @@ void curvature_command(const CommandOptions& options) {
     if (read_whole_file(folder.config()) != resolved || rows.empty() ||
         text(rows[0], "weights_sha256") != weights_hash)
       fail(ExitCode::config,
-           "{} was made with other settings or weights, so it cannot be resumed; leave out --resume to "
-           "replace "
-           "it, or choose another --output",
+           "{} was made with other settings or weights, so it cannot be resumed; give --overwrite in place of "
+           "--resume to replace it, or choose another --output",
            folder.path().string());
   } else if (std::filesystem::exists(folder.config())) {
+    if (!options.overwrite)
+      fail(ExitCode::usage, "{}: holds an earlier study; --resume goes on with it, --overwrite replaces it",
+           folder.path().string());
     say(options, fmt::format("note: {} holds an earlier study, which is replaced", folder.path().string()));
+    folder.clear();
+    clear_blocks(blocks);
   }
   write_file_atomically(folder.config(), resolved);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
@@ -273,6 +272,7 @@ void curvature_command(const CommandOptions& options) {
     metrics.append({{"event", "start"}, {"checkpoint", config.checkpoint}, {"weights_sha256", weights_hash}});
 
   stop_gently_on_signals();
+  const StopAnywhere region("stopped; continue with --resume");
   std::string pictures;
   for (const Entry& entry : entries) {
     const bool finished = std::all_of(wanted.examples.begin(), wanted.examples.end(),
@@ -284,7 +284,7 @@ void curvature_command(const CommandOptions& options) {
         *bench.model, examples, entry.layers,
         {wanted.kinds(), {wanted.monte_carlo_labels, config.seed}, wanted.max_dense, [&](Index n) {
            progress->update(done += n);
-           check_stop(entry.name);
+           check_stop("studying layer " + entry.name);
          }});
     if (!study.dense())
       say(options, fmt::format("note: {} has {} weights, more than curvature.max_dense = {}: diagonals, "

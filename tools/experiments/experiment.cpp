@@ -7,6 +7,7 @@
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
+#include "framework/io/json_text.h"
 
 namespace espalier {
 
@@ -87,7 +88,17 @@ std::string as_folder(const std::string& text) {
   return folder.empty() ? "-" : folder;
 }
 
+/// `json` is the text of a value that was read.
+void require_object(const std::string& json, const std::string& where) {
+  if (const Json value = Json::parse(json); !value.is_object())
+    fail(ExitCode::config, "{} is {}; it must be an object {{...}} of settings", where, shown(value));
+}
+
 void check_references(const Experiment& e, const std::string& file) {
+  require_object(e.config, file + ": config");
+  require_object(e.quick.config, file + ": quick.config");
+  if (const Json values = Json::parse(e.quick.values); !values.is_array())
+    fail(ExitCode::config, "{}: quick.values is {}; it must be a list", file, shown(values));
   std::vector<std::string> before;
   for (std::size_t i = 0; i < e.parts.size(); ++i) {
     const ExperimentPart& p = e.parts[i];
@@ -106,6 +117,9 @@ void check_references(const Experiment& e, const std::string& file) {
       if (!folders.insert(as_folder(m.name)).second)
         fail(ExitCode::config, "{}: \"{}\" is there twice (or differs from another in signs only)",
              at("methods"), m.name);
+    require_object(p.config, at("config"));
+    for (std::size_t m = 0; m < p.methods.size(); ++m)
+      require_object(p.methods[m].config, fmt::format("{}.{}.config", at("methods"), m));
     if (!Json::parse(p.values).is_array() || p.vary.empty() != Json::parse(p.values).empty())
       fail(ExitCode::config, "{} must be a list, and comes together with \"vary\"", at("values"));
     if (p.every_level && (p.verb != "prune" || !p.vary.empty()))
@@ -139,14 +153,18 @@ void patch(Json& into, const Json& with) {
   for (const auto& [key, value] : with.items()) patch(into[key], value);
 }
 
-void set(Json& json, const std::string& path, const Json& value) {
+/// Puts a value where `path` leads; `where` names the setting that said so.
+void set(Json& json, const std::string& path, const Json& value, const std::string& where) {
   const auto dot = path.find('.');
+  if (json.is_null()) json = Json::object();
+  if (!json.is_object())
+    fail(ExitCode::config, "{}: there is no object to hold \"{}\" (found {})", where, path, shown(json));
   Json& inner = json[path.substr(0, dot)];
   if (inner.is_string() && dot != std::string::npos) inner = Json{{"type", inner}};
   if (dot == std::string::npos)
     inner = value;
   else
-    set(inner, path.substr(dot + 1), value);
+    set(inner, path.substr(dot + 1), value, where);
 }
 
 }  // namespace
@@ -210,7 +228,9 @@ std::vector<ExperimentCell> cells_of(const Experiment& experiment, const Experim
         if (&source != &part) patch(config, Json::parse(source.config));
         patch(config, Json::parse(part.config));
         if (method) patch(config, Json::parse(method->config));
-        if (!value.empty()) set(config, part.vary, Json::parse(value));
+        if (!value.empty()) set(config, part.vary, Json::parse(value),
+              fmt::format("{}: vary \"{}\" of part {}", (experiment.folder / "experiment.json").string(),
+                          part.vary, part.name));
         config["seed"] = seed;
         if (quick) patch(config, Json::parse(q.config));
         std::filesystem::path folder = places.runs / as_folder(part.name);

@@ -8,6 +8,7 @@
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/data/hash.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
@@ -333,6 +334,7 @@ void reproduce_command(const CommandOptions& options) {
         fmt::print("{}\n", cell.label());
         continue;
       }
+      check_stop("the runs of an experiment were to go on; the same command goes on");
       prepare_folder(cell);
       const double started = seconds_now();
       std::vector<MetricsRow> rows;

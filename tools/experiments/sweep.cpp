@@ -11,8 +11,11 @@
 #include "framework/config/suggest.h"
 #include "framework/config/writer.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/index_file.h"
+#include "framework/io/json_text.h"
 #include "framework/io/plot.h"
 #include "framework/io/progress.h"
 #include "framework/io/table.h"
@@ -260,7 +263,8 @@ void sweep_command(const CommandOptions& options) {
          options.config,
          config.prune->num_recomputations ? std::to_string(*config.prune->num_recomputations) : "auto",
          config.prune->num_stages);
-  Workbench bench = prepare(config, config.checkpoint);
+  Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  for (const std::string& n : bench.notices) fmt::print(stderr, "note: {}\n", n);
   config.provenance.version = ESPALIER_VERSION;
   config.output.clear();
   const std::string resolved = resolved_json(config);
@@ -269,6 +273,11 @@ void sweep_command(const CommandOptions& options) {
   for (const std::string& s : skipped)
     if (!options.quiet) fmt::print(stderr, "skipped {}\n", s);
   const PruneConfig& common = *config.prune;
+  const Pruner for_estimate(common, *bench.model,
+                            std::max(config.train.epochs, common.schedule->last_epoch()));
+  for (const std::string& n : for_estimate.notices()) fmt::print(stderr, "note: {}\n", n);
+  for (const double sparsity : config.sweep->sparsities)
+    for_estimate.check_reach(sparsity, bench.model->store());
   const std::vector<ParameterId> layers = prunable_layers(common, *bench.model);
   const std::vector<LayerView> views = layer_views(*bench.model, layers);
   const std::size_t total = groups.size() * config.sweep->sparsities.size();
@@ -277,21 +286,30 @@ void sweep_command(const CommandOptions& options) {
                config.sweep->sparsities.size());
     return;
   }
-  const Pruner for_estimate(common, *bench.model,
-                            std::max(config.train.epochs, common.schedule->events().back().epoch));
   require_fit(estimate_run(config, bench, &for_estimate));
 
   // What is here already: cells of the same experiment, whatever the lists were then.
   Json base = Json::parse(resolved);
   base.erase("sweep");
-  RunFolder folder(!options.output.empty() ? std::filesystem::path(options.output) : run_directory(config));
+  const std::filesystem::path lies = !options.output.empty() ? std::filesystem::path(options.output)
+                                                             : run_directory(config);
+  RunFolder::keep_from(lies, options.config, "the config");
+  if (!config.checkpoint.empty()) RunFolder::keep_from(lies, config.checkpoint, "the checkpoint");
+  RunFolder folder(lies);
+  const bool ours = std::filesystem::exists(lies / "experiment.json");
+  if (options.overwrite) {
+    folder.clear();
+  } else if (!ours && !folder.earlier_files().empty()) {
+    fail(ExitCode::usage, "{}: holds a run that is no sweep; --overwrite replaces it, --output puts this one "
+         "elsewhere",
+         lies.string());
+  }
   const std::string experiment = base.dump(2) + "\n";
   const std::filesystem::path recorded = folder.path() / "experiment.json";
   if (std::filesystem::exists(recorded) && read_whole_file(recorded) != experiment)
     fail(ExitCode::usage,
          "{} holds a sweep of another experiment (compare {} with this config's --dry-run); give another "
-         "--output, or "
-         "remove the folder",
+         "--output, or --overwrite",
          folder.path().string(), recorded.string());
   write_file_atomically(recorded, experiment);
   config.provenance.threads = threads();
@@ -314,9 +332,10 @@ void sweep_command(const CommandOptions& options) {
     return;
   }
 
+  stop_gently_on_signals();  // what is in the metrics stays
   const ImageSet& train = bench.data.source.train;
   const std::vector<Index> listed =
-      common.index_file.empty() ? std::vector<Index>() : read_indices(common.index_file);
+      common.index_file.empty() ? std::vector<Index>() : read_index_file(common.index_file, "prune.index_file");
   const std::vector<Index> examples = fisher_examples(common, train, listed, config.seed, 0, 0);
   ParameterStore& store = bench.model->store();
   const std::vector<double> w = gather(store.values(), store, layers),
@@ -327,6 +346,7 @@ void sweep_command(const CommandOptions& options) {
   const bool factors = std::any_of(groups.begin(), groups.end(), [](const Group& g) {
     return g.inverse != "-" && Registry<InverseSettings>::entries().at(g.inverse).make()->needs_kronecker();
   });
+  const StopAnywhere region("stopped; run the same command again to go on with the cells that are left");
   const Gradients G(*bench.model, layers, train, bench.data.preprocessing, examples,
                     {.rows = common.num_grads,
                      .fisher = common.fisher,
@@ -366,7 +386,7 @@ void sweep_command(const CommandOptions& options) {
     const double group_seconds = seconds_now() - group_started;
     for (const double s : config.sweep->sparsities) {
       if (!to_do(s)) continue;
-      if (Trainer::stop_pending())
+      if (take_stop())
         fail(ExitCode::interrupted, "stopped with {} of {} cells done; run the same command again to go on",
              total - missing + static_cast<std::size_t>(done), total);
       const double cell_started = seconds_now();

@@ -67,7 +67,7 @@ void explain_weight(const CommandOptions& options) {
   if (!config.prune)
     fail(ExitCode::config, "{}: has no \"prune\" section, which says how curvature is measured",
          options.config);
-  Workbench bench = prepare(config, config.checkpoint);
+  Workbench bench = prepare(config, {.checkpoint = config.checkpoint, .same_classes = true});
   const std::vector<LayerView> views =
       layer_views(*bench.model, prunable_layers(*config.prune, *bench.model));
   const Index column = find_weight(options.weight, views);

@@ -18,14 +18,18 @@ RunConfig read_run_config(const CommandOptions& options);
 struct Workbench {
   LoadedData data;
   std::unique_ptr<Model> model;
+  std::vector<std::string> notices{};  ///< what the user should know of them, for the log and the report
+};
+/// Where the weights come from.
+struct Start {
+  std::string checkpoint;         ///< loaded; empty: fresh weights
+  std::string described_by = {};  ///< file whose record (network_record.h) counts; empty: the checkpoint's
+  bool same_classes = false;      ///< other classes than those of the record are an error, not a notice
 };
 /// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its
-/// checkpoint.
-Workbench prepare(RunConfig& config, const std::string& checkpoint);
-
-/// From here on Ctrl-C and SIGTERM ask for a stop with everything saved (Trainer::request_stop). To be called
-/// when there is something to save: before, while data load, a signal ends the program at once.
-void stop_gently_on_signals();
+/// checkpoint. What the config left open (normalisation, class names, padding) is taken from the checkpoint's
+/// record, else from the data, and stands in the config afterwards.
+Workbench prepare(RunConfig& config, const Start& start);
 
 std::filesystem::path run_directory(const RunConfig& config);
 

@@ -19,6 +19,7 @@ std::string history(const std::vector<MetricsRow>& rows) {
   Table table({"", "epochs", "sparsity", "test accuracy", "predicted", "measured loss change"});
   double epochs = 0, sparsity = 0;
   bool pruning = false;
+  std::string besides;
   for (const MetricsRow& row : rows) {
     const std::string event = text(row, "event");
     if (event == "epoch") epochs = number(row, "epoch");
@@ -38,14 +39,19 @@ std::string history(const std::vector<MetricsRow>& rows) {
     if (event == "done") {
       if (pruning) table.rule();
       table.add({pruning ? "after fine-tuning" : "trained", fmt::format("{:g}", epochs),
-                 percent(pruning ? number(row, "sparsity") : 0), percent(number(row, "test_accuracy"))});
+                 percent(number(row, "sparsity")), percent(number(row, "test_accuracy"))});
+      if (const double zeros = number(row, "unmasked_zeros"); zeros > 0)
+        besides = fmt::format(
+            "  besides, {} weights are zero but not pruned: no mask keeps them so\n",
+            format_count(std::llround(zeros)));
     }
   }
-  return table.str("  ");
+  return table.str("  ") + besides;
 }
 
 std::string layers(const std::vector<MetricsRow>& rows) {
-  if (rows.empty() || text(rows.back(), "event") != "done" || !find(rows.back(), "sparsity")) return "";
+  if (rows.empty() || text(rows.back(), "event") != "done" || !find(rows.back(), "multiply_adds_kept"))
+    return "";  // no layer was to be pruned
   const MetricsRow& done = rows.back();
   Table table({"layer", "weights", "kept", "sparsity"});
   const std::string prefix = "sparsity.";

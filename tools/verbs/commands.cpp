@@ -6,14 +6,19 @@
 
 #include "framework/config/schema.h"
 #include "framework/config/writer.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
 #include "tools/explain/tour.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
+#include "tools/run/network_record.h"
+#include "tools/run/oddities.h"
+#include "tools/run/resume.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
 
@@ -22,6 +27,11 @@ namespace {
 
 void say(const CommandOptions& options, const std::string& line) {
   if (!options.quiet) fmt::print(stderr, "{}\n", line);
+}
+
+/// Said whatever --quiet is: these are no progress.
+void say_notices(const std::vector<std::string>& notices) {
+  for (const std::string& n : notices) fmt::print(stderr, "note: {}\n", n);
 }
 
 /// Rows of the metrics that are not of one epoch or pruning step: the state of the network at the end.
@@ -33,8 +43,10 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
                  {"test_accuracy", test.accuracy},
                  {"test_images", static_cast<std::int64_t>(trainer.context().data.source.test.size())}};
   row.push_back({"multiply_adds", static_cast<std::int64_t>(model.macs())});
+  const WeightCount all = count_weights(model.store());
+  Index weights = all.weights, pruned = all.pruned;
   if (pruner) {
-    Index weights = 0, pruned = 0;
+    weights = pruned = 0;
     double macs_pruned = 0;
     for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
       weights += layer.weights;
@@ -44,17 +56,69 @@ void append_final_row(Trainer& trainer, const Pruner* pruner) {
           {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
       row.push_back({"weights." + layer.name, static_cast<std::int64_t>(layer.weights)});
     }
-    row.push_back({"weights", static_cast<std::int64_t>(weights)});
-    row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
-    row.push_back({"sparsity_of_all_parameters",
-                   static_cast<double>(pruned) / static_cast<double>(model.store().size())});
     row.push_back(
         {"multiply_adds_kept", static_cast<std::int64_t>(model.macs() - std::llround(macs_pruned))});
   }
+  row.push_back({"weights", static_cast<std::int64_t>(weights)});
+  row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
+  row.push_back({"sparsity_of_all_parameters",
+                 static_cast<double>(pruned) / static_cast<double>(model.store().size())});
+  row.push_back({"unmasked_zeros", static_cast<std::int64_t>(all.zeros)});
   trainer.context().metrics.append(row);
 }
 
+/// Makes the folder the run's own: a new run finds nothing of another in it, a resumed one its own.
+void settle_folder(RunFolder& folder, const CommandOptions& options, bool resuming) {
+  const std::vector<std::filesystem::path> earlier = folder.earlier_files();
+  if (resuming || earlier.empty()) return;
+  // Without a state and a checkpoint it was stopped before there was anything to go on with.
+  std::error_code unknown;
+  const bool hardly_begun = options.resume && !std::filesystem::exists(folder.checkpoint(), unknown);
+  if (!options.overwrite && !hardly_begun)
+    fail(ExitCode::usage,
+         "{}: holds an earlier run ({}{}); --resume goes on with it, --overwrite replaces it, --output puts this "
+         "one elsewhere",
+         folder.path().string(), earlier.front().filename().string(), earlier.size() > 1 ? ", ..." : "");
+  if (!hardly_begun)
+    say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
+  folder.clear();
+}
+
+/// Inputs that lie where the run would write.
+void keep_inputs(const RunConfig& config, const CommandOptions& options, bool resuming) {
+  const std::filesystem::path folder = run_directory(config);
+  if (!resuming) RunFolder::keep_from(folder, options.config, "the config");
+  if (!config.checkpoint.empty() && !resuming) RunFolder::keep_from(folder, config.checkpoint, "the checkpoint");
+  if (config.prune && !config.prune->index_file.empty())
+    RunFolder::keep_from(folder, config.prune->index_file, "prune.index_file");
+}
+
+/// Takes up a run from its state; says what is another than it was.
+void take_up(Trainer& trainer, RunConfig& config, const CommandOptions& options, const std::string& resolved) {
+  RunContext& context = trainer.context();
+  std::vector<std::string> changes;
+  const std::string sets = trainer.instruction_sets();
+  trainer.resume({.accept =
+                      [&](const ResumePoint& point) {
+                        changes = accept_changes(point, config, resolved, context.metrics.rows(),
+                                                 context.folder.state());
+                      },
+                  .other_instruction_set = options.other_instruction_set});
+  if (trainer.instruction_sets() != sets)
+    changes.push_back(fmt::format("instruction set: {}", trainer.instruction_sets()));
+  if (changes.empty()) return;
+  RunFolder::keep_from(context.folder.path(), options.config, "the config");
+  for (const std::string& change : changes) {
+    fmt::print(stderr, "note: resumed with {}\n", change);
+    context.metrics.append({{"event", "notice"}, {"text", "resumed with " + change}});
+  }
+  config.provenance.threads = threads();
+  config.provenance.instruction_set = trainer.instruction_sets();
+  write_file_atomically(context.folder.config(), resolved_json(config) + "\n");
+}
+
 void run(const CommandOptions& options, bool with_pruning) {
+  end_on_signals();  // nothing to save while the data load
   RunConfig config = read_run_config(options);
   if (with_pruning && !config.prune)
     fail(
@@ -66,12 +130,24 @@ void run(const CommandOptions& options, bool with_pruning) {
     config.prune.reset();
   }
   std::error_code unknown;
-  const bool resuming =
-      options.resume && std::filesystem::exists(run_directory(config) / "state.safetensors", unknown);
-  Workbench bench = prepare(config, resuming ? "" : config.checkpoint);  // the state has it all
+  const std::filesystem::path state = run_directory(config) / "state.safetensors";
+  const bool resuming = options.resume && std::filesystem::exists(state, unknown);
+  keep_inputs(config, options, resuming);
+  // A state has all there is to know of its run's weights and images.
+  Workbench bench = prepare(config, {.checkpoint = resuming ? "" : config.checkpoint,
+                                     .described_by = resuming ? state.string() : ""});
   config.provenance.version = ESPALIER_VERSION;
   std::optional<Pruner> pruner;
   if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
+  if (pruner) pruner->check(bench.data.source.train, bench.model->store());
+  std::vector<std::string> notices = bench.notices;
+  const auto add = [&](const std::vector<std::string>& more) {
+    notices.insert(notices.end(), more.begin(), more.end());
+  };
+  add(oddities(config));
+  if (pruner) add(pruner->notices());
+  add(zeros_without_masks(*bench.model, config.masks));
+  say_notices(notices);
 
   const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
   if (options.dry_run) {
@@ -84,22 +160,20 @@ void run(const CommandOptions& options, bool with_pruning) {
   RunFolder folder(run_directory(config));
   config.output.clear();  // where a run lies is no part of what it is: folders may be moved
   const std::string resolved = resolved_json(config);
-  if (!resuming && std::filesystem::exists(folder.state(), unknown)) {
-    say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
-    // First of all, so that --resume after a kill does not take up the earlier run.
-    if (!std::filesystem::remove(folder.state(), unknown))
-      fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", folder.state().string(),
-           unknown.message());
-  }
+  settle_folder(folder, options, resuming);
   if (!resuming) {
-    std::filesystem::remove(folder.tour(), unknown);
     config.provenance.threads = threads();  // for the record only: results do not depend on it
+    config.provenance.instruction_set = kernels::instruction_set().name;
     write_file_atomically(folder.config(), resolved_json(config) + "\n");
   }
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
-  RunContext context{*bench.model, bench.data, folder, metrics, config.seed, resolved, options.quiet};
+  RunContext context{*bench.model,  bench.data, folder,        metrics,
+                     config.seed,   resolved,   options.quiet, network_json(config, bench.data)};
   Trainer trainer(context, config.train);
-  if (resuming) trainer.resume();
+  if (resuming)
+    take_up(trainer, config, options, resolved);
+  else
+    for (const std::string& n : notices) metrics.append({{"event", "notice"}, {"text", n}});
   const bool complete = trainer.complete();
   if (complete) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
@@ -118,7 +192,8 @@ void run(const CommandOptions& options, bool with_pruning) {
   if (!options.summary) return;
   if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
     write_tour_of_run(folder, config, bench, options.quiet);
-  fmt::print("{}{}", summary(folder, metrics), options.no_report ? "" : report_line(folder.path()));
+  fmt::print("{}", summary(folder, metrics));
+  if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }
 
 }  // namespace
@@ -138,26 +213,25 @@ void evaluate_command(const CommandOptions& options) {
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
          of_run.string());
-  const Workbench bench = prepare(config, checkpoint);
+  const Workbench bench = prepare(config, {.checkpoint = checkpoint, .same_classes = true});
+  say_notices(bench.notices);
   const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   if (!std::isfinite(score.loss))
     fail(ExitCode::numeric,
          "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,
          score.loss);
-  Index pruned = 0, weights = 0;
-  const ParameterStore& store = bench.model->store();
-  for (const ParameterInfo& p : store.infos()) {
-    if (p.role != Role::weight) continue;
-    weights += p.range.size();
-    for (Index i = p.range.begin; i < p.range.end; ++i) pruned += store.mask()[i] == 0;
-  }
+  const WeightCount count = count_weights(bench.model->store());
   const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
              100 * score.accuracy, format_count(std::llround(score.accuracy * n)),
              format_count(static_cast<Index>(n)), score.loss,
-             100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
-             format_count(weights));
+             100.0 * static_cast<double>(count.pruned) / static_cast<double>(count.weights),
+             format_count(count.pruned), format_count(count.weights));
+  if (count.zeros > 0)
+    fmt::print("besides, {} weights are zero but not pruned: no mask keeps them so (\"masks\": \"zeros\" makes them "
+               "pruned ones)\n",
+               format_count(count.zeros));
 }
 
 void schema_command() {
