@@ -16,8 +16,8 @@ const std::string advice = "give the folder with the four IDX files, plain or .g
 const std::string fashion_advice =
     advice + "; on Debian, apt-get install dataset-fashion-mnist puts them into the default one";
 
-/// Header of an IDX file: 0, 0, 8 (unsigned bytes), number of axes; then one big-endian 32-bit extent an
-/// axis.
+/// Header of an IDX file: 0, 0, 8 (unsigned bytes), number of axes;
+/// then one big-endian 32-bit extent an axis.
 struct Idx {
   std::string path;
   Bytes bytes;

@@ -12,8 +12,8 @@ namespace espalier {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// All bytes of `path`. Throws Error(data) if it is missing, no regular file or unreadable; `advice` ends the
-/// message.
+/// All bytes of `path`. Throws Error(data) if it is missing, no regular file or unreadable;
+/// `advice` ends the message.
 Bytes read_file(const std::filesystem::path& path, const std::string& advice = {});
 
 /// The bytes a file must have in all, told from its first ones; throws Error(data) if these are not of its

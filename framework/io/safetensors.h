@@ -49,8 +49,8 @@ std::vector<float> to_floats(const StoredTensor& tensor);
 std::vector<double> to_doubles(const StoredTensor& tensor);
 
 /// Reads and checks all of it: lengths, JSON, duplicate names, dtypes, shapes, offsets that overlap, leave
-/// gaps, leave the file or differ from the shape, bytes left over. Throws Error(checkpoint) naming file and
-/// tensor.
+/// gaps, leave the file or differ from the shape, bytes left over.
+/// Throws Error(checkpoint) naming file and tensor.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
 /// Only what its header says beside the tensors; the data are not read. Throws as read_safetensors().

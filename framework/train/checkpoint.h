@@ -1,6 +1,6 @@
 // checkpoint.h: networks as safetensors files that Python opens: PyTorch's names, OIHW order, masks beside
-// weights
-// ("conv1.weight_mask", U8), what made them in __metadata__. Written to a temporary file, synced and renamed.
+// weights ("conv1.weight_mask", U8), what made them in __metadata__. Written to a temporary file, synced and
+// renamed, so that no half of one is ever left.
 #pragma once
 
 #include <filesystem>

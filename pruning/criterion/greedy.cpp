@@ -54,9 +54,8 @@ struct Greedy final : Criterion {
     for (const Range block : blocks)
       if (block.size() > largest_block)
         fail(ExitCode::config,
-             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights (at most {}); use "
-             "inverse "
-             "\"block\" with a smaller fisher_block_size",
+             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights "
+             "(at most {}); use inverse \"block\" with a smaller fisher_block_size",
              block.size(), largest_block);
   }
   void score(const PruneState& s, std::span<double> score) const override {

@@ -129,8 +129,8 @@ void RowsOperator::apply(std::span<const double> v, std::span<double> out) const
 
 namespace {
 
-/// The empirical Fisher of the pruner's gradient rows, over all layers at once, solved by conjugate
-/// gradients.
+/// The empirical Fisher of the pruner's gradient rows, over all layers at once,
+/// solved by conjugate gradients.
 struct CgSettings final : InverseSettings {
   double tolerance = 1e-8;
   int max_steps = 2000, max_diagonal = 4096;

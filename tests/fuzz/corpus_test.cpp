@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "framework/core/random.h"
+#include "paths.h"
 #include "tests/fuzz/targets.h"
 
 namespace espalier::fuzz {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "paths.h"
 #include "tests/support/command.h"
 
 namespace espalier {
