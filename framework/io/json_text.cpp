@@ -119,11 +119,7 @@ class Watch final : public nlohmann::json_sax<Json> {
       return false;
     }
     syntax = true;
-    const std::size_t end = std::min(position, text_.size());
-    std::size_t at = end - std::min(end, std::max<std::size_t>(token.size(), 1));
-    // Where a string is broken, its end says more than its beginning.
-    if (!token.empty() && token[0] == '"') at = end == 0 ? 0 : end - 1;
-    if (position > text_.size() || (token.empty() && end == text_.size())) at = text_.size();
+    const std::size_t at = offender(position);
     problem = fmt::format("not valid JSON at {}\n  {}", place(text_, at), likely(text_, at));
     return false;
   }
@@ -131,6 +127,17 @@ class Watch final : public nlohmann::json_sax<Json> {
   bool syntax = false;
 
  private:
+  /// Where the token begins that ends at `position`, which is one beyond the text where that ends too early.
+  std::size_t offender(std::size_t position) const {
+    if (position > text_.size() || position == 0) return std::min(position, text_.size());
+    std::size_t at = position - 1;
+    if (text_[at] == '"') {  // a whole string that should not be here: its beginning
+      for (std::size_t open = at; open-- > 0;)
+        if (text_[open] == '"' && (open == 0 || text_[open - 1] != '\\')) return open;
+    }
+    while (at > 0 && is_letter(text_[at]) && is_letter(text_[at - 1])) --at;
+    return at;
+  }
   bool enter() {
     if (++depth_ <= limits_.deepest) return true;
     return refuse(fmt::format("lists and objects lie more than {} deep in each other; nothing needs that",

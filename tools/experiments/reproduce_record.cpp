@@ -10,6 +10,7 @@
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/json_text.h"
 
 namespace espalier {
 namespace {
