@@ -188,8 +188,8 @@ void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, co
 void conv2d_weight_grad_direct(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
   const InstructionSet& simd = instruction_set();
   const Index window = g.kernel_w * g.in_c, size = g.out_c * g.kernel_h * window;
-  const Index step =
-      simd.weight_sum_step(g.kernel_h, window);  // rows of the window, rounded up to full vectors
+  // Rows of the window, rounded up to full vectors.
+  const Index step = simd.weight_sum_step(g.kernel_h, window);
   const bool exact = step == g.kernel_h * window;
   const Index group = std::max<Index>(4, (n + 15) / 16), groups = (n + group - 1) / group;
   const bool direct = exact && groups == 1;

@@ -44,8 +44,8 @@ std::vector<Index> classes_without_weights(const std::vector<bool>& removed, con
 struct Candidate {
   std::vector<Index> members;
   double cost = 0;  ///< rho_Q; the sum of scores for criteria without an inverse
-  std::vector<double>
-      multipliers;  ///< ([F^-1]_QQ)^-1 r_Q, the Lagrange multipliers of its removal; may be empty
+  /// ([F^-1]_QQ)^-1 r_Q, the Lagrange multipliers of its removal; may be empty.
+  std::vector<double> multipliers;
 };
 
 /// The candidates of `layers`: of each set of `groups` the members that leave next, for N:M the cheapest of

@@ -41,8 +41,8 @@ std::vector<std::vector<double>> BlockForm::submatrices(std::span<const std::vec
 
 namespace {
 
-constexpr Index small_block =
-    4096;  // up to here, blocks are worked on side by side; above, one after another
+// Up to here, blocks are worked on side by side; above, one after another.
+constexpr Index small_block = 4096;
 
 /// One block of F. Weights whose gradients are all zero have [F^-1]_qq = 1 / damp and are coupled to nothing.
 class Block {

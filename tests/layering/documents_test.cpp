@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framework/io/atomic_file.h"
+#include "paths.h"
 
 namespace espalier::test {
 namespace {

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "paths.h"
+
 namespace espalier {
 
 inline const nlohmann::json& oracle() {

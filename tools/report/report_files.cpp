@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::uintmax_t largest_text = 64 << 20;  // bytes of a text file that is read as a whole
-constexpr std::uintmax_t largest_checkpoint =
-    1 << 30;  // bytes of a checkpoint that is compressed to know its size
+// Bytes of a checkpoint that is compressed to know its size.
+constexpr std::uintmax_t largest_checkpoint = 1 << 30;
 
 /// Bytes that zlib's default level needs for the file; nothing if it is too large or unreadable.
 std::optional<std::uintmax_t> deflated_size(const fs::path& path, std::uintmax_t bytes) {

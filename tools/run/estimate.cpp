@@ -8,8 +8,8 @@
 namespace espalier {
 namespace {
 
-constexpr double headroom =
-    0.9;  // of what is available; the rest is for the system and for what we did not count
+// Of what is available; the rest is for the system and for what we did not count.
+constexpr double headroom = 0.9;
 
 /// Values of one example that a training step keeps: every layer's output, its gradient, and what pooling and
 /// batch norm add (about as much again). An upper estimate, not an account.
