@@ -146,6 +146,19 @@ struct ImageFolderSettings final : DataSettings {
     source.notices = std::move(notices);
     return source;
   }
+  DataSource open_test() const override {
+    const fs::path train = fs::path(path) / "train", test = fs::path(path) / "test";
+    std::error_code unknown;  // classes without test images are known only from there
+    const std::vector<std::string> classes = class_folders(fs::is_directory(train, unknown) ? train : test);
+    Listing images = list_images(test, classes);
+    const fs::path first = images.files[0];
+    const DecodedImage sample = decode_image(first, channels);
+    const std::string out = left_out(test, images);
+    DataSource source{ImageSet{sample.height, sample.width, channels, {}, {}},
+                      decode_all(std::move(images), first, sample, channels), classes, ""};
+    if (!out.empty()) source.notices.push_back(out);
+    return source;
+  }
 };
 
 const bool known = Registry<DataSettings>::add<ImageFolderSettings>(

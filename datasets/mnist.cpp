@@ -99,6 +99,12 @@ struct IdxSettings : DataSettings {
   }
 };
 
+/// The same without the training files.
+DataSource test_alone(ImageSet test, std::vector<std::string> names) {
+  ImageSet train{test.height, test.width, test.channels, {}, {}};
+  return {std::move(train), std::move(test), std::move(names), ""};
+}
+
 struct MnistSettings final : IdxSettings {
   int classes = 10;
   void fields(Fields& f) override {
@@ -107,9 +113,15 @@ struct MnistSettings final : IdxSettings {
       {.low = 2, .high = 256});
   }
   DataSource open() const override {
-    std::vector<std::string> names;
-    for (int k = 0; k < classes; ++k) names.push_back(std::to_string(k));
-    return open_with(std::move(names), advice);
+    return open_with(names(), advice);
+  }
+  DataSource open_test() const override {
+    return test_alone(read_set(path, "t10k", classes, advice), names());
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (int k = 0; k < classes; ++k) all.push_back(std::to_string(k));
+    return all;
   }
 };
 
@@ -120,10 +132,13 @@ struct FashionMnistSettings final : IdxSettings {
       "folder with the four IDX files; where Debian's dataset-fashion-mnist puts them by default");
   }
   DataSource open() const override {
-    return open_with({"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
-                      "bag", "ankle boot"},
-                     fashion_advice);
+    return open_with(names, fashion_advice);
   }
+  DataSource open_test() const override {
+    return test_alone(read_set(path, "t10k", static_cast<int>(names.size()), fashion_advice), names);
+  }
+  const std::vector<std::string> names{"T-shirt/top", "trouser", "pullover", "dress", "coat",
+                                       "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};
 };
 
 const bool known_mnist =

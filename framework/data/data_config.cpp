@@ -13,6 +13,8 @@ void DataConfig::fields(Fields& f) {
     {.low = 0, .high = 65536});
   f.optional_object("normalize", normalize,
                     "constants of (pixel / 255 - mean) / std; absent: measured on the training images");
+  f("channels", channels, "of the images: data with others are refused; 0: as the data set has them",
+    {.low = 0, .high = 64});
   f("class_names", class_names,
     "names of the classes in the order of the network's outputs; empty: as the data set has them. Data with the "
     "same names in another order are renumbered, others refused");
@@ -52,10 +54,10 @@ void hold_out(DataSource& source, Index n) {
 }
 
 /// What every kind of data set promises; a new kind that breaks it is told here, not by a wrong result.
-void check(const DataSource& source, const std::string& type) {
+void check(const DataSource& source, const std::string& type, bool test_only) {
   const ImageSet &train = source.train, &test = source.test;
   for (const auto& [name, set] : {std::pair{"training", &train}, std::pair{"test", &test}}) {
-    if (set->size() == 0) fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
+    if (set->size() == 0 && !(test_only && set == &train)) fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
     if (static_cast<Index>(set->pixels.size()) != set->size() * set->image_bytes())
       fail(ExitCode::data, "data.source ({}): {} {} images of {} bytes do not make {} bytes", type,
            set->size(), name, set->image_bytes(), set->pixels.size());
@@ -98,15 +100,22 @@ void reorder_classes(DataSource& source, const std::vector<std::string>& names) 
   source.class_names = names;
 }
 
-LoadedData open_data(const DataConfig& config) {
+LoadedData open_data(const DataConfig& config, DataUse use) {
   if (!config.source)
     fail(ExitCode::config, "data.source is missing; name a data set, such as \"fashion_mnist\"");
-  LoadedData data{config.source->open(), {}, config.augment};
+  const bool test_only = use == DataUse::test && config.normalize && config.hold_out == 0;
+  LoadedData data{test_only ? config.source->open_test() : config.source->open(), {}, config.augment};
   DataSource& source = data.source;
-  check(source, config.source.type);
+  check(source, config.source.type, test_only);
+  if (config.channels && config.channels != source.train.channels)
+    fail(ExitCode::data,
+         "data.channels is {} (as the network's checkpoint says, if not the config), but data.source ({}) has "
+         "images of {} channel(s)",
+         config.channels, config.source.type, source.train.channels);
   keep_first(source.train, config.train_limit);
   hold_out(source, config.hold_out);
   keep_first(source.test, config.test_limit);
+  source.test_hash = hash_images({}, source.test);
   source.hash = hash_images(source.train, source.test);  // of what is in the files, in their own order
   if (!config.class_names.empty()) {
     const ClassOrder order = compare_classes(source, config.class_names);

@@ -9,6 +9,7 @@ namespace espalier {
 
 struct DataConfig {
   Choice<DataSettings> source;
+  int channels = 0;                        ///< of the images; 0: as the source has them
   int pad_to = 0;                          ///< height and width the network sees; 0: those of the images
   std::optional<Normalization> normalize;  ///< absent: measured on the training images in use
   std::vector<std::string> class_names;    ///< in the order of the labels; empty: as the source has them
@@ -34,6 +35,9 @@ std::string class_list(const std::vector<std::string>& names);
 
 /// Reads the data. Throws Error(data) on bad files, Error(config) if pad_to or normalize do not fit the
 /// images.
-LoadedData open_data(const DataConfig& config);
+/// With DataUse::test the training images are not needed, if the config says how to normalise and holds none out:
+/// then `train` may be empty.
+enum class DataUse { all, test };
+LoadedData open_data(const DataConfig& config, DataUse use = DataUse::all);
 
 }  // namespace espalier

@@ -121,7 +121,7 @@ Header read_header(const std::filesystem::path& path, const FileHandle& in) {
   std::string head(std::min<std::uint64_t>(size, file_kind_bytes), '\0');
   in.read(0, head.data(), head.size());
   const bool header_follows = head.size() > 8 && head[8] == '{';  // whatever the length before it looks like
-  if (const FileKind kind = kind_of_bytes(head); kind != FileKind::safetensors && !header_follows)
+  if (const FileKind kind = kind_of_bytes(head); kind != FileKind::safetensors && !header_follows && (kind != FileKind::text || is_utf8(head)))
     if (const auto foreign = foreign_file(kind, "a safetensors file"))
       fail(ExitCode::checkpoint, "{}: {}", path.string(), *foreign);
   if (size < sizeof header_size) corrupt(path, "it has {} bytes and needs at least 8", size);

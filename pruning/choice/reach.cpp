@@ -56,7 +56,8 @@ std::vector<std::string> out_of_reach(double sparsity, std::span<const LayerView
         largest = std::max(largest, static_cast<Index>(set.size()));
     }
     const double target = std::round(sparsity * static_cast<double>(size));
-    if (target - static_cast<double>(most) <= static_cast<double>(largest) / 2) return;
+    const double missing = target - static_cast<double>(most);
+    if (missing <= 0 || missing < static_cast<double>(largest) / 2) return;
     problems.push_back(fmt::format("of {} at most {} can be removed ({} of {} weights), not {}", name,
                                    percent(static_cast<double>(most) / static_cast<double>(size)), most, size,
                                    percent(sparsity)));

@@ -98,9 +98,9 @@ TEST(ImageFolder, OtherFilesAndHiddenFoldersAreNoImages) {
 TEST(ImageFolder, UnreadableImagesAreNamedWithTheReason) {
   const ImageFolder images;
   const auto path = images.folder.write_text("train/cat/9.png", "this is text");
-  images.expect({path.string(), "unknown image type"});
+  images.expect({path.string(), "plain text"});
   images.folder.write("train/cat/9.png", {});
-  images.expect({path.string(), "cannot be read"});
+  images.expect({path.string(), "empty file"});
 
   images.add("train/cat/9.jpg");
   std::filesystem::remove(path);

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "framework/io/file_kind.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 
@@ -69,6 +70,11 @@ TEST(JsonText, FilesOfAnotherKindAreNamed) {
   expect_problem("version https://git-lfs.github.com/spec/v1\noid", {"Git LFS", "git lfs pull"});
   expect_problem("<!DOCTYPE html><html>", {"HTML"});
   expect_problem("\x1f\x8b\x08\0\0\0"s, {"gzip"});
+}
+
+TEST(FileKind, ASafetensorsFileWhoseLengthLooksLikeGzipIsOne) {
+  EXPECT_EQ(kind_of_bytes("\x1f\x8b\0\0\0\0\0\0{\"a\""s), FileKind::safetensors);
+  EXPECT_EQ(kind_of_bytes("\x1f\x8b\x08\0\0\0\0\0\0\3abc"s), FileKind::gzip);
 }
 
 TEST(JsonText, TheFileIsNamedAndTheCodeIsTheCallers) {

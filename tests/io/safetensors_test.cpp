@@ -171,7 +171,7 @@ TEST(Safetensors, TensorsThatOverlapLeaveGapsOrShareANameAreRefused) {
   expect_refused(two("b", 2, 6, 6), "'b' overlaps");
   expect_refused(two("b", 0, 4, 4), "overlaps");
   expect_refused(two("b", 6, 8, 8), "bytes 4 to 6 of the data, before tensor 'b'");
-  expect_refused(two("a", 4, 8, 8), "'a' occurs twice");
+  expect_refused(two("a", 4, 8, 8), "the key \"a\" is given twice");
 }
 
 TEST(Safetensors, AMissingFileIsNamed) {

@@ -360,6 +360,7 @@ void sweep_command(const CommandOptions& options) {
     const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
     dense = score.accuracy;
     metrics.append({{"event", "dense"},
+                    {"sparsity", for_estimate.sparsity(bench.model->store())},
                     {"test_accuracy", score.accuracy},
                     {"test_loss", score.loss},
                     {"test_images", static_cast<std::int64_t>(bench.data.source.test.size())},

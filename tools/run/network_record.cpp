@@ -60,6 +60,7 @@ std::vector<std::string> apply_record(const NetworkRecord& record, DataConfig& c
     notices.push_back(fmt::format(
         "data.normalize is not that of {} (mean {:.4g}, std {:.4g}); the config's is used", checkpoint,
         fmt::join(record.normalize.mean, " "), fmt::join(record.normalize.std, " ")));
+  if (config.channels == 0) config.channels = record.channels;
   if (config.pad_to == 0)
     config.pad_to = record.pad_to;
   else if (config.pad_to != record.pad_to)

@@ -59,26 +59,28 @@ Workbench prepare(RunConfig& config, const Start& start) {
   std::optional<NetworkRecord> record;
   if (!described.empty()) record = read_network_record(described);
   if (record) bench.notices = apply_record(*record, config.data, described);
-  bench.data = open_data(config.data);
-  std::string& recorded = config.provenance.data_hash;
-  if (!recorded.empty() && recorded != bench.data.source.hash)
-    fail(ExitCode::data,
-         "the data are not those the config was recorded with: provenance.data_hash is {}, the data's "
-         "SHA-256 is {}. Point data.source "
-         "at the same files, or remove provenance from the config",
-         recorded, bench.data.source.hash);
-  if (record) {
-    if (record->channels != bench.data.source.train.channels)
-      fail(ExitCode::data, "{}: its network sees images of {} channel(s), the data have {} (data.source)",
-           described, record->channels, bench.data.source.train.channels);
-    settle_classes(*record, described, start.same_classes, config, bench);
-  }
+  Provenance& recorded = config.provenance;
+  const bool whole = !start.test_only || (!recorded.data_hash.empty() && recorded.test_hash.empty());
+  bench.data = open_data(config.data, whole ? DataUse::all : DataUse::test);
+  const DataSource& source = bench.data.source;
+  const auto compare = [](const char* name, const std::string& then, const std::string& now) {
+    if (!then.empty() && then != now)
+      fail(ExitCode::data,
+           "the data are not those the config was recorded with: provenance.{} is {}, the data's SHA-256 is {}. "
+           "Point data.source at the same files, or remove provenance from the config",
+           name, then, now);
+  };
+  if (source.train.size() > 0) compare("data_hash", recorded.data_hash, source.hash);
+  compare("test_hash", recorded.test_hash, source.test_hash);
+  if (record) settle_classes(*record, described, start.same_classes, config, bench);
   bench.notices.insert(bench.notices.end(), bench.data.source.notices.begin(), bench.data.source.notices.end());
-  recorded = bench.data.source.hash;
+  recorded.data_hash = source.hash;
+  recorded.test_hash = source.test_hash;
   config.provenance.threads = 0;
   config.provenance.instruction_set.clear();
   config.data.normalize = bench.data.preprocessing.normalization;  // measured or not, from here on it is known
   config.data.class_names = bench.data.source.class_names;
+  config.data.channels = bench.data.source.train.channels;
   const Preprocessing& p = bench.data.preprocessing;
   bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
                                     bench.data.source.classes(), config.seed);

@@ -213,7 +213,7 @@ void evaluate_command(const CommandOptions& options) {
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
          of_run.string());
-  const Workbench bench = prepare(config, {.checkpoint = checkpoint, .same_classes = true});
+  const Workbench bench = prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
   say_notices(bench.notices);
   const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   if (!std::isfinite(score.loss))
