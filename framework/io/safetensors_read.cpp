@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -125,19 +126,17 @@ std::map<std::string, std::string> parse_metadata(const std::filesystem::path& p
   return metadata;
 }
 
-}  // namespace
-
-TensorFile read_safetensors(const std::filesystem::path& path) {
-  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
-  const std::uint64_t size = in.size();
+/// `read(offset, to, bytes)` fetches a piece of a file of `size` bytes.
+template <class Read>
+TensorFile parse(const std::filesystem::path& path, std::uint64_t size, Read read) {
   std::uint64_t header_size = 0;
   if (size < sizeof header_size) corrupt(path, "it has {} bytes and needs at least 8", size);
-  in.read(0, &header_size, sizeof header_size);
+  read(0, &header_size, sizeof header_size);
   if (header_size > size - sizeof header_size || header_size > largest_header)
     corrupt(path, "its header length is {} bytes in a file of {} (at most {} are allowed)", header_size, size,
             largest_header);
   std::string text(header_size, '\0');
-  in.read(sizeof header_size, text.data(), text.size());
+  read(sizeof header_size, text.data(), text.size());
 
   const Json header = parse_header(path, text);
   TensorFile file;
@@ -155,10 +154,24 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   check_cover(path, entries, size - data_begin);  // before anything is allocated
   for (Entry& e : entries) {
     e.tensor.bytes.resize(e.end - e.begin);
-    in.read(data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
+    read(data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
     file.tensors.push_back(std::move(e.tensor));
   }
   return file;
+}
+
+}  // namespace
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  return parse(path, in.size(),
+               [&](std::uint64_t at, void* to, std::size_t bytes) { in.read(at, to, bytes); });
+}
+
+TensorFile parse_safetensors(std::string_view bytes, const std::filesystem::path& path) {
+  return parse(path, bytes.size(), [&](std::uint64_t at, void* to, std::size_t count) {
+    if (count > 0) std::memcpy(to, bytes.data() + at, count);
+  });
 }
 
 }  // namespace espalier

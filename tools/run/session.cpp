@@ -62,7 +62,9 @@ Workbench prepare(RunConfig& config, const std::string& checkpoint) {
   const Preprocessing& p = bench.data.preprocessing;
   bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
                                     bench.data.source.classes(), config.seed);
-  if (!checkpoint.empty()) load_checkpoint(checkpoint, *bench.model);
+  if (!checkpoint.empty())
+    for (const std::string& notice : load_checkpoint(checkpoint, *bench.model).notices)
+      fmt::print(stderr, "note: {}\n", notice);
   return bench;
 }
 
