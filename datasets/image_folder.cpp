@@ -79,10 +79,10 @@ ImageSet decode_all(Listing listing, const fs::path& first, const DecodedImage& 
   require_memory(static_cast<double>(set.size()) * static_cast<double>(set.image_bytes()),
                  fmt::format("{}: {} images of {}x{}", first.parent_path().parent_path().string(), set.size(),
                              set.height, set.width));
-  set.pixels.resize(static_cast<std::size_t>(set.size() * set.image_bytes()));
+  set.pixels.resize(set.size() * set.image_bytes());
   parallel_for(set.size(), 16, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {
-      const fs::path& file = listing.files[static_cast<std::size_t>(i)];
+      const fs::path& file = listing.files[i];
       const DecodedImage image = decode_image(file, channels);
       if (image.height != set.height || image.width != set.width)
         fail(ExitCode::data,

@@ -38,7 +38,7 @@ struct SyntheticSettings final : DataSettings {
                    down = random.uniform(-1.5, 1.5), phase = random.uniform(0, 2 * pi);
       for (int y = 0; y < height; ++y)
         for (int x = 0; x < width; ++x)
-          values[static_cast<std::size_t>((Index{y} * width + x) * channels + c)] =
+          values[(Index{y} * width + x) * channels + c] =
               0.5 + 0.25 * std::cos(2 * pi * (across * x / width + down * y / height) + phase);
     }
     return values;
@@ -46,14 +46,14 @@ struct SyntheticSettings final : DataSettings {
 
   ImageSet make(int count, std::uint64_t split) const {
     std::vector<std::vector<double>> patterns;
-    patterns.reserve(static_cast<std::size_t>(classes));
+    patterns.reserve(classes);
     for (int k = 0; k < std::min(classes, count); ++k) patterns.push_back(pattern(k));
     ImageSet set{height, width, channels, {}, {}};
-    set.pixels.reserve(static_cast<std::size_t>(count * set.image_bytes()));
+    set.pixels.reserve(count * set.image_bytes());
     for (int i = 0; i < count; ++i) {
       Random random(seed, Random::Use::synthetic, {split, static_cast<std::uint64_t>(i)});
       set.labels.push_back(i % classes);
-      for (const double value : patterns[static_cast<std::size_t>(i % classes)])
+      for (const double value : patterns[i % classes])
         set.pixels.push_back(static_cast<std::uint8_t>(
             std::clamp(std::lround(255 * (value + noise * random.normal())), 0L, 255L)));
     }
@@ -64,7 +64,7 @@ struct SyntheticSettings final : DataSettings {
     const double image = static_cast<double>(height) * width * channels;
     require_memory(image * (double{1} * train + test + 8.0 * classes), "data.source: the synthetic images");
     std::vector<std::string> names;
-    names.reserve(static_cast<std::size_t>(classes));
+    names.reserve(classes);
     for (int k = 0; k < classes; ++k) names.push_back(fmt::format("pattern {}", k));
     return {make(train, 1), make(test, 2), std::move(names), ""};
   }

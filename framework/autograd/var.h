@@ -50,10 +50,10 @@ class Inputs {
   Inputs() = default;
   Inputs(std::initializer_list<Var> vars) {
     require(vars.size() <= max_count, "[record] an op has at most {} inputs", max_count);
-    for (const Var& v : vars) vars_[static_cast<std::size_t>(count_++)] = v;
+    for (const Var& v : vars) vars_[count_++] = v;
   }
-  const Var& operator[](int i) const { return vars_[static_cast<std::size_t>(i)]; }
-  Var& operator[](int i) { return vars_[static_cast<std::size_t>(i)]; }
+  const Var& operator[](int i) const { return vars_[i]; }
+  Var& operator[](int i) { return vars_[i]; }
   int count() const { return count_; }
   void clear() {
     for (Var& v : vars_) v = Var();

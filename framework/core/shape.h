@@ -22,15 +22,13 @@ class Shape {
             max_rank);
     for (Index e : extents) {
       require(e >= 0, "[shape] axis {} has the negative extent {}", rank_, e);
-      extents_[static_cast<std::size_t>(rank_++)] = e;
+      extents_[rank_++] = e;
     }
     check_size();
   }
   int rank() const { return rank_; }
   /// Extent of `axis`; negative axes count from the end, as in Python.
-  Index operator[](int axis) const {
-    return extents_[static_cast<std::size_t>(axis < 0 ? axis + rank_ : axis)];
-  }
+  Index operator[](int axis) const { return extents_[axis < 0 ? axis + rank_ : axis]; }
   Index size() const {
     Index product = 1;
     for (int a = 0; a < rank_; ++a) product *= (*this)[a];

@@ -25,8 +25,8 @@ namespace {
 
 void keep_first(ImageSet& set, Index n) {
   if (n == 0 || n >= set.size()) return;
-  set.labels.resize(static_cast<std::size_t>(n));
-  set.pixels.resize(static_cast<std::size_t>(n * set.image_bytes()));
+  set.labels.resize(n);
+  set.pixels.resize(n * set.image_bytes());
   set.labels.shrink_to_fit();
   set.pixels.shrink_to_fit();
 }
@@ -56,7 +56,7 @@ void check(const DataSource& source, const std::string& type) {
       fail(ExitCode::data, "data.source ({}): {} {} images of {} bytes do not make {} bytes", type,
            set->size(), name, set->image_bytes(), set->pixels.size());
     for (Index i = 0; i < set->size(); ++i)
-      if (const auto label = set->labels[static_cast<std::size_t>(i)]; label < 0 || label >= source.classes())
+      if (const auto label = set->labels[i]; label < 0 || label >= source.classes())
         fail(ExitCode::data, "data.source ({}): {} image {} has label {}; there are {} classes", type, name,
              i, label, source.classes());
   }

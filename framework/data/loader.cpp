@@ -43,8 +43,7 @@ struct TrainLoader::State {
     spare.examples.assign(order.begin() + begin, order.begin() + end);
     converter.check(spare.examples);
     spare.labels.clear();
-    for (Index e : spare.examples)
-      spare.labels.push_back(converter.images().labels[static_cast<std::size_t>(e)]);
+    for (Index e : spare.examples) spare.labels.push_back(converter.images().labels[e]);
     // Fresh from the pool, never overwritten in place: the caller may keep tensors that share the old memory.
     spare.images = Tensor();
     spare.images = Tensor::uninitialized(converter.batch_shape(end - begin));
@@ -92,7 +91,7 @@ TrainLoader::TrainLoader(const ImageSet& images, const Preprocessing& preprocess
   if (state_->batches == 0)
     fail(ExitCode::config, "a training set of {} images gives no batch of {}; make batch_size smaller", n,
          batch_size);
-  state_->order.resize(static_cast<std::size_t>(n));
+  state_->order.resize(n);
   state_->to_prepare = state_->batches;  // nothing to do before start_epoch()
   state_->thread = std::thread([s = state_.get()] { s->run(); });
 }

@@ -157,10 +157,10 @@ void load_examples(const ImageSet& images, const Preprocessing& preprocessing,
   out.images = Tensor::uninitialized(shape);
   out.examples.assign(examples.begin(), examples.end());
   out.labels.clear();
-  for (Index e : examples) out.labels.push_back(images.labels[static_cast<std::size_t>(e)]);
+  for (Index e : examples) out.labels.push_back(images.labels[e]);
   parallel_for(n, 32, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {
-      const Index e = examples[static_cast<std::size_t>(i)];
+      const Index e = examples[i];
       converter.convert(e, ImageConverter::draw(augmentation, seed, 0, e),
                         out.images.data() + i * shape.example_size());
     }

@@ -64,8 +64,7 @@ std::string script(const HeatMaps& maps, const std::string& stem) {
     const bool last = p + 1 == count;
     text += fmt::format("set lmargin at screen {:.5f}\nset rmargin at screen {:.5f}\n", 1.0 * x / width,
                         1.0 * (x + side) / width);
-    text += fmt::format("set title {} offset 0, -0.4 font 'Sans,12'\n",
-                        plot::quote(maps.panels[static_cast<std::size_t>(p)].label));
+    text += fmt::format("set title {} offset 0, -0.4 font 'Sans,12'\n", plot::quote(maps.panels[p].label));
     text += p == 0 ? fmt::format("set ylabel {}\n", plot::quote(maps.axis_title)) : "unset ylabel\n";
     if (last)
       text += fmt::format(

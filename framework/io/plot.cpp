@@ -84,7 +84,7 @@ std::string gnuplot_script(const BarChart& chart, const std::string& png) {
   std::string tics;
   text += "# value, row, text at the end\n$bars << EOD\n";
   for (int i = 0; i < n; ++i) {
-    const BarChart::Bar& bar = chart.bars[static_cast<std::size_t>(i)];
+    const BarChart::Bar& bar = chart.bars[i];
     if (!chart.high && std::isfinite(bar.value)) high = std::max(high, bar.value);
     longest_note = std::max(longest_note, display_width(bar.note));
     std::string note = bar.note;

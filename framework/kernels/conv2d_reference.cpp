@@ -29,7 +29,7 @@ void for_each_product(const ConvGeometry& g, Visit visit) {
 
 struct Sums {
   explicit Sums(Index count) : size(count), values(static_cast<std::size_t>(count)) {}
-  double& operator[](Index k) { return values[static_cast<std::size_t>(k)]; }
+  double& operator[](Index k) { return values[k]; }
   void add(Index k, Real a, Real b) { (*this)[k] += static_cast<double>(a) * static_cast<double>(b); }
   void round_to(Real* to) const {
     for (const double v : values) *to++ = static_cast<Real>(v);

@@ -53,8 +53,7 @@ Var Conv2d::forward(const Var& x, Pass& pass) const {
 }
 
 bool Conv2d::absorb_norm(std::unique_ptr<BatchNorm>& norm) {
-  const bool possible =
-      !norm_ && !spec_.relu && norm->channels() == store_.infos()[static_cast<std::size_t>(weight_)].shape[0];
+  const bool possible = !norm_ && !spec_.relu && norm->channels() == store_.infos()[weight_].shape[0];
   if (possible) norm_ = std::move(norm);
   return possible;
 }
@@ -91,7 +90,7 @@ Var BatchNorm::forward(const Var& x, Pass& pass) const {
          "Set "
          "train.batch_size (or prune.recalibration_examples, data.train_limit) so that no batch has one "
          "example",
-         store_.infos()[static_cast<std::size_t>(gamma_)].name, x.shape());
+         store_.infos()[gamma_].name, x.shape());
   BatchMoments batch;
   Var y = batch_norm_train(x, store_.var(gamma_), store_.var(beta_), epsilon_, batch, relu_);
   const Index pixels = x.shape().size() / x.shape()[-1];

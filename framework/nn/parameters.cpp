@@ -8,8 +8,7 @@ namespace espalier {
 namespace {
 
 std::shared_ptr<Real> flat_array(Index size, Real fill) {
-  std::shared_ptr<Real> array(new Real[static_cast<std::size_t>(std::max<Index>(size, 1))],
-                              std::default_delete<Real[]>());
+  std::shared_ptr<Real> array(new Real[std::max<Index>(size, 1)], std::default_delete<Real[]>());
   std::fill_n(array.get(), size, fill);
   return array;
 }
@@ -47,8 +46,7 @@ void ParameterStore::allocate(std::uint64_t seed) {
   for (std::size_t i = 0; i < infos_.size(); ++i) {
     const Range r = infos_[i].range;
     Random random(seed, Random::Use::init, {i});
-    initializers_[i](values().subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.size())),
-                     random);
+    initializers_[i](values().subspan(r.begin, r.size()), random);
     vars_.push_back(
         Var::parameter(Tensor::view(infos_[i].shape, std::shared_ptr<Real>(values_, values_.get() + r.begin)),
                        static_cast<ParameterId>(i)));
@@ -60,7 +58,7 @@ void ParameterStore::allocate(std::uint64_t seed) {
 }
 
 Tensor ParameterStore::statistic(StatisticId id) const {
-  const Range r = statistic_infos_[static_cast<std::size_t>(id)].range;
+  const Range r = statistic_infos_[id].range;
   return Tensor::view({r.size()}, std::shared_ptr<Real>(statistics_, statistics_.get() + r.begin));
 }
 

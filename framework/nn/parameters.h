@@ -62,7 +62,7 @@ class ParameterStore {
   }
 
   /// The parameter as a leaf of the graph; its tensor is a view of values().
-  const Var& var(ParameterId id) const { return vars_[static_cast<std::size_t>(id)]; }
+  const Var& var(ParameterId id) const { return vars_[id]; }
   /// View of one statistic.
   Tensor statistic(StatisticId id) const;
   void apply_mask();

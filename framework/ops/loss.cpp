@@ -36,7 +36,7 @@ Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, doubl
   const auto elsewhere = static_cast<Real>(smoothing / static_cast<double>(classes));
   for (Index i = 0; i < n; ++i) {
     Real* row = residual.data() + i * classes;
-    const Index label = labels[static_cast<std::size_t>(i)];
+    const Index label = labels[i];
     Real others = 0;
     for (Index k = 0; k < classes; ++k) {
       row[k] -= elsewhere;

@@ -17,7 +17,7 @@ void collect(const Var& v, std::set<Node*>& seen) {
 }
 
 std::string parameter_name(const Node& node, const ParameterStore& store) {
-  return store.infos()[static_cast<std::size_t>(node.parameter)].name;
+  return store.infos()[node.parameter].name;
 }
 
 }  // namespace

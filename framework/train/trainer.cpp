@@ -59,7 +59,7 @@ Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& pre
   Batch batch;
   std::vector<Index> examples;
   for (Index first = 0; first < set.size(); first += batch_size) {
-    examples.resize(static_cast<std::size_t>(std::min<Index>(batch_size, set.size() - first)));
+    examples.resize(std::min<Index>(batch_size, set.size() - first));
     std::iota(examples.begin(), examples.end(), first);
     load_examples(set, preprocessing, examples, batch);
     Pass pass{.packed = &packed};
@@ -75,10 +75,10 @@ void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples
                             int batch_size) {
   if (model.store().statistic_infos().empty()) return;
   const ImageSet& set = data.source.train;
-  std::vector<Index> order(static_cast<std::size_t>(set.size()));
+  std::vector<Index> order(set.size());
   std::iota(order.begin(), order.end(), Index{0});
   Random(seed, Random::Use::recalibrate).shuffle(order);
-  if (examples > 0 && examples < set.size()) order.resize(static_cast<std::size_t>(examples));
+  if (examples > 0 && examples < set.size()) order.resize(examples);
   const Recording off(false);
   // Batches count alike, so they are cut alike: 251 images are 126 and 125, not 250 and 1 that weighs as
   // much.
@@ -125,7 +125,7 @@ void Trainer::require_finite() const {
   const auto check = [&](const auto& infos, std::span<const Real> all) {
     for (const auto& info : infos)
       for (Index i = info.range.begin; i < info.range.end; ++i)
-        if (const Real v = all[static_cast<std::size_t>(i)]; !std::isfinite(v))
+        if (const Real v = all[i]; !std::isfinite(v))
           fail(ExitCode::numeric,
                "{} holds {} after epoch {}, step {}: training diverged, and nothing was saved since. {}; "
                "lower "

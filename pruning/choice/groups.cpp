@@ -53,9 +53,8 @@ struct Filters final : GroupSettings {
   void fields(Fields&) override {}
   std::vector<std::vector<Index>> sets(const LayerView& layer) const override {
     const Index outputs = layer.shape[0], size = layer.columns.size() / outputs;
-    std::vector<std::vector<Index>> sets(static_cast<std::size_t>(outputs));
-    for (Index q = 0; q < layer.columns.size(); ++q)
-      sets[static_cast<std::size_t>(q / size)].push_back(layer.columns.begin + q);
+    std::vector<std::vector<Index>> sets(outputs);
+    for (Index q = 0; q < layer.columns.size(); ++q) sets[q / size].push_back(layer.columns.begin + q);
     return sets;
   }
 };
@@ -64,9 +63,8 @@ struct Channels final : GroupSettings {
   void fields(Fields&) override {}
   std::vector<std::vector<Index>> sets(const LayerView& layer) const override {
     const Index inputs = layer.shape[-1];
-    std::vector<std::vector<Index>> sets(static_cast<std::size_t>(inputs));
-    for (Index q = 0; q < layer.columns.size(); ++q)
-      sets[static_cast<std::size_t>(q % inputs)].push_back(layer.columns.begin + q);
+    std::vector<std::vector<Index>> sets(inputs);
+    for (Index q = 0; q < layer.columns.size(); ++q) sets[q % inputs].push_back(layer.columns.begin + q);
     return sets;
   }
 };

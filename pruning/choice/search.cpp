@@ -13,7 +13,7 @@ bool was_pruned(const SearchProblem& p, std::size_t q) { return p.state.pruned &
 std::vector<double> slope(const SearchProblem& p, std::span<const double> delta) {
   const GradientRows& rows = *p.state.rows;
   const Range all{0, rows.cols()};
-  std::vector<double> projected(static_cast<std::size_t>(rows.rows())), v(delta.size());
+  std::vector<double> projected(rows.rows()), v(delta.size());
   multiply_rows(rows, all, delta, projected);
   multiply_columns(rows, all, projected, v);
   const double n = std::max<double>(1, static_cast<double>(rows.rows()));
@@ -26,7 +26,7 @@ std::vector<double> slope(const SearchProblem& p, std::span<const double> delta)
 bool allowed(const SearchProblem& p, const std::vector<bool>& removed) {
   std::vector<Index> kept(p.min_kept.size(), 0);
   for (std::size_t q = 0; q < removed.size(); ++q)
-    if (!removed[q]) ++kept[static_cast<std::size_t>(p.layer_of[q])];
+    if (!removed[q]) ++kept[p.layer_of[q]];
   for (std::size_t l = 0; l < kept.size(); ++l)
     if (kept[l] < p.min_kept[l]) return false;
   return true;
@@ -56,7 +56,7 @@ struct Swaps final : SetSearch {
     std::vector<double> panel;
     for (Index first = 0; first < rows.cols(); first += 512) {
       const Index width = std::min<Index>(512, rows.cols() - first);
-      panel.resize(static_cast<std::size_t>(rows.rows() * width));
+      panel.resize(rows.rows() * width);
       rows.load({first, first + width}, panel.data());
       for (std::size_t k = 0; k < panel.size(); ++k)
         h_diagonal[static_cast<std::size_t>(first) + k % static_cast<std::size_t>(width)] +=
@@ -151,7 +151,7 @@ struct HardThresholding final : SetSearch {
       for (const Range range : p.ranges) {
         const auto first = best.removed.begin() + range.begin, last = best.removed.begin() + range.end;
         const auto leaving = static_cast<std::size_t>(t * static_cast<double>(std::count(first, last, true)));
-        std::vector<std::size_t> order(static_cast<std::size_t>(range.size()));
+        std::vector<std::size_t> order(range.size());
         std::iota(order.begin(), order.end(), static_cast<std::size_t>(range.begin));
         std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
           const bool pa = was_pruned(p, a), pb = was_pruned(p, b);

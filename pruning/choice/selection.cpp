@@ -19,23 +19,21 @@ void select_in(std::span<const double> scores, const std::vector<bool>& pruned, 
   const auto n = static_cast<double>(range.size());
   // What is pruned already stays so, whatever its score.
   const auto score = [&](Index q) {
-    return pruned[static_cast<std::size_t>(q)] ? -std::numeric_limits<double>::infinity()
-                                               : scores[static_cast<std::size_t>(q)];
+    return pruned[q] ? -std::numeric_limits<double>::infinity() : scores[q];
   };
   std::sort(order.begin(), order.end(),
             [&](Index a, Index b) { return score(a) != score(b) ? score(a) < score(b) : a < b; });
   if (rule == MaskRule::exact) {
     const auto count = static_cast<Index>(std::llround(sparsity * n));
-    for (Index i = 0; i < count; ++i)
-      removed[static_cast<std::size_t>(order[static_cast<std::size_t>(i)])] = true;
+    for (Index i = 0; i < count; ++i) removed[order[i]] = true;
     return;
   }
   const auto kept = static_cast<Index>(std::ceil(n * (1 - sparsity)));
   if (kept >= range.size()) return;
-  const double threshold = kept > 0 ? score(order[static_cast<std::size_t>(range.size() - kept)])
-                                    : std::numeric_limits<double>::infinity();
+  const double threshold =
+      kept > 0 ? score(order[range.size() - kept]) : std::numeric_limits<double>::infinity();
   for (const Index q : order)
-    if (score(q) <= threshold) removed[static_cast<std::size_t>(q)] = true;
+    if (score(q) <= threshold) removed[q] = true;
 }
 
 void require_kept(const std::vector<bool>& removed, Range layer, const std::string& name, double sparsity,
@@ -88,8 +86,7 @@ void weigh_by_flops(std::span<double> scores, std::span<const LayerView> layers,
   if (exponent == 0) return;
   for (const LayerView& layer : layers) {
     const double divisor = std::pow(std::max(layer.macs_per_weight, 1.0), exponent);
-    for (Index q = layer.columns.begin; q < layer.columns.end; ++q)
-      scores[static_cast<std::size_t>(q)] /= divisor;
+    for (Index q = layer.columns.begin; q < layer.columns.end; ++q) scores[q] /= divisor;
   }
 }
 
@@ -135,7 +132,7 @@ std::vector<Candidate> group_candidates(const PruneState& state, const Criterion
     for (const std::vector<Index>& set : groups.sets(layer)) {
       std::vector<Index> left;
       for (const Index q : set)
-        if (!pruned[static_cast<std::size_t>(q)]) left.push_back(q);
+        if (!pruned[q]) left.push_back(q);
       const auto size = static_cast<Index>(set.size());
       const Index due = groups.leaving(size) - (size - static_cast<Index>(left.size()));
       if (due <= 0) continue;
@@ -159,7 +156,7 @@ std::vector<Candidate> group_candidates(const PruneState& state, const Criterion
     for (std::size_t i = 0; i < alive.size(); ++i)
       choose(i, [&](const std::vector<std::size_t>&, const Candidate& c) {
         double sum = 0;
-        for (const Index q : c.members) sum += scores[static_cast<std::size_t>(q)];
+        for (const Index q : c.members) sum += scores[q];
         return sum;
       });
     return candidates;

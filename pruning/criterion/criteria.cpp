@@ -24,12 +24,11 @@ struct DiagonalFisher final : Criterion {
     std::vector<double> g;
     for (Index first = 0; first < d; first += 512) {
       const Index width = std::min<Index>(512, d - first);
-      g.resize(static_cast<std::size_t>(n * width));
+      g.resize(n * width);
       s.rows->load({first, first + width}, g.data());
       for (Index j = 0; j < width; ++j) {
         double sum = 0;
-        for (Index m = 0; m < n; ++m)
-          sum += g[static_cast<std::size_t>(m * width + j)] * g[static_cast<std::size_t>(m * width + j)];
+        for (Index m = 0; m < n; ++m) sum += g[m * width + j] * g[m * width + j];
         const auto q = static_cast<std::size_t>(first + j);
         score[q] = 0.5 * s.w[q] * s.w[q] * (n ? sum / static_cast<double>(n) : 0);  // 1/2 F_qq w_q^2
       }

@@ -58,8 +58,8 @@ struct Greedy final : Criterion {
              block.size(), largest_block);
     parallel_for(static_cast<Index>(s.blocks.size()), 1, [&](Range chunk) {
       for (Index b = chunk.begin; b < chunk.end; ++b) {
-        const Range block = s.blocks[static_cast<std::size_t>(b)];
-        std::vector<Index> all(static_cast<std::size_t>(block.size()));
+        const Range block = s.blocks[b];
+        std::vector<Index> all(block.size());
         std::iota(all.begin(), all.end(), block.begin);
         std::vector<double> r(all.size());
         std::vector<bool> gone(all.size(), false);
@@ -69,7 +69,7 @@ struct Greedy final : Criterion {
           gone[k] = s.pruned && (*s.pruned)[q];
         }
         eliminate(s.inverse->submatrix(all), std::move(r), std::move(gone),
-                  score.subspan(static_cast<std::size_t>(block.begin), all.size()));
+                  score.subspan(block.begin, all.size()));
       }
     });
   }

@@ -55,10 +55,8 @@ double mass_in_blocks(const SquareMatrix& matrix, Index block) {
   double inside = 0, all = 0;
   for (Index i = 0; i < d; ++i) {
     const Index begin = i / block * block;
-    const auto row =
-        std::span(matrix.values).subspan(static_cast<std::size_t>(i * d), static_cast<std::size_t>(d));
-    const auto near =
-        row.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(block, d - begin)));
+    const auto row = std::span(matrix.values).subspan(i * d, d);
+    const auto near = row.subspan(begin, std::min(block, d - begin));
     inside += dot(near, near);
     all += dot(row, row);
   }

@@ -18,7 +18,7 @@ Index tile_of(Index size) { return std::clamp((size + 7) / 8, Index{32}, widest_
 void BlockSum::add(const RowPanel& panel) {
   const Index d = sum_.size, side = tile_of(d), across = (d + side - 1) / side;
   parallel_for(across * (across + 1) / 2, 1, [&](Range chunk) {
-    std::vector<Real> tile(static_cast<std::size_t>(side * side));
+    std::vector<Real> tile(side * side);
     for (Index t = chunk.begin; t < chunk.end; ++t) {
       Index i = 0, j = t;  // the t-th tile of the lower triangle, row by row
       while (j > i) j -= ++i;
@@ -27,8 +27,7 @@ void BlockSum::add(const RowPanel& panel) {
                     panel.values + r, d, panel.values + c, d, Real(0), tile.data(), w);
       for (Index a = 0; a < h; ++a) {
         double* out = &sum_(r + a, c);
-        for (Index b = 0; b < w; ++b)
-          out[b] += static_cast<double>(tile[static_cast<std::size_t>(a * w + b)]);
+        for (Index b = 0; b < w; ++b) out[b] += static_cast<double>(tile[a * w + b]);
       }
     }
   });
@@ -54,7 +53,7 @@ void DiagonalSum::add(const RowPanel& panel) {
     for (Index m = 0; m < panel.count; ++m)
       for (Index j = r.begin; j < r.end; ++j) {
         const auto v = static_cast<double>(panel.values[m * d + j]);
-        sum_[static_cast<std::size_t>(j)] += v * v;
+        sum_[j] += v * v;
       }
   });
   examples_ += panel.examples.size();
@@ -86,13 +85,11 @@ double curvature_trace(const CurvatureRows& rows) {
 std::vector<double> curvature_single_rows(const CurvatureRows& rows, std::span<const Index> indices) {
   const Index d = rows.cols(), q = static_cast<Index>(indices.size());
   for (const Index i : indices) require(i >= 0 && i < d, "[curvature] row {} of {}", i, d);
-  std::vector<double> sum(static_cast<std::size_t>(q * d), 0.0);
+  std::vector<double> sum(q * d, 0.0);
   rows.stream([&](const RowPanel& panel) {
-    std::vector<Real> left(static_cast<std::size_t>(panel.count * q)), part(sum.size());
+    std::vector<Real> left(panel.count * q), part(sum.size());
     for (Index m = 0; m < panel.count; ++m)
-      for (Index i = 0; i < q; ++i)
-        left[static_cast<std::size_t>(m * q + i)] =
-            panel.values[m * d + indices[static_cast<std::size_t>(i)]];
+      for (Index i = 0; i < q; ++i) left[m * q + i] = panel.values[m * d + indices[i]];
     kernels::gemm(kernels::Transpose::yes, kernels::Transpose::no, q, d, panel.count, Real(1), left.data(), q,
                   panel.values, d, Real(0), part.data(), d);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(part[i]);

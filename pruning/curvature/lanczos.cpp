@@ -29,7 +29,7 @@ class Basis {
   }
   /// Takes away v's part in the span, twice: once leaves rounding of the size of what it took away (Parlett).
   void orthogonalise(std::vector<double>& v) const {
-    std::vector<double> along(static_cast<std::size_t>(count_));
+    std::vector<double> along(count_);
     for (int pass = 0; pass < 2 && count_ > 0; ++pass) {
       kernels::gemv(kernels::Transpose::no, count_, size_, 1, values_.data(), size_, v.data(), 0,
                     along.data());
@@ -120,14 +120,12 @@ Eigenvalues lanczos(const CurvatureOperator& matrix, const LanczosOptions& optio
       std::vector<Eigenvalues::One> out;
       for (Index k = 0; k < m; ++k)
         // The residual of a Ritz pair is beta_m times the last entry of its vector.
-        out.push_back({t.values[static_cast<std::size_t>(k)],
-                       b * std::abs(t.vectors[static_cast<std::size_t>((m - 1) * m + k)]),
-                       {}});
+        out.push_back({t.values[k], b * std::abs(t.vectors[(m - 1) * m + k]), {}});
       for (Index k = 0; k < std::min<Index>(left, wanted); ++k) out.push_back({a, 0, {}});
       std::stable_sort(out.begin(), out.end(), [&](const auto& x, const auto& y) {
         return from_top ? x.value > y.value : x.value < y.value;
       });
-      if (static_cast<Index>(out.size()) > wanted) out.resize(static_cast<std::size_t>(wanted));
+      if (static_cast<Index>(out.size()) > wanted) out.resize(wanted);
       return out;
     };
     result = {take(options.largest, true), take(options.smallest, false), static_cast<int>(step), true};
@@ -137,12 +135,11 @@ Eigenvalues lanczos(const CurvatureOperator& matrix, const LanczosOptions& optio
     if (!result.settled && !last) continue;
     if (options.vectors) {
       const auto fill = [&](bool from_top, std::vector<Eigenvalues::One>& out) {
-        std::vector<double> y(static_cast<std::size_t>(m));
+        std::vector<double> y(m);
         for (std::size_t k = 0; k < out.size(); ++k) {
           const Index column = from_top ? m - 1 - static_cast<Index>(k) : static_cast<Index>(k);
-          for (Index i = 0; i < m; ++i)
-            y[static_cast<std::size_t>(i)] = t.vectors[static_cast<std::size_t>(i * m + column)];
-          out[k].vector.resize(static_cast<std::size_t>(d));
+          for (Index i = 0; i < m; ++i) y[i] = t.vectors[i * m + column];
+          out[k].vector.resize(d);
           kernels::gemv(kernels::Transpose::yes, m, d, 1, basis.data(), d, y.data(), 0, out[k].vector.data());
         }
       };

@@ -41,8 +41,7 @@ class Product final : public CurvatureOperator {
       Tensor t = Tensor::uninitialized(parameters[l].shape());
       const std::span<const Real> mask = mask_of(l);
       for (Index j = 0; j < t.size(); ++j)
-        t.data()[j] = static_cast<Real>(v[static_cast<std::size_t>(columns_[l].begin + j)]) *
-                      mask[static_cast<std::size_t>(j)];
+        t.data()[j] = static_cast<Real>(v[columns_[l].begin + j]) * mask[j];
       direction.push_back(std::move(t));
     }
     std::fill(out.begin(), out.end(), 0.0);
@@ -73,8 +72,7 @@ class Product final : public CurvatureOperator {
                         (kind_ == Curvature::monte_carlo_fisher ? labels_.samples : 1);
     for (std::size_t l = 0; l < layers_.size(); ++l)
       for (Index j = 0; j < columns_[l].size(); ++j)
-        out[static_cast<std::size_t>(columns_[l].begin + j)] *=
-            static_cast<double>(mask_of(l)[static_cast<std::size_t>(j)]) / rows;
+        out[columns_[l].begin + j] *= static_cast<double>(mask_of(l)[j]) / rows;
   }
 
  private:
@@ -90,13 +88,12 @@ class Product final : public CurvatureOperator {
   void add(const ParameterVector& part, std::span<double> out) const {
     for (std::size_t l = 0; l < layers_.size(); ++l)
       for (Index j = 0; j < part[l].size(); ++j)
-        out[static_cast<std::size_t>(columns_[l].begin + j)] += static_cast<double>(part[l].data()[j]);
+        out[columns_[l].begin + j] += static_cast<double>(part[l].data()[j]);
   }
 
   std::span<const Real> mask_of(std::size_t l) const {
-    const Range r = model_.store().infos()[static_cast<std::size_t>(layers_[l])].range;
-    return model_.store().mask().subspan(static_cast<std::size_t>(r.begin),
-                                         static_cast<std::size_t>(r.size()));
+    const Range r = model_.store().infos()[layers_[l]].range;
+    return model_.store().mask().subspan(r.begin, r.size());
   }
 
   const Model& model_;
@@ -120,9 +117,8 @@ std::vector<double> hessian_block_by_products(const Model& model, const ExampleS
                                               ParameterId rows, ParameterId columns,
                                               Index examples_per_pass) {
   const ParameterStore& store = model.store();
-  const Range r = store.infos()[static_cast<std::size_t>(rows)].range,
-              c = store.infos()[static_cast<std::size_t>(columns)].range;
-  std::vector<double> block(static_cast<std::size_t>(r.size() * c.size()), 0.0);
+  const Range r = store.infos()[rows].range, c = store.infos()[columns].range;
+  std::vector<double> block(r.size() * c.size(), 0.0);
   Batch batch;
   for (Index first = 0; first < examples.size(); first += examples_per_pass) {
     examples.load({first, std::min(first + examples_per_pass, examples.size())}, batch);
@@ -135,10 +131,8 @@ std::vector<double> hessian_block_by_products(const Model& model, const ExampleS
   const auto n = static_cast<double>(examples.size());
   for (Index i = 0; i < r.size(); ++i)
     for (Index j = 0; j < c.size(); ++j)
-      block[static_cast<std::size_t>(i * c.size() + j)] *=
-          static_cast<double>(store.mask()[static_cast<std::size_t>(r.begin + i)] *
-                              store.mask()[static_cast<std::size_t>(c.begin + j)]) /
-          n;
+      block[i * c.size() + j] *=
+          static_cast<double>(store.mask()[r.begin + i] * store.mask()[c.begin + j]) / n;
   return block;
 }
 

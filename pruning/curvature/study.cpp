@@ -107,8 +107,8 @@ void CurvatureStudy::extend(Curvature kind, Sum& sum, Range range) {
                                                                     layers_[swap ? a : b], examples_per_pass);
         for (Index i = 0; i < r; ++i)
           for (Index j = 0; j < c; ++j)
-            sum.cross[pair][static_cast<std::size_t>(swap ? j * r + i : i * c + j)] +=
-                static_cast<double>(piece.size()) * block[static_cast<std::size_t>(i * c + j)];
+            sum.cross[pair][swap ? j * r + i : i * c + j] +=
+                static_cast<double>(piece.size()) * block[i * c + j];
         if (options_.progress) options_.progress(0);
       }
     }
@@ -154,8 +154,7 @@ const SquareMatrix& CurvatureStudy::block(Curvature kind) {
       for (Index i = 0; i < columns_[a].size(); ++i)
         for (Index j = 0; j < columns_[b].size(); ++j)
           m(columns_[a].begin + i, columns_[b].begin + j) = m(columns_[b].begin + j, columns_[a].begin + i) =
-              sum.cross[pair][static_cast<std::size_t>(i * columns_[b].size() + j)] /
-              static_cast<double>(reached_);
+              sum.cross[pair][i * columns_[b].size() + j] / static_cast<double>(reached_);
   }
   return m;
 }
@@ -169,7 +168,7 @@ std::unique_ptr<CurvatureOperator> CurvatureStudy::product(Curvature kind) {
 double CurvatureStudy::hessian_error(std::uint64_t seed) {
   const PartialProduct exact(model_, examples_, reached_, layers_, Curvature::hessian, {});
   Random random(seed, Random::Use::test, {0x48});
-  std::vector<double> v(static_cast<std::size_t>(size())), expected(v.size()), got(v.size());
+  std::vector<double> v(size()), expected(v.size()), got(v.size());
   for (double& x : v) x = random.normal();
   exact.apply(v, expected);
   product(Curvature::hessian)->apply(v, got);
@@ -198,7 +197,7 @@ SquareMatrix smoothed(const SquareMatrix& matrix, double sigma) {
         for (Index j = 0; j < d; ++j) {
           double sum = 0, weight = 0;
           for (Index k = std::max<Index>(0, j - reach); k <= std::min(d - 1, j + reach); ++k) {
-            const double w = kernel[static_cast<std::size_t>(std::abs(j - k))];
+            const double w = kernel[std::abs(j - k)];
             sum += w * from(i, k);
             weight += w;
           }

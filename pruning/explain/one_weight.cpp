@@ -69,7 +69,7 @@ const LayerView& WeightStudy::layer_of(Index column) const {
 
 std::vector<bool> WeightStudy::alone(Index column) const {
   std::vector<bool> set(w_.size(), false);
-  set[static_cast<std::size_t>(column)] = true;
+  set[column] = true;
   return set;
 }
 
@@ -107,7 +107,7 @@ std::vector<Absorber> WeightStudy::absorbers(Index column, std::size_t most) con
 
 std::vector<SingleRemoval> WeightStudy::removals(Index column, bool held_out) {
   std::vector<double> zeroed(w_.size(), 0.0);
-  zeroed[static_cast<std::size_t>(column)] = -w_[static_cast<std::size_t>(column)];
+  zeroed[column] = -w_[column];
   const std::vector<double> taylor = compensate(state(), alone(column), UpdateMode::simultaneous,
                                                 {.inverse = config_.inverse.settings.get(), .damp = damp_});
   const double before = same_->loss(), others_before = held_out ? others_->loss() : 0;

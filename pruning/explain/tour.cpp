@@ -32,13 +32,13 @@ TourWeights choose_tour_weights(const LayerView& layer, std::span<const double> 
   for (Index i = 1; i + chosen.per_filter <= row; ++i)
     if (trace(best, i, chosen.per_filter) > trace(best, chosen.first_input, chosen.per_filter))
       chosen.first_input = i;
-  std::vector<Index> order(static_cast<std::size_t>(filters));
+  std::vector<Index> order(filters);
   std::iota(order.begin(), order.end(), Index{0});
   std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
     return trace(a, chosen.first_input, chosen.per_filter) > trace(b, chosen.first_input, chosen.per_filter);
   });
   best = order[0];
-  order.resize(static_cast<std::size_t>(std::min(filters, std::max<Index>(1, side / chosen.per_filter))));
+  order.resize(std::min(filters, std::max<Index>(1, side / chosen.per_filter)));
   std::sort(order.begin(), order.end());
   chosen.best = static_cast<std::size_t>(std::find(order.begin(), order.end(), best) - order.begin());
   chosen.filters = std::move(order);
@@ -51,15 +51,15 @@ TourWeights choose_tour_weights(const LayerView& layer, std::span<const double> 
 std::vector<double> fisher_diagonal(const GradientRows& rows) {
   constexpr Index panel = 1024;
   const Index n = rows.rows(), d = rows.cols();
-  std::vector<double> result(static_cast<std::size_t>(d), 0.0), g;
+  std::vector<double> result(d, 0.0), g;
   for (Index first = 0; first < d; first += panel) {
     const Index width = std::min(panel, d - first);
-    g.resize(static_cast<std::size_t>(n * width));
+    g.resize(n * width);
     rows.load({first, first + width}, g.data());
     for (Index m = 0; m < n; ++m)
       for (Index j = 0; j < width; ++j) {
-        const double v = g[static_cast<std::size_t>(m * width + j)];
-        result[static_cast<std::size_t>(first + j)] += v * v / static_cast<double>(n);
+        const double v = g[m * width + j];
+        result[first + j] += v * v / static_cast<double>(n);
       }
   }
   return result;
@@ -124,14 +124,13 @@ double hessian_product_error(const Model& model, const ExampleSource& examples, 
                              std::span<const Index> chosen, const SquareMatrix& block, std::uint64_t seed) {
   const auto product = curvature_product(model, examples, {layer}, Curvature::hessian);
   Random random(seed, Random::Use::test, {0x54});
-  std::vector<double> v(static_cast<std::size_t>(product->size()), 0.0), all(v.size()), small(chosen.size()),
-      expected(chosen.size()), got(chosen.size());
-  for (std::size_t i = 0; i < chosen.size(); ++i)
-    v[static_cast<std::size_t>(chosen[i])] = small[i] = random.normal();
+  std::vector<double> v(product->size(), 0.0), all(v.size()), small(chosen.size()), expected(chosen.size()),
+      got(chosen.size());
+  for (std::size_t i = 0; i < chosen.size(); ++i) v[chosen[i]] = small[i] = random.normal();
   product->apply(v, all);
   DenseOperator(block).apply(small, got);
   for (std::size_t i = 0; i < chosen.size(); ++i) {
-    expected[i] = all[static_cast<std::size_t>(chosen[i])];
+    expected[i] = all[chosen[i]];
     got[i] -= expected[i];
   }
   const double norm = frobenius_norm(expected);
@@ -148,7 +147,7 @@ LossOnLine loss_on_line(const Model& model, const ExampleSource& examples, Weigh
   std::vector<double> v;
   for (std::size_t l = 0; l < study.layers().size(); ++l) {
     const Range r = study.layers()[l].columns;
-    const auto part = delta.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.size()));
+    const auto part = delta.subspan(r.begin, r.size());
     if (std::all_of(part.begin(), part.end(), [](double x) { return x == 0; })) continue;
     moved.push_back(study.parameters()[l]);
     v.insert(v.end(), part.begin(), part.end());

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "framework/core/parallel.h"
-#include "pruning/inverse/inverse.h"
 #include "pruning/inverse/block_forms.h"
+#include "pruning/inverse/inverse.h"
 #include "pruning/inverse/spectral.h"
 
 namespace espalier {
@@ -33,7 +33,7 @@ std::vector<std::vector<double>> BlockForm::submatrices(std::span<const std::vec
   }
   parallel_for(static_cast<Index>(batches.size()), 1, [&](Range r) {
     for (Index b = r.begin; b < r.end; ++b) {
-      const auto [first, last] = batches[static_cast<std::size_t>(b)];
+      const auto [first, last] = batches[b];
       some_submatrices(sets.subspan(first, last - first), std::span(result).subspan(first, last - first));
     }
   });
@@ -66,15 +66,15 @@ class Block {
     if (!form_) return;
     std::vector<double> live(live_.size());
     form_->diagonal(live);
-    for (std::size_t j = 0; j < live.size(); ++j) out[static_cast<std::size_t>(live_[j])] = live[j];
+    for (std::size_t j = 0; j < live.size(); ++j) out[live_[j]] = live[j];
   }
   void apply(std::span<const double> v, std::span<double> out) const {
     for (std::size_t q = 0; q < out.size(); ++q) out[q] = v[q] / damp_;
     if (!form_) return;
     std::vector<double> from(live_.size()), to(live_.size());
-    for (std::size_t j = 0; j < live_.size(); ++j) from[j] = v[static_cast<std::size_t>(live_[j])];
+    for (std::size_t j = 0; j < live_.size(); ++j) from[j] = v[live_[j]];
     form_->apply(from, to);
-    for (std::size_t j = 0; j < live_.size(); ++j) out[static_cast<std::size_t>(live_[j])] = to[j];
+    for (std::size_t j = 0; j < live_.size(); ++j) out[live_[j]] = to[j];
   }
   /// `sets` are places within the block.
   std::vector<std::vector<double>> submatrices(std::span<const std::vector<Index>> sets) const {
@@ -115,10 +115,9 @@ class BlockInverse final : public FisherInverse {
   Index size() const override { return size_; }
   std::span<const double> diagonal() const override {
     if (diagonal_.empty()) {
-      diagonal_.resize(static_cast<std::size_t>(size_));
+      diagonal_.resize(size_);
       for_blocks([&](std::size_t b) {
-        blocks_[b]->diagonal(std::span(diagonal_).subspan(static_cast<std::size_t>(ranges_[b].begin),
-                                                          static_cast<std::size_t>(ranges_[b].size())));
+        blocks_[b]->diagonal(std::span(diagonal_).subspan(ranges_[b].begin, ranges_[b].size()));
       });
     }
     return diagonal_;
@@ -185,7 +184,7 @@ class BlockInverse final : public FisherInverse {
         fn(b);
     }
     parallel_for(static_cast<Index>(small.size()), 1, [&](Range r) {
-      for (Index i = r.begin; i < r.end; ++i) fn(small[static_cast<std::size_t>(i)]);
+      for (Index i = r.begin; i < r.end; ++i) fn(small[i]);
     });
   }
   Index size_;

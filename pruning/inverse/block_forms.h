@@ -42,7 +42,7 @@ inline std::vector<Index> columns_of(std::span<const std::vector<Index>> sets) {
 /// The lower triangle of a [n,n] matrix, row after row.
 template <class T>
 std::vector<T> packed_triangle(Index n, const double* a) {
-  std::vector<T> packed(static_cast<std::size_t>(n * (n + 1) / 2));
+  std::vector<T> packed(n * (n + 1) / 2);
   T* to = packed.data();
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j <= i; ++j) *to++ = static_cast<T>(a[i * n + j]);

@@ -96,10 +96,10 @@ std::span<const double> OperatorInverse::diagonal() const {
            "(max_diagonal); prune fewer layers, or use \"block\", which has all of it from one "
            "factorisation",
            size(), most_diagonal_);
-    std::vector<double> found(static_cast<std::size_t>(size())), out(found.size());
+    std::vector<double> found(size()), out(found.size());
     for (Index q = 0; q < size(); ++q) {
       column(q, out);
-      found[static_cast<std::size_t>(q)] = out[static_cast<std::size_t>(q)];
+      found[q] = out[q];
     }
     diagonal_ = std::move(found);
   }
@@ -108,7 +108,7 @@ std::span<const double> OperatorInverse::diagonal() const {
 
 void RowsOperator::apply(std::span<const double> v, std::span<double> out) const {
   const Range all{0, rows_.cols()};
-  std::vector<double> u(static_cast<std::size_t>(rows_.rows()));
+  std::vector<double> u(rows_.rows());
   multiply_rows(rows_, all, v, u);
   for (double& x : u) x /= static_cast<double>(rows_.rows());
   multiply_columns(rows_, all, u, out);

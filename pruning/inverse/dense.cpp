@@ -16,26 +16,23 @@ class DenseInverse final : public FisherInverse {
       : size_(rows.cols()), blocks_(std::move(blocks)), diagonal_(static_cast<std::size_t>(size_)) {
     for (const Range block : blocks_) {
       const Index c = block.size(), n = rows.rows();
-      std::vector<double> inverse(static_cast<std::size_t>(c * c), 0.0), g(static_cast<std::size_t>(n * c)),
+      std::vector<double> inverse(c * c, 0.0), g(static_cast<std::size_t>(n * c)),
           x(static_cast<std::size_t>(c));
-      for (Index q = 0; q < c; ++q) inverse[static_cast<std::size_t>(q * c + q)] = 1 / damp;
+      for (Index q = 0; q < c; ++q) inverse[q * c + q] = 1 / damp;
       rows.load(block, g.data());
       for (Index m = 0; m < n; ++m) {
         const double* row = g.data() + m * c;
         double denominator = static_cast<double>(n);
         for (Index p = 0; p < c; ++p) {
           double sum = 0;
-          for (Index q = 0; q < c; ++q) sum += inverse[static_cast<std::size_t>(p * c + q)] * row[q];
-          x[static_cast<std::size_t>(p)] = sum;
+          for (Index q = 0; q < c; ++q) sum += inverse[p * c + q] * row[q];
+          x[p] = sum;
           denominator += row[p] * sum;
         }
         for (Index p = 0; p < c; ++p)
-          for (Index q = 0; q < c; ++q)
-            inverse[static_cast<std::size_t>(p * c + q)] -=
-                x[static_cast<std::size_t>(p)] * x[static_cast<std::size_t>(q)] / denominator;
+          for (Index q = 0; q < c; ++q) inverse[p * c + q] -= x[p] * x[q] / denominator;
       }
-      for (Index q = 0; q < c; ++q)
-        diagonal_[static_cast<std::size_t>(block.begin + q)] = inverse[static_cast<std::size_t>(q * c + q)];
+      for (Index q = 0; q < c; ++q) diagonal_[block.begin + q] = inverse[q * c + q];
       inverses_.push_back(std::move(inverse));
     }
   }
@@ -47,8 +44,8 @@ class DenseInverse final : public FisherInverse {
       const double* from = v.data() + blocks_[b].begin;
       for (Index p = 0; p < c; ++p) {
         double sum = 0;
-        for (Index q = 0; q < c; ++q) sum += inverses_[b][static_cast<std::size_t>(p * c + q)] * from[q];
-        out[static_cast<std::size_t>(blocks_[b].begin + p)] = sum;
+        for (Index q = 0; q < c; ++q) sum += inverses_[b][p * c + q] * from[q];
+        out[blocks_[b].begin + p] = sum;
       }
     }
   }

@@ -10,15 +10,12 @@ class DiagonalInverse final : public FisherInverse {
   DiagonalInverse(const GradientRows& rows, double damp) : diagonal_(static_cast<std::size_t>(rows.cols())) {
     const Index n = rows.rows();
     parallel_for(rows.cols(), 512, [&](Range r) {
-      std::vector<double> g(static_cast<std::size_t>(n * r.size()));
+      std::vector<double> g(n * r.size());
       rows.load(r, g.data());
       for (Index j = 0; j < r.size(); ++j) {
         double sum = 0;
-        for (Index m = 0; m < n; ++m)
-          sum +=
-              g[static_cast<std::size_t>(m * r.size() + j)] * g[static_cast<std::size_t>(m * r.size() + j)];
-        diagonal_[static_cast<std::size_t>(r.begin + j)] =
-            1 / (damp + (n ? sum / static_cast<double>(n) : 0));
+        for (Index m = 0; m < n; ++m) sum += g[m * r.size() + j] * g[m * r.size() + j];
+        diagonal_[r.begin + j] = 1 / (damp + (n ? sum / static_cast<double>(n) : 0));
       }
     });
   }

@@ -53,8 +53,7 @@ class GramForm final : public BlockForm {
     std::vector<Index> exactly;
     if (precision_ == Precision::single_solve) single_diagonal(l.data(), out);
     for (Index j = 0; j < columns_.size(); ++j)
-      if (precision_ == Precision::both_double || !(out[static_cast<std::size_t>(j)] >= retake_below / damp_))
-        exactly.push_back(j);
+      if (precision_ == Precision::both_double || !(out[j] >= retake_below / damp_)) exactly.push_back(j);
     double_diagonal(l.data(), exactly, out);
   }
 
@@ -82,7 +81,7 @@ class GramForm final : public BlockForm {
     const auto width = static_cast<Index>(all.size());
     Scratch<double> l(n_ * n_);
     unpack(l.data());
-    std::vector<double> g(static_cast<std::size_t>(n_ * width));
+    std::vector<double> g(n_ * width);
     load_listed(all.data(), width, g.data());
     std::vector<double> v = g;
     kernels::triangular_solve(Transpose::no, n_, width, l.data(), n_, v.data(), width);
@@ -91,15 +90,15 @@ class GramForm final : public BlockForm {
     for (std::size_t i = 0; i < of.size(); ++i) {
       const auto k = static_cast<Index>(of[i].size());
       std::vector<double>& m = out[i];
-      m.assign(static_cast<std::size_t>(k * k), 0.0);
+      m.assign(k * k, 0.0);
       if (k > 0)
         kernels::gemm(Transpose::yes, Transpose::no, k, k, n_, -1, v.data() + at, width, v.data() + at, width,
                       0.0, m.data(), k);
-      for (Index q = 0; q < k; ++q) m[static_cast<std::size_t>(q * k + q)] += 1;
+      for (Index q = 0; q < k; ++q) m[q * k + q] += 1;
       std::vector<double> factor = m;
       bool exact = kernels::cholesky(k, factor.data(), k) == 0;
       for (Index q = 0; exact && q < k; ++q) {
-        const double pivot = factor[static_cast<std::size_t>(q * k + q)];
+        const double pivot = factor[q * k + q];
         exact = pivot * pivot > cancelled;
       }
       if (exact)
@@ -191,8 +190,8 @@ class GramForm final : public BlockForm {
       Scratch<float> g(n_ * wide);
       for (Index t = r.begin; t < r.end; ++t)
         for (Index p = t; p < count; p += lanes) {
-          const Index width = panels[static_cast<std::size_t>(p)].size();
-          columns_.load(panels[static_cast<std::size_t>(p)].begin, width, g.data());
+          const Index width = panels[p].size();
+          columns_.load(panels[p].begin, width, g.data());
           kernels::add_gram(n_, width, g.data(), width, sums.data() + t * n_ * n_, n_);
         }
     });
@@ -213,7 +212,7 @@ class GramForm final : public BlockForm {
       columns_.load(r.begin, width, v.data());
       kernels::solve_single(n_, width, prepared.data(), v.data(), width);
       kernels::add_column_squares(n_, width, v.data(), width, shares.data());
-      for (Index j = 0; j < width; ++j) out[static_cast<std::size_t>(r.begin + j)] = (1 - shares[j]) / damp_;
+      for (Index j = 0; j < width; ++j) out[r.begin + j] = (1 - shares[j]) / damp_;
     });
   }
 
@@ -224,11 +223,10 @@ class GramForm final : public BlockForm {
     const Index most = std::max(checked, columns_.size() / 32);
     std::vector<Index> order(out.size());
     std::iota(order.begin(), order.end(), Index{0});
-    const auto value = [&](Index q) { return out[static_cast<std::size_t>(q)]; };
-    order.resize(static_cast<std::size_t>(
-        std::partition(order.begin(), order.end(),
-                       [&](Index q) { return !(value(q) >= retake_below / damp_); }) -
-        order.begin()));
+    const auto value = [&](Index q) { return out[q]; };
+    order.resize(std::partition(order.begin(), order.end(),
+                                [&](Index q) { return !(value(q) >= retake_below / damp_); }) -
+                 order.begin());
     if (static_cast<Index>(order.size()) > most)
       return static_cast<Index>(order.size()) > columns_.size() / 2 ? Precision::both_double
                                                                     : Precision::single_solve;
@@ -238,11 +236,11 @@ class GramForm final : public BlockForm {
       const Index count = std::min(checked, columns_.size());
       std::partial_sort(order.begin(), order.begin() + count, order.end(),
                         [&](Index a, Index b) { return value(a) < value(b); });
-      order.resize(static_cast<std::size_t>(count));
+      order.resize(count);
     }
     const std::vector<double> shares = shares_in_double(l, order);
     for (std::size_t k = 0; k < order.size(); ++k) {
-      double& entry = out[static_cast<std::size_t>(order[k])];
+      double& entry = out[order[k]];
       const double now = entry;
       entry = (1 - shares[k]) / damp_;
       if (!(entry > 0) || !(std::abs(now - entry) <= largest_error * std::max(entry, retake_below / damp_)))
@@ -254,7 +252,7 @@ class GramForm final : public BlockForm {
   /// g_q' K^-1 g_q = 2 g_q' u - |G' u|^2 - N damp |u|^2 for the u that L gives, for each of `list`.
   std::vector<double> shares_in_double(const double* l, const std::vector<Index>& list) const {
     const auto count = static_cast<Index>(list.size());
-    std::vector<double> g(static_cast<std::size_t>(n_ * count)), shares(list.size());
+    std::vector<double> g(n_ * count), shares(list.size());
     load_listed(list.data(), count, g.data());
     std::vector<double> solved = g, u(static_cast<std::size_t>(n_));
     kernels::triangular_solve(Transpose::no, n_, count, l, n_, solved.data(), count);
@@ -262,10 +260,9 @@ class GramForm final : public BlockForm {
     Scratch<double> by_column(n_ * count), across(panel);
     for (Index m = 0; m < n_; ++m)
       for (Index k = 0; k < count; ++k) {
-        const double x = solved[static_cast<std::size_t>(m * count + k)];
+        const double x = solved[m * count + k];
         by_column[k * n_ + m] = x;
-        shares[static_cast<std::size_t>(k)] +=
-            x * (2 * g[static_cast<std::size_t>(m * count + k)] - scale() * x);
+        shares[k] += x * (2 * g[m * count + k] - scale() * x);
       }
     Scratch<float> rows(n_ * panel);
     for (Index first = 0; first < columns_.size(); first += panel) {
@@ -275,7 +272,7 @@ class GramForm final : public BlockForm {
         std::fill_n(across.data(), width, 0.0);
         kernels::mixed_gemv(Transpose::yes, n_, width, rows.data(), width, by_column.data() + k * n_,
                             across.data());
-        for (Index j = 0; j < width; ++j) shares[static_cast<std::size_t>(k)] -= across[j] * across[j];
+        for (Index j = 0; j < width; ++j) shares[k] -= across[j] * across[j];
       }
     }
     return shares;
@@ -288,7 +285,7 @@ class GramForm final : public BlockForm {
       run = 1;
       while (j + run < width && list[j + run] == list[j] + run) ++run;
       if (run == width) return columns_.load(list[0], width, out);
-      g.resize(static_cast<std::size_t>(n_ * run));
+      g.resize(n_ * run);
       columns_.load(list[j], run, g.data());
       for (Index m = 0; m < n_; ++m) std::copy_n(g.data() + m * run, run, out + m * width + j);
     }
@@ -307,7 +304,7 @@ class GramForm final : public BlockForm {
   void double_diagonal(const double* l, const std::vector<Index>& which, std::span<double> out) const {
     const double cancelled = cancels();
     const auto count = static_cast<Index>(which.size());
-    std::vector<double> v(static_cast<std::size_t>(n_ * std::min(panel, count)));
+    std::vector<double> v(n_ * std::min(panel, count));
     for (Index first = 0; first < count; first += panel) {
       const Index width = std::min(panel, count - first);
       const Index* list = which.data() + first;
@@ -315,10 +312,8 @@ class GramForm final : public BlockForm {
       kernels::triangular_solve(Transpose::no, n_, width, l, n_, v.data(), width);
       for (Index j = 0; j < width; ++j) {
         double share = 0;  // |V_q|^2
-        for (Index m = 0; m < n_; ++m)
-          share += v[static_cast<std::size_t>(m * width + j)] * v[static_cast<std::size_t>(m * width + j)];
-        out[static_cast<std::size_t>(list[j])] =
-            1 - share > cancelled ? (1 - share) / damp_ : without_column(l, list[j]);
+        for (Index m = 0; m < n_; ++m) share += v[m * width + j] * v[m * width + j];
+        out[list[j]] = 1 - share > cancelled ? (1 - share) / damp_ : without_column(l, list[j]);
       }
     }
   }
@@ -326,19 +321,18 @@ class GramForm final : public BlockForm {
   /// [F^-1]_qq = 1 / (damp (1 + t)), t = g_q' K_q^-1 g_q with K_q the matrix K without column q
   /// (Sherman-Morrison): only positive terms.
   double without_column(const double* l, Index q) const {
-    std::vector<double> g(static_cast<std::size_t>(n_));
+    std::vector<double> g(n_);
     Scratch<double> k(n_ * n_);
     kernels::syrk(n_, n_, 1, l, n_, 0, k.data(), n_);  // K = L L' again: few weights come here
     columns_.load(q, 1, g.data());
     for (Index i = 0; i < n_; ++i)
-      for (Index j = 0; j < n_; ++j)
-        k[i * n_ + j] -= g[static_cast<std::size_t>(i)] * g[static_cast<std::size_t>(j)];
+      for (Index j = 0; j < n_; ++j) k[i * n_ + j] -= g[i] * g[j];
     if (kernels::cholesky(n_, k.data(), n_) != 0)
       fail(ExitCode::numeric,
            "pruning: [F^-1]_qq of weight {} can't be computed at damp {:g}: the gradients' scale leaves no "
            "digits; "
            "raise prune.damp",
-           columns_.block().begin + columns_.places()[static_cast<std::size_t>(q)], damp_);
+           columns_.block().begin + columns_.places()[q], damp_);
     kernels::triangular_solve(Transpose::no, n_, 1, k.data(), n_, g.data(), 1);
     double t = 0;
     for (const double x : g) t += x * x;
@@ -348,7 +342,7 @@ class GramForm final : public BlockForm {
   /// The same for k columns g (leading dimension ldg): m = [F^-1]_QQ by way of its inverse.
   void without_columns(const double* l, const double* g, Index ldg, Index k, std::vector<double>& m) const {
     Scratch<double> rest(n_ * n_);
-    std::vector<double> own(static_cast<std::size_t>(n_ * k)), inner(m.size());
+    std::vector<double> own(n_ * k), inner(m.size());
     for (Index r = 0; r < n_; ++r) std::copy_n(g + r * ldg, k, own.data() + r * k);
     kernels::syrk(n_, n_, 1, l, n_, 0, rest.data(), n_);
     kernels::syrk(n_, k, -1, own.data(), k, 1, rest.data(), n_);
@@ -361,8 +355,8 @@ class GramForm final : public BlockForm {
                     inner.data(), k);
       std::fill(m.begin(), m.end(), 0.0);
       for (Index q = 0; q < k; ++q) {
-        inner[static_cast<std::size_t>(q * k + q)] += damp_;
-        m[static_cast<std::size_t>(q * k + q)] = 1;
+        inner[q * k + q] += damp_;
+        m[q * k + q] = 1;
       }
       fits = kernels::cholesky(k, inner.data(), k) == 0;
     }

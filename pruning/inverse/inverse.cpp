@@ -15,16 +15,16 @@ constexpr Index panel = 512;  // columns of G loaded at a time: 400 rows of floa
 
 void FisherInverse::column(Index q, std::span<double> out) const {
   require(q >= 0 && q < size(), "[inverse] column {} of {}", q, size());
-  std::vector<double> unit(static_cast<std::size_t>(size()), 0.0);
-  unit[static_cast<std::size_t>(q)] = 1;
+  std::vector<double> unit(size(), 0.0);
+  unit[q] = 1;
   apply(unit, out);
 }
 
 std::vector<double> FisherInverse::submatrix(std::span<const Index> indices) const {
-  std::vector<double> full(static_cast<std::size_t>(size())), result;
+  std::vector<double> full(size()), result;
   for (const Index p : indices) {
     column(p, full);
-    for (const Index q : indices) result.push_back(full[static_cast<std::size_t>(q)]);
+    for (const Index q : indices) result.push_back(full[q]);
   }
   return result;
 }
@@ -83,7 +83,7 @@ void multiply_rows(const GradientRows& rows, Range columns, std::span<const doub
                    std::span<double> out) {
   // Partial sums of fixed panels, added in order: the same bits on any number of threads.
   const Index n = rows.rows(), panels = (columns.size() + panel - 1) / panel;
-  std::vector<double> partial(static_cast<std::size_t>(panels * n));
+  std::vector<double> partial(panels * n);
   parallel_for(panels, 1, [&](Range chunk) {
     for (Index p = chunk.begin; p < chunk.end; ++p) {
       const Index first = p * panel, width = std::min(panel, columns.size() - first);
@@ -93,8 +93,7 @@ void multiply_rows(const GradientRows& rows, Range columns, std::span<const doub
   });
   std::fill(out.begin(), out.end(), 0.0);
   for (Index p = 0; p < panels; ++p)
-    for (Index m = 0; m < n; ++m)
-      out[static_cast<std::size_t>(m)] += partial[static_cast<std::size_t>(p * n + m)];
+    for (Index m = 0; m < n; ++m) out[m] += partial[p * n + m];
 }
 
 void multiply_columns(const GradientRows& rows, Range columns, std::span<const double> u,

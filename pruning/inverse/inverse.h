@@ -86,7 +86,7 @@ class MaskedRows final : public GradientRows {
   void load_zeroed(Range columns, T* out) const {
     rows_.load(columns, out);
     for (Index j = 0; j < columns.size(); ++j)
-      if (zeroed_[static_cast<std::size_t>(columns.begin + j)])
+      if (zeroed_[columns.begin + j])
         for (Index m = 0; m < rows(); ++m) out[m * columns.size() + j] = 0;
   }
   const GradientRows& rows_;

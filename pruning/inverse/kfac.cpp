@@ -34,7 +34,7 @@ void invert(std::vector<double>& m, Index n, double damp, Range columns) {
 
 double mean_of_diagonal(const std::vector<double>& m, Index n) {
   double sum = 0;
-  for (Index i = 0; i < n; ++i) sum += m[static_cast<std::size_t>(i * n + i)];
+  for (Index i = 0; i < n; ++i) sum += m[i * n + i];
   return sum / static_cast<double>(n);
 }
 
@@ -43,8 +43,7 @@ struct Layer {
   Index outputs, inputs;
   std::vector<double> a, s;  ///< inverses
   double entry(Index p, Index q) const {
-    return s[static_cast<std::size_t>(p / inputs * outputs + q / inputs)] *
-           a[static_cast<std::size_t>(p % inputs * inputs + q % inputs)];
+    return s[p / inputs * outputs + q / inputs] * a[p % inputs * inputs + q % inputs];
   }
 };
 
@@ -57,13 +56,10 @@ class KfacInverse final : public FisherInverse {
       Index width = f.inputs;
       if (free_bias && f.has_bias) {  // the bias is one more input that is always 1
         ++width;
-        layer.a.assign(static_cast<std::size_t>(width * width), f.positions);
+        layer.a.assign(width * width, f.positions);
         for (Index i = 0; i < f.inputs; ++i) {
-          for (Index j = 0; j < f.inputs; ++j)
-            layer.a[static_cast<std::size_t>(i * width + j)] =
-                f.a[static_cast<std::size_t>(i * f.inputs + j)];
-          layer.a[static_cast<std::size_t>(i * width + f.inputs)] =
-              layer.a[static_cast<std::size_t>(f.inputs * width + i)] = f.mean[static_cast<std::size_t>(i)];
+          for (Index j = 0; j < f.inputs; ++j) layer.a[i * width + j] = f.a[i * f.inputs + j];
+          layer.a[i * width + f.inputs] = layer.a[f.inputs * width + i] = f.mean[i];
         }
       }
       const double of_a = mean_of_diagonal(layer.a, width), of_s = mean_of_diagonal(layer.s, f.outputs);
@@ -71,11 +67,8 @@ class KfacInverse final : public FisherInverse {
       invert(layer.a, width, std::sqrt(damp * pi), f.columns);
       invert(layer.s, f.outputs, std::sqrt(damp / pi), f.columns);
       for (Index i = 0; width > f.inputs && i < f.inputs; ++i)  // the weights' part
-        for (Index j = 0; j < f.inputs; ++j)
-          layer.a[static_cast<std::size_t>(i * f.inputs + j)] =
-              layer.a[static_cast<std::size_t>(i * width + j)];
-      for (Index q = 0; q < f.columns.size(); ++q)
-        diagonal_[static_cast<std::size_t>(f.columns.begin + q)] = layer.entry(q, q);
+        for (Index j = 0; j < f.inputs; ++j) layer.a[i * f.inputs + j] = layer.a[i * width + j];
+      for (Index q = 0; q < f.columns.size(); ++q) diagonal_[f.columns.begin + q] = layer.entry(q, q);
       layers_.push_back(std::move(layer));
     }
   }
@@ -84,7 +77,7 @@ class KfacInverse final : public FisherInverse {
   void apply(std::span<const double> v, std::span<double> out) const override {
     std::vector<double> half;
     for (const Layer& l : layers_) {  // S^-1 V A^-1
-      half.resize(static_cast<std::size_t>(l.columns.size()));
+      half.resize(l.columns.size());
       kernels::gemm(Transpose::no, Transpose::no, l.outputs, l.inputs, l.inputs, 1,
                     v.data() + l.columns.begin, l.inputs, l.a.data(), l.inputs, 0.0, half.data(), l.inputs);
       kernels::gemm(Transpose::no, Transpose::no, l.outputs, l.inputs, l.outputs, 1, l.s.data(), l.outputs,

@@ -18,7 +18,7 @@ namespace espalier {
 class LiveColumns {
  public:
   LiveColumns(const GradientRows& rows, Range block) : rows_(rows), block_(block) {
-    std::vector<double> squares(static_cast<std::size_t>(block.size()), 0.0);
+    std::vector<double> squares(block.size(), 0.0);
     parallel_for(block.size(), panel, [&](Range r) {
       const Range columns{block.begin + r.begin, block.begin + r.end};
       add_squares(columns, squares.data() + r.begin);

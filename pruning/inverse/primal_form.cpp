@@ -45,8 +45,7 @@ class PrimalForm final : public BlockForm {
                                 width);
       std::fill_n(out.data() + r.begin, width, 0.0);
       for (Index i = 0; i < below; ++i)
-        for (Index j = 0; j < width; ++j)
-          out[static_cast<std::size_t>(r.begin + j)] += x[i * width + j] * x[i * width + j];
+        for (Index j = 0; j < width; ++j) out[r.begin + j] += x[i * width + j] * x[i * width + j];
     });
   }
 
@@ -79,12 +78,12 @@ class PrimalForm final : public BlockForm {
     Scratch<double> l(c * c), x(c * std::max<Index>(width, 1));
     unpack_triangle(c, factor_, l.data());
     std::fill_n(x.data(), c * width, 0.0);
-    for (Index j = 0; j < width; ++j) x[all[static_cast<std::size_t>(j)] * width + j] = 1;
+    for (Index j = 0; j < width; ++j) x[all[j] * width + j] = 1;
     kernels::triangular_solve(Transpose::no, c, width, l.data(), c, x.data(), width);
     Index at = 0;  // F^-1 = L^-T L^-1
     for (std::size_t i = 0; i < of.size(); ++i) {
       const auto k = static_cast<Index>(of[i].size());
-      out[i].assign(static_cast<std::size_t>(k * k), 0.0);
+      out[i].assign(k * k, 0.0);
       if (k > 0)
         kernels::gemm(Transpose::yes, Transpose::no, k, k, c, 1, x.data() + at, width, x.data() + at, width,
                       0.0, out[i].data(), k);

@@ -24,9 +24,9 @@ struct Block {
     const Index n = rows.rows(), c = range.size();
     gram = n < c;
     order = gram ? n : c;
-    vectors.assign(static_cast<std::size_t>(order * order), 0.0);
-    values.resize(static_cast<std::size_t>(order));
-    std::vector<double> g(static_cast<std::size_t>(n * std::min(panel, c)));
+    vectors.assign(order * order, 0.0);
+    values.resize(order);
+    std::vector<double> g(n * std::min(panel, c));
     if (gram) {
       for (Index first = range.begin; first < range.end; first += panel) {
         const Index width = std::min(panel, range.end - first);
@@ -34,7 +34,7 @@ struct Block {
         kernels::syrk(n, width, 1, g.data(), width, 1, vectors.data(), n);
       }
     } else if (n > 0) {
-      g.resize(static_cast<std::size_t>(n * c));
+      g.resize(n * c);
       rows.load(range, g.data());
       kernels::gemm(Transpose::yes, Transpose::no, c, c, n, 1 / static_cast<double>(n), g.data(), c, g.data(),
                     c, 0.0, vectors.data(), c);
@@ -56,7 +56,7 @@ void add_diagonals(const GradientRows& rows, const Block& b, std::span<const dou
   for (Index first = b.columns.begin; first < b.columns.end; first += panel) {
     const Index width = std::min(panel, b.columns.end - first);
     if (b.gram) {
-      g.resize(static_cast<std::size_t>(b.order * width));
+      g.resize(b.order * width);
       projected.resize(g.size());
       rows.load({first, first + width}, g.data());
       kernels::gemm(Transpose::yes, Transpose::no, b.order, width, b.order, 1, b.vectors.data(), b.order,
@@ -72,19 +72,19 @@ void add_diagonals(const GradientRows& rows, const Block& b, std::span<const dou
         double share = 0, curvature = 0;
         if (b.gram) {
           if (b.values[at] == 0) continue;
-          const double p = projected[static_cast<std::size_t>(k * width + j)];
+          const double p = projected[k * width + j];
           share = p * p / b.values[at];
           curvature = b.values[at] / n;
           rest -= share;
         } else {
-          const double u = b.vectors[static_cast<std::size_t>((first - b.columns.begin + j) * b.order + k)];
+          const double u = b.vectors[(first - b.columns.begin + j) * b.order + k];
           share = u * u;
           curvature = b.values[at];
         }
         for (std::size_t i = 0; i < damps.size(); ++i) sums[i] += share / (damps[i] + curvature);
       }
       for (std::size_t i = 0; i < damps.size(); ++i)  // never below the inverse of the largest curvature
-        diagonals[i][static_cast<std::size_t>(first + j)] =
+        diagonals[i][first + j] =
             std::max(sums[i] + std::max(0.0, rest) / damps[i], 1 / (damps[i] + b.largest(rows.rows())));
     }
   }
@@ -108,7 +108,7 @@ class SpectralInverse final : public FisherInverse {
         for (std::size_t j = 0; j < width; ++j) to[j] = from[j] / damp_;
         continue;
       }
-      std::vector<double> y(static_cast<std::size_t>(b.order)), z(y.size());
+      std::vector<double> y(b.order), z(y.size());
       if (b.gram)
         multiply_rows(rows_, b.columns, from, y);
       else
@@ -139,10 +139,9 @@ class SpectralFamily final : public InverseFamily {
   }
   void prepare(std::span<const double> damps) override {
     damps_.assign(damps.begin(), damps.end());
-    diagonals_.assign(damps_.size(), std::vector<double>(static_cast<std::size_t>(rows_.cols())));
+    diagonals_.assign(damps_.size(), std::vector<double>(rows_.cols()));
     parallel_for(static_cast<Index>(blocks_.size()), 1, [&](Range chunk) {
-      for (Index b = chunk.begin; b < chunk.end; ++b)
-        add_diagonals(rows_, blocks_[static_cast<std::size_t>(b)], damps_, diagonals_);
+      for (Index b = chunk.begin; b < chunk.end; ++b) add_diagonals(rows_, blocks_[b], damps_, diagonals_);
     });
   }
   std::unique_ptr<FisherInverse> at(double damp) override {
@@ -152,8 +151,7 @@ class SpectralFamily final : public InverseFamily {
       prepare(std::span(&damp, 1));
       found = damps_.begin();
     }
-    return std::make_unique<SpectralInverse>(rows_, blocks_, damp,
-                                             diagonals_[static_cast<std::size_t>(found - damps_.begin())]);
+    return std::make_unique<SpectralInverse>(rows_, blocks_, damp, diagonals_[found - damps_.begin()]);
   }
   std::vector<double> spectrum() const override {
     std::vector<double> all;

@@ -28,7 +28,7 @@ std::vector<Range> layer_columns(const ParameterStore& store, std::span<const Pa
   std::vector<Range> columns;
   Index begin = 0;
   for (const ParameterId id : layers) {
-    const Index size = store.infos()[static_cast<std::size_t>(id)].range.size();
+    const Index size = store.infos()[id].range.size();
     columns.push_back({begin, begin + size});
     begin += size;
   }

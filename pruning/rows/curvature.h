@@ -47,8 +47,8 @@ struct SquareMatrix {
   Index size = 0;
   std::vector<double> values;
   explicit SquareMatrix(Index n = 0) : size(n), values(static_cast<std::size_t>(n * n), 0.0) {}
-  double& operator()(Index i, Index j) { return values[static_cast<std::size_t>(i * size + j)]; }
-  double operator()(Index i, Index j) const { return values[static_cast<std::size_t>(i * size + j)]; }
+  double& operator()(Index i, Index j) { return values[i * size + j]; }
+  double operator()(Index i, Index j) const { return values[i * size + j]; }
 };
 
 /// A SquareMatrix as an operator, for comparisons. The matrix must outlive it.

@@ -7,7 +7,7 @@ namespace espalier {
 
 CurvatureRowMatrix::CurvatureRowMatrix(const CurvatureRows& source)
     : rows_(source.examples() * source.rows_per_example()), cols_(source.cols()) {
-  values_.reserve(static_cast<std::size_t>(rows_ * cols_));
+  values_.reserve(rows_ * cols_);
   const auto share = static_cast<Real>(std::sqrt(static_cast<double>(source.rows_per_example())));
   source.stream([&](const RowPanel& panel) {
     std::transform(panel.values, panel.values + panel.count * cols_, std::back_inserter(values_),

@@ -25,8 +25,7 @@ class CurvatureRowMatrix final : public GradientRows {
   template <class T>
   void copy(Range columns, T* out) const {
     for (Index m = 0; m < rows_; ++m)
-      for (Index j = columns.begin; j < columns.end; ++j)
-        *out++ = static_cast<T>(values_[static_cast<std::size_t>(m * cols_ + j)]);
+      for (Index j = columns.begin; j < columns.end; ++j) *out++ = static_cast<T>(values_[m * cols_ + j]);
   }
   Index rows_, cols_;
   std::vector<Real> values_;

@@ -34,7 +34,7 @@ class OneRowEach final : public GradientSink {
     if (part.begin >= part.end) return;
     const bool add = seen_[l];  // a weight used at two places has two parts
     seen_[l] = true;
-    const Real* mask = store_.mask().data() + store_.infos()[static_cast<std::size_t>(parameter)].range.begin;
+    const Real* mask = store_.mask().data() + store_.infos()[parameter].range.begin;
     const bool direct =
         !add && part == place && std::find(mask, mask + place.size(), Real(0)) == mask + place.size();
     parallel_for(partial.examples(), 1, [&](Range chunk) {
@@ -64,11 +64,10 @@ class OneRowEach final : public GradientSink {
 };
 
 std::vector<double> probabilities(const Real* logits, Index k) {
-  std::vector<double> p(static_cast<std::size_t>(k));
+  std::vector<double> p(k);
   const double largest = static_cast<double>(*std::max_element(logits, logits + k));
   double sum = 0;
-  for (Index c = 0; c < k; ++c)
-    sum += p[static_cast<std::size_t>(c)] = std::exp(static_cast<double>(logits[c]) - largest);
+  for (Index c = 0; c < k; ++c) sum += p[c] = std::exp(static_cast<double>(logits[c]) - largest);
   for (double& v : p) v /= sum;
   return p;
 }
@@ -129,20 +128,17 @@ std::vector<Tensor> CurvatureRows::seeds(const Tensor& logits, const std::vector
     for (int s = 0; s < labels_.samples; ++s)
       drawn.push_back(draw_labels(logits, first_example, s, labels_.seed));
   const double share = 1 / std::sqrt(static_cast<double>(std::max<std::size_t>(drawn.size(), 1)));
-  std::vector<double> column(static_cast<std::size_t>(k));
+  std::vector<double> column(k);
   for (Index e = 0; e < n; ++e) {
     const std::vector<double> p = probabilities(logits.data() + e * k, k);
     for (Index r = 0; r < per_example_; ++r) {
       if (drawn.empty()) {
         softmax_root(p, r, column);
       } else {  // the gradient of -log p_y with respect to the logits is p - e_y
-        const auto y = static_cast<Index>(drawn[static_cast<std::size_t>(r)][static_cast<std::size_t>(e)]);
-        for (Index c = 0; c < k; ++c)
-          column[static_cast<std::size_t>(c)] = share * (p[static_cast<std::size_t>(c)] - (c == y ? 1 : 0));
+        const auto y = static_cast<Index>(drawn[r][e]);
+        for (Index c = 0; c < k; ++c) column[c] = share * (p[c] - (c == y ? 1 : 0));
       }
-      for (Index c = 0; c < k; ++c)
-        result[static_cast<std::size_t>(r)].data()[e * k + c] =
-            static_cast<Real>(column[static_cast<std::size_t>(c)]);
+      for (Index c = 0; c < k; ++c) result[r].data()[e * k + c] = static_cast<Real>(column[c]);
     }
   }
   return result;
@@ -161,8 +157,7 @@ void CurvatureRows::stream(Range range, FunctionRef<void(const RowPanel&)> use) 
     const std::vector<Tensor> outputs = seeds(logits.value(), batch.labels, first);
     for (Index r = 0; r < per_example_; ++r) {
       OneRowEach sink(model_.store(), layers_, columns_, panel.data() + r * n * cols());
-      backward(logits, outputs[static_cast<std::size_t>(r)], sink,
-               r + 1 < per_example_ ? Graph::keep : Graph::consume);
+      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Graph::keep : Graph::consume);
       require(sink.complete(), "[curvature rows] the logits do not depend on one of the layers");
     }
     use({{first, first + n}, n * per_example_, panel.data()});

@@ -92,7 +92,7 @@ GradientMatrix::GradientMatrix(const ParameterStore& store, std::vector<Paramete
                                const std::string& scratch_folder)
     : store_(store), layers_(std::move(layers)), rows_(rows) {
   for (const ParameterId id : layers_) {
-    const Index size = store.infos()[static_cast<std::size_t>(id)].range.size();
+    const Index size = store.infos()[id].range.size();
     columns_.push_back({cols_, cols_ + size});
     cols_ += size;
   }
@@ -121,7 +121,7 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
     const Index last = group.end * per_row;
     for (Index first = group.begin * per_row; first < last; first += std::min(per_pass, per_group)) {
       const Index n = std::min({per_pass, per_group, last - first});
-      const auto mine = examples.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+      const auto mine = examples.subspan(first, n);
       load_examples(set, preprocessing, mine, batch);
       Pass pass;
       const Var logits = model.forward(batch.images, pass);
@@ -140,8 +140,7 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
   else
     parallel_for(rows_, rows_per_group, fill_group);
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const Real* mask =
-        store_.mask().data() + store_.infos()[static_cast<std::size_t>(layers_[l])].range.begin;
+    const Real* mask = store_.mask().data() + store_.infos()[layers_[l]].range.begin;
     const Index size = columns_[l].size();
     if (std::find(mask, mask + size, Real(0)) == mask + size) continue;
     parallel_for(rows_, 8, [&](Range r) {
@@ -156,18 +155,15 @@ double GradientMatrix::fill(const Model& model, const ImageSet& set, const Prepr
 
 void GradientMatrix::load(Range columns, double* out) const {
   for (Index m = 0; m < rows_; ++m)
-    for (Index j = columns.begin; j < columns.end; ++j)
-      *out++ = static_cast<double>(values_[static_cast<std::size_t>(m * cols_ + j)]);
+    for (Index j = columns.begin; j < columns.end; ++j) *out++ = static_cast<double>(values_[m * cols_ + j]);
 }
 
 std::vector<double> GradientMatrix::mean() const {
-  std::vector<double> g(static_cast<std::size_t>(cols_), 0.0);
+  std::vector<double> g(cols_, 0.0);
   parallel_for(cols_, 4096, [&](Range r) {
     for (Index m = 0; m < rows_; ++m)
-      for (Index j = r.begin; j < r.end; ++j)
-        g[static_cast<std::size_t>(j)] +=
-            static_cast<double>(values_[static_cast<std::size_t>(m * cols_ + j)]);
-    for (Index j = r.begin; j < r.end; ++j) g[static_cast<std::size_t>(j)] /= static_cast<double>(rows_);
+      for (Index j = r.begin; j < r.end; ++j) g[j] += static_cast<double>(values_[m * cols_ + j]);
+    for (Index j = r.begin; j < r.end; ++j) g[j] /= static_cast<double>(rows_);
   });
   return g;
 }

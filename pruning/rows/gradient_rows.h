@@ -48,8 +48,7 @@ class DenseRows final : public GradientRows {
   Index cols() const override { return cols_; }
   void load(Range columns, double* out) const override {
     for (Index r = 0; r < rows_; ++r)
-      for (Index j = columns.begin; j < columns.end; ++j)
-        *out++ = values_[static_cast<std::size_t>(r * cols_ + j)];
+      for (Index j = columns.begin; j < columns.end; ++j) *out++ = values_[r * cols_ + j];
   }
 
  private:

@@ -12,10 +12,7 @@ class ImageExamples final : public ExampleSource {
       : set_(set), preprocessing_(preprocessing), chosen_(std::move(chosen)) {}
   Index size() const override { return static_cast<Index>(chosen_.size()); }
   void load(Range range, Batch& batch) const override {
-    load_examples(set_, preprocessing_,
-                  std::span(chosen_).subspan(static_cast<std::size_t>(range.begin),
-                                             static_cast<std::size_t>(range.size())),
-                  batch);
+    load_examples(set_, preprocessing_, std::span(chosen_).subspan(range.begin, range.size()), batch);
   }
 
  private:

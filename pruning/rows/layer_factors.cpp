@@ -29,7 +29,7 @@ void patches(const ConvGeometry& g, const Real* image, Index first, Index count,
 template <class T>
 void add_column_sums(const std::vector<T>& x, Index rows, Index n, double* sums) {
   for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < n; ++j) sums[j] += static_cast<double>(x[static_cast<std::size_t>(r * n + j)]);
+    for (Index j = 0; j < n; ++j) sums[j] += static_cast<double>(x[r * n + j]);
 }
 
 /// sum += X'X and mean += column sums, X [rows, n].
@@ -43,15 +43,14 @@ void add_moments(const std::vector<double>& x, Index rows, Index n, std::vector<
 /// what is on or right of the diagonal's strips; `product` is scratch.
 void add_patch_moments(const std::vector<Real>& x, Index rows, Index n, std::vector<Real>& product,
                        std::vector<double>& sum, std::vector<double>& mean) {
-  product.resize(static_cast<std::size_t>(strip * n));
+  product.resize(strip * n);
   for (Index i = 0; i < n; i += strip) {
     const Index height = std::min(strip, n - i), width = n - i;
     kernels::gemm(kernels::Transpose::yes, kernels::Transpose::no, height, width, rows, Real(1), x.data() + i,
                   n, x.data() + i, n, Real(0), product.data(), width);
     for (Index r = 0; r < height; ++r) {
       double* into = sum.data() + (i + r) * n + i;
-      for (Index c = 0; c < width; ++c)
-        into[c] += static_cast<double>(product[static_cast<std::size_t>(r * width + c)]);
+      for (Index c = 0; c < width; ++c) into[c] += static_cast<double>(product[r * width + c]);
     }
   }
   add_column_sums(x, rows, n, mean.data());
@@ -64,7 +63,7 @@ KroneckerTap::KroneckerTap(const Model& model, std::vector<ParameterId> layers)
   const auto& infos = model.store().infos();
   Index column = 0;
   for (const ParameterId id : layers_) {
-    const ParameterInfo& info = infos[static_cast<std::size_t>(id)];
+    const ParameterInfo& info = infos[id];
     Geometry geometry{.weight = info.shape, .spec = {}, .convolution = info.shape.rank() == 4};
     for (const LayerCost& cost : model.costs())
       if (cost.weight == id) geometry.spec = cost.spec;
@@ -78,9 +77,9 @@ KroneckerTap::KroneckerTap(const Model& model, std::vector<ParameterId> layers)
     f.inputs = info.range.size() / info.shape[0];
     const auto next = static_cast<std::size_t>(id) + 1;
     f.has_bias = next < infos.size() && infos[next].role == Role::bias;
-    f.a.assign(static_cast<std::size_t>(f.inputs * f.inputs), 0.0);
-    f.mean.assign(static_cast<std::size_t>(f.inputs), 0.0);
-    f.s.assign(static_cast<std::size_t>(f.outputs * f.outputs), 0.0);
+    f.a.assign(f.inputs * f.inputs, 0.0);
+    f.mean.assign(f.inputs, 0.0);
+    f.s.assign(f.outputs * f.outputs, 0.0);
     column = f.columns.end;
     geometry_.push_back(geometry);
     sums_.push_back(std::move(f));
@@ -109,7 +108,7 @@ void KroneckerTap::accept(ParameterId layer, Index, const Partial& partial) {
     for (Index e = 0; e < n; e += images)
       for (Index t = 0; t < positions; t += part) {
         const Index count = std::min(part, positions - t), together = std::min(images, n - e);
-        at_once.resize(static_cast<std::size_t>(together * count * f.inputs));
+        at_once.resize(together * count * f.inputs);
         for (Index i = 0; i < together; ++i)
           patches(g, x.data() + (e + i) * x.shape().example_size(), t, count,
                   at_once.data() + i * count * f.inputs);
@@ -131,8 +130,7 @@ std::vector<KroneckerFactor> KroneckerTap::factors() const {
     if (geometry_[l].convolution)  // what add_patch_moments left out
       for (Index r = 0; r < inputs; ++r)
         for (Index c = 0; c < r / strip * strip; ++c)
-          result[l].a[static_cast<std::size_t>(r * inputs + c)] =
-              result[l].a[static_cast<std::size_t>(c * inputs + r)];
+          result[l].a[r * inputs + c] = result[l].a[c * inputs + r];
     for (double& v : result[l].a) v /= n;
     for (double& v : result[l].mean) v /= n;
     for (double& v : result[l].s) v /= n * result[l].positions;
@@ -143,7 +141,7 @@ std::vector<KroneckerFactor> KroneckerTap::factors() const {
 FactoredTap::FactoredTap(const ParameterStore& store, std::vector<ParameterId> layers, Index examples) {
   Index column = 0;
   for (const ParameterId id : layers) {
-    const ParameterInfo& info = store.infos()[static_cast<std::size_t>(id)];
+    const ParameterInfo& info = store.infos()[id];
     const Range columns{column, column + info.range.size()};
     column = columns.end;
     if (info.shape.rank() != 2) continue;
@@ -153,8 +151,7 @@ FactoredTap::FactoredTap(const ParameterStore& store, std::vector<ParameterId> l
                     .a = Tensor::zeros({examples, info.shape[1]}),
                     .delta = Tensor::zeros({examples, info.shape[0]}),
                     .mask = {}};
-    const auto mask = store.mask().subspan(static_cast<std::size_t>(info.range.begin),
-                                           static_cast<std::size_t>(info.range.size()));
+    const auto mask = store.mask().subspan(info.range.begin, info.range.size());
     if (std::find(mask.begin(), mask.end(), Real(0)) != mask.end()) f.mask.assign(mask.begin(), mask.end());
     factored_.push_back(std::move(f));
     ids_.push_back(id);
@@ -169,10 +166,10 @@ bool FactoredTap::wants(ParameterId layer) const {
 void FactoredTap::accept(ParameterId layer, Index first, const Partial& partial) {
   const auto found = std::find(ids_.begin(), ids_.end(), layer);
   if (found == ids_.end()) return;
-  FactoredLayer& f = factored_[static_cast<std::size_t>(found - ids_.begin())];
-  std::vector<char>& seen = seen_[static_cast<std::size_t>(found - ids_.begin())];
+  FactoredLayer& f = factored_[found - ids_.begin()];
+  std::vector<char>& seen = seen_[found - ids_.begin()];
   for (Index e = first; e < first + partial.examples(); ++e)
-    require(!std::exchange(seen[static_cast<std::size_t>(e)], 1),
+    require(!std::exchange(seen[e], 1),
             "[factored] a weight that is used twice in the network has no outer products as gradients");
   const auto copy = [&](const Tensor& from, Tensor& to, Index width) {
     require(from.size() == partial.examples() * width, "[factored] {} does not have {} values an example",

@@ -4,8 +4,8 @@
 
 #include "framework/core/parallel.h"
 #include "framework/kernels/gemm.h"
-#include "pruning/rows/image_examples.h"
 #include "pruning/rows/curvature_row_matrix.h"
+#include "pruning/rows/image_examples.h"
 
 namespace espalier {
 namespace {
@@ -43,7 +43,7 @@ Gradients::Gradients(const Model& model, std::vector<ParameterId> layers, const 
   std::vector<ParameterId> dense;
   Index dense_columns = 0;
   for (const ParameterId id : layers_) {
-    const Index size = model.store().infos()[static_cast<std::size_t>(id)].range.size();
+    const Index size = model.store().infos()[id].range.size();
     Part part{.columns = {cols_, cols_ + size}, .dense = dense_columns, .factored = -1};
     if (taps.factored)
       for (std::size_t i = 0; i < taps.factored->layers().size(); ++i)
@@ -70,17 +70,14 @@ Gradients::Gradients(const Model& model, std::vector<ParameterId> layers, const 
     mean_ = data.mean();
   } else {
     centred_ = false;  // the mean is that of the rows as they are
-    mean_.resize(static_cast<std::size_t>(cols_));
+    mean_.resize(cols_);
     parallel_for(cols_, 512, [&](Range r) {
-      std::vector<double> g(static_cast<std::size_t>(rows_ * r.size()));
+      std::vector<double> g(rows_ * r.size());
       load(r, g.data());
-      std::vector<double> sum(static_cast<std::size_t>(r.size()));
+      std::vector<double> sum(r.size());
       for (Index m = 0; m < rows_; ++m)
-        for (Index j = 0; j < r.size(); ++j)
-          sum[static_cast<std::size_t>(j)] += g[static_cast<std::size_t>(m * r.size() + j)];
-      for (Index j = 0; j < r.size(); ++j)
-        mean_[static_cast<std::size_t>(r.begin + j)] =
-            sum[static_cast<std::size_t>(j)] / static_cast<double>(rows_);
+        for (Index j = 0; j < r.size(); ++j) sum[j] += g[m * r.size() + j];
+      for (Index j = 0; j < r.size(); ++j) mean_[r.begin + j] = sum[j] / static_cast<double>(rows_);
     });
     centred_ = options.fisher == FisherKind::centred;
   }
@@ -110,12 +107,12 @@ void Gradients::load_layer(std::size_t layer, Range columns, T* out, Index strid
   if (part.factored < 0) {
     const Index shift = part.dense - part.columns.begin;
     if (width == stride) return dense_->load({columns.begin + shift, columns.end + shift}, out);
-    std::vector<T> panel(static_cast<std::size_t>(rows_ * width));
+    std::vector<T> panel(rows_ * width);
     dense_->load({columns.begin + shift, columns.end + shift}, panel.data());
     for (Index m = 0; m < rows_; ++m) std::copy_n(panel.data() + m * width, width, out + m * stride);
     return;
   }
-  const FactoredLayer& f = factored_[static_cast<std::size_t>(part.factored)];
+  const FactoredLayer& f = factored_[part.factored];
   for (Index m = 0; m < rows_; ++m) {
     const Real *a = f.a.data() + m * f.inputs, *delta = f.delta.data() + m * f.outputs;
     T* row = out + m * stride;
@@ -128,8 +125,7 @@ void Gradients::load_layer(std::size_t layer, Range columns, T* out, Index strid
     }
     if (!f.mask.empty())
       for (Index j = 0; j < width; ++j)
-        out[m * stride + j] *=
-            static_cast<T>(f.mask[static_cast<std::size_t>(columns.begin - part.columns.begin + j)]);
+        out[m * stride + j] *= static_cast<T>(f.mask[columns.begin - part.columns.begin + j]);
   }
 }
 
@@ -144,8 +140,7 @@ void Gradients::load_as(Range columns, T* out) const {
   }
   if (centred_)
     for (Index m = 0; m < rows_; ++m)
-      for (Index j = 0; j < width; ++j)
-        out[m * width + j] -= static_cast<T>(mean_[static_cast<std::size_t>(columns.begin + j)]);
+      for (Index j = 0; j < width; ++j) out[m * width + j] -= static_cast<T>(mean_[columns.begin + j]);
 }
 
 template void Gradients::load_as(Range, double*) const;
@@ -154,7 +149,7 @@ template void Gradients::load_as(Range, float*) const;
 std::vector<Range> Gradients::gram_ranges() const {
   std::vector<Range> ranges;
   for (const Part& part : parts_)
-    if (!centred_ && part.factored >= 0 && factored_[static_cast<std::size_t>(part.factored)].mask.empty())
+    if (!centred_ && part.factored >= 0 && factored_[part.factored].mask.empty())
       ranges.push_back(part.columns);
   return ranges;
 }
@@ -163,7 +158,7 @@ void Gradients::add_gram(Range columns, double* gram) const {
   for (const Part& part : parts_) {
     if (!(part.columns == columns)) continue;
     // <delta_i a_i', delta_j a_j'> = (delta_i' delta_j)(a_i' a_j): two small Gram matrices.
-    const FactoredLayer& f = factored_[static_cast<std::size_t>(part.factored)];
+    const FactoredLayer& f = factored_[part.factored];
     const auto square = static_cast<std::size_t>(rows_ * rows_);
     std::vector<double> inputs(square), outputs(square);
     const auto multiply = [&](const Tensor& x, Index width, std::vector<double>& product) {

@@ -10,7 +10,7 @@ namespace espalier {
 namespace {
 
 std::vector<Index> shuffled(Index count, std::uint64_t seed, std::initializer_list<std::uint64_t> key) {
-  std::vector<Index> examples(static_cast<std::size_t>(count));
+  std::vector<Index> examples(count);
   for (std::size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<Index>(i);
   Random(seed, Random::Use::fisher, key).shuffle(examples);
   return examples;
@@ -67,7 +67,7 @@ std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& tr
   if (static_cast<Index>(examples.size()) < needed)
     fail(ExitCode::config, "prune.index_file {} names {} examples; num_grads x grad_batch_size needs {}",
          config.index_file, examples.size(), needed);
-  examples.resize(static_cast<std::size_t>(needed));
+  examples.resize(needed);
   for (const Index i : examples)
     if (i < 0 || i >= train.size())
       fail(ExitCode::data, "{}: example {} is not in the training set of {} images", config.index_file, i,
@@ -78,14 +78,14 @@ std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& tr
 std::vector<Index> held_out_examples(const PruneConfig& config, const ImageSet& train,
                                      const std::vector<Index>& of_fisher, std::uint64_t seed, int epoch,
                                      int step) {
-  std::vector<bool> used(static_cast<std::size_t>(train.size()), false);
-  for (const Index i : of_fisher) used[static_cast<std::size_t>(i)] = true;
+  std::vector<bool> used(train.size(), false);
+  for (const Index i : of_fisher) used[i] = true;
   std::vector<Index> all =
       shuffled(train.size(), seed,
                {static_cast<std::uint64_t>(config.fresh_examples ? 1 + epoch * 1000 + step : 0), 1});
   std::vector<Index> others;
   for (const Index i : all)
-    if (!used[static_cast<std::size_t>(i)]) others.push_back(i);
+    if (!used[i]) others.push_back(i);
   if (others.empty()) others = all;
   others.resize(std::min(others.size(), static_cast<std::size_t>(config.held_out_examples)));
   return others;

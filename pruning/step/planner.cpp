@@ -157,7 +157,7 @@ Plan Planner::plan(double sparsity) const {
       stage.g = first_.g;
       if (problem_.rows) {
         const Range all{0, problem_.rows->cols()};
-        std::vector<double> projected(static_cast<std::size_t>(problem_.rows->rows())), moved(stage.w.size());
+        std::vector<double> projected(problem_.rows->rows()), moved(stage.w.size());
         multiply_rows(*problem_.rows, all, plan.delta, projected);
         multiply_columns(*problem_.rows, all, projected, moved);
         for (std::size_t q = 0; q < stage.g.size(); ++q)

@@ -48,9 +48,8 @@ bool Pruner::finished(int epoch) const { return events_.empty() || epoch >= even
 std::vector<PrunedLayer> Pruner::layer_sparsity(const ParameterStore& store) const {
   std::vector<PrunedLayer> result;
   for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const Range r = store.infos()[static_cast<std::size_t>(layers_[l])].range;
-    const auto mask =
-        store.mask().subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.size()));
+    const Range r = store.infos()[layers_[l]].range;
+    const auto mask = store.mask().subspan(r.begin, r.size());
     const Index pruned = std::count(mask.begin(), mask.end(), Real(0));
     result.push_back(
         {views_[l].name, r.size(), pruned, views_[l].macs_per_weight * static_cast<double>(pruned)});

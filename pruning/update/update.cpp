@@ -134,7 +134,7 @@ std::vector<double> compensate(const PruneState& s, const std::vector<bool>& rem
 Prediction predict_range(const GradientRows& rows, std::span<const double> g, std::span<const double> delta,
                          double damp, Range range) {
   const auto begin = static_cast<std::size_t>(range.begin), width = static_cast<std::size_t>(range.size());
-  std::vector<double> projected(static_cast<std::size_t>(rows.rows()));
+  std::vector<double> projected(rows.rows());
   multiply_rows(rows, range, delta.subspan(begin, width), projected);
   Prediction p;
   for (const double x : projected) p.quadratic += x * x;

@@ -42,9 +42,7 @@ double off(const Tensor& block, Index examples, const Json& expected, Index firs
   double worst = 0, largest = 0;
   for (Index r = 0; r < block.shape()[0]; ++r)
     for (Index c = 0; c < block.shape()[1]; ++c) {
-      const double theirs =
-          expected[static_cast<std::size_t>(first_row + r)][static_cast<std::size_t>(first_column + c)]
-              .get<double>();
+      const double theirs = expected[first_row + r][first_column + c].get<double>();
       const double ours =
           static_cast<double>(block.data()[r * block.shape()[1] + c]) / static_cast<double>(examples);
       worst = std::max(worst, std::abs(ours - theirs));
@@ -57,8 +55,7 @@ constexpr double oracle_tolerance = sizeof(Real) == 8 ? 1e-9 : 1e-5;  // the ora
 /// Losses, and the rows of one reverse pass: both networks have 12 weights per layer at most.
 void expect_gradients(const Var& losses, const Json& expected) {
   for (Index n = 0; n < losses.value().size(); ++n)
-    EXPECT_NEAR(static_cast<double>(losses.value().data()[n]),
-                expected["per_example_loss"][static_cast<std::size_t>(n)].get<double>(),
+    EXPECT_NEAR(static_cast<double>(losses.value().data()[n]), expected["per_example_loss"][n].get<double>(),
                 10 * oracle_tolerance);
   const RecordingSink sink = run_backward(losses);
   for (const auto& seen : sink.seen) {
@@ -66,8 +63,7 @@ void expect_gradients(const Var& losses, const Json& expected) {
     for (std::size_t n = 0; n < seen.rows.size(); ++n)
       for (Index k = 0; k < seen.rows[n].size(); ++k)
         EXPECT_NEAR(static_cast<double>(seen.rows[n].data()[k]),
-                    expected["per_example_gradients"][n][static_cast<std::size_t>(first + k)].get<double>(),
-                    10 * oracle_tolerance);
+                    expected["per_example_gradients"][n][first + k].get<double>(), 10 * oracle_tolerance);
   }
 }
 

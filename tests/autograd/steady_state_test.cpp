@@ -38,7 +38,7 @@ struct AddTo final : GradientSink {
   std::vector<Tensor> gradients;
   void accept(ParameterId id, const Partial& partial) override {
     const Tensor g = partial.all();
-    Real* sum = gradients[static_cast<std::size_t>(id)].data();
+    Real* sum = gradients[id].data();
     for (Index i = 0; i < g.size(); ++i) sum[i] += g.data()[i];
   }
 };
@@ -53,7 +53,7 @@ struct Network {
                                            static_cast<ParameterId>(parameters_.size())));
       sink_.gradients.push_back(Tensor::zeros(s));
     }
-    labels_.assign(static_cast<std::size_t>(batch), 3);
+    labels_.assign(batch, 3);
   }
   void step(std::uint64_t key) {
     const auto& p = parameters_;

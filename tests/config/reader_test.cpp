@@ -260,7 +260,7 @@ TEST(Reader, RandomDamageNeverCrashes) {
     for (std::uint64_t k = 0; k <= random.below(3); ++k) {
       const auto at = static_cast<std::size_t>(random.below(bad.size()));
       if (random.below(2))
-        bad[at] = alphabet[static_cast<std::size_t>(random.below(alphabet.size()))];
+        bad[at] = alphabet[random.below(alphabet.size())];
       else
         bad.erase(at, 1);
     }

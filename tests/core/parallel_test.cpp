@@ -27,12 +27,12 @@ TEST_F(Parallel, EveryItemRunsExactlyOnce) {
     ASSERT_EQ(threads(), count);
     for (const Index items : {0, 1, 7, 64, 1000})
       for (const Index chunk : {1, 3, 64, 5000}) {
-        std::vector<std::atomic<int>> times(static_cast<std::size_t>(items));
+        std::vector<std::atomic<int>> times(items);
         parallel_for(items, chunk, [&](Range r) {
           ASSERT_LT(r.begin, r.end);
           ASSERT_LE(r.size(), chunk);
           ASSERT_EQ(r.begin % chunk, 0) << "chunks are fixed";
-          for (Index i = r.begin; i < r.end; ++i) ++times[static_cast<std::size_t>(i)];
+          for (Index i = r.begin; i < r.end; ++i) ++times[i];
         });
         for (const auto& t : times) ASSERT_EQ(t.load(), 1) << items << " items in chunks of " << chunk;
       }
@@ -101,7 +101,7 @@ TEST_F(Parallel, LoopsInsideLoopsRunOnTheirOwnThread) {
     const auto me = std::this_thread::get_id();
     parallel_for(30, 4, [&](Range inner) {
       EXPECT_EQ(std::this_thread::get_id(), me);
-      for (Index i = inner.begin; i < inner.end; ++i) ++times[static_cast<std::size_t>(outer.begin * 30 + i)];
+      for (Index i = inner.begin; i < inner.end; ++i) ++times[outer.begin * 30 + i];
     });
   });
   for (const auto& t : times) EXPECT_EQ(t.load(), 1);
@@ -140,8 +140,8 @@ TEST_F(Parallel, SumsOverChunksHaveTheSameBitsOnAnyNumberOfThreads) {
     std::vector<float> partial((n + chunk - 1) / chunk);
     parallel_for(n, chunk, [&](Range r) {
       float s = 0;
-      for (Index i = r.begin; i < r.end; ++i) s += values[static_cast<std::size_t>(i)];
-      partial[static_cast<std::size_t>(r.begin / chunk)] = s;
+      for (Index i = r.begin; i < r.end; ++i) s += values[i];
+      partial[r.begin / chunk] = s;
     });
     return partial;
   };

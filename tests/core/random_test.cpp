@@ -66,7 +66,7 @@ TEST(Random, UniformHasItsMomentsAndItsRange) {
 TEST(Random, UniformFillsItsRangeEvenly) {
   Random random(3, Random::Use::test);
   std::vector<double> bins(100, 0.0);
-  for (int i = 0; i < draws; ++i) ++bins[static_cast<std::size_t>(random.uniform() * 100)];
+  for (int i = 0; i < draws; ++i) ++bins[random.uniform() * 100];
   double chi_square = 0;
   for (const double b : bins) chi_square += (b - draws / 100.0) * (b - draws / 100.0) / (draws / 100.0);
   EXPECT_NEAR(chi_square, 99, 5 * std::sqrt(2 * 99.0)) << "99 degrees of freedom";
@@ -103,7 +103,7 @@ TEST(Random, ShuffleIsAPermutationAndEveryPlaceIsEquallyLikely) {
   Random(6, Random::Use::shuffle).shuffle(v);
   EXPECT_FALSE(std::is_sorted(v.begin(), v.end()));
   std::sort(v.begin(), v.end());
-  for (int i = 0; i < 1000; ++i) ASSERT_EQ(v[static_cast<std::size_t>(i)], i);
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(v[i], i);
 
   constexpr int shuffles = 20000;
   std::vector<int> at(25, 0);  // [where element e went]: 5 x 5

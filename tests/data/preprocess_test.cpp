@@ -26,7 +26,7 @@ Normalization identity(int channels) {
 /// The byte at (y, x, c) of image `i`; black outside.
 int pixel(const ImageSet& set, Index i, int y, int x, int c) {
   if (y < 0 || y >= set.height || x < 0 || x >= set.width) return 0;
-  return set.image(i)[static_cast<std::size_t>((y * set.width + x) * set.channels + c)];
+  return set.image(i)[(y * set.width + x) * set.channels + c];
 }
 
 /// The definition of a crop: pad, cut a window of `height` x `width` moved by (down, right), mirror.
@@ -144,7 +144,7 @@ TEST(ImageConverter, EveryWindowAndMirrorFollowsTheDefinition) {
   for (int channels : {1, 2, 3}) {
     const ImageSet set = random_images(2, 4, 5, channels);
     const ImageConverter converter(set, {6, 6, identity(channels)});
-    std::vector<Real> out(static_cast<std::size_t>(36 * channels));
+    std::vector<Real> out(36 * channels);
     for (int down = -8; down <= 8; ++down)  // as far as nothing of the image is left
       for (int right = -8; right <= 8; ++right)
         for (bool flip : {false, true}) {

@@ -52,8 +52,7 @@ TEST(Cifar10, PlanesBecomeInterleavedPixelsInFileOrder) {
   for (Index i = 0; i < 3; ++i)
     for (Index p = 0; p < 1024; ++p)
       for (Index c = 0; c < 3; ++c)
-        ASSERT_EQ(source.train.image(i)[static_cast<std::size_t>(p * 3 + c)],
-                  byte_of(i % 2, c, p));  // b.bin restarts
+        ASSERT_EQ(source.train.image(i)[p * 3 + c], byte_of(i % 2, c, p));  // b.bin restarts
 }
 
 TEST(Cifar10, ClassNamesComeFromTheMetaFileOrAreTheStandardTen) {
@@ -135,12 +134,12 @@ TEST(RealCifar10, IsCompleteAndBalanced) {
   ASSERT_EQ(source.train.size(), 50000);
   ASSERT_EQ(source.test.size(), 10000);
   std::vector<int> train(10), test(10);
-  for (int label : source.train.labels) ++train[static_cast<std::size_t>(label)];
-  for (int label : source.test.labels) ++test[static_cast<std::size_t>(label)];
+  for (int label : source.train.labels) ++train[label];
+  for (int label : source.test.labels) ++test[label];
   EXPECT_EQ(train, std::vector<int>(10, 5000));
   EXPECT_EQ(test, std::vector<int>(10, 1000));
-  EXPECT_EQ(source.class_names[static_cast<std::size_t>(source.train.labels[0])], "frog");
-  EXPECT_EQ(source.class_names[static_cast<std::size_t>(source.test.labels[0])], "cat");
+  EXPECT_EQ(source.class_names[source.train.labels[0]], "frog");
+  EXPECT_EQ(source.class_names[source.test.labels[0]], "cat");
 }
 
 }  // namespace

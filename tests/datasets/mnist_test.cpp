@@ -158,7 +158,7 @@ TEST(RealFashionMnist, CountsAndFirstLabel) {
   const DataSource source = open_source("fashion_mnist", {{"path", folder.string()}});
   EXPECT_EQ(source.train.size(), 60000);
   EXPECT_EQ(source.test.size(), 10000);
-  EXPECT_EQ(source.class_names[static_cast<std::size_t>(source.train.labels[0])], "ankle boot");
+  EXPECT_EQ(source.class_names[source.train.labels[0]], "ankle boot");
   const char* packed = "/usr/share/datasets/fashion-mnist";
   if (std::filesystem::exists(packed)) {
     const DataSource same = open_source("fashion_mnist", nlohmann::json::object());

@@ -38,9 +38,7 @@ TEST(Synthetic, NearestClassMeanClassifiesTheTestImages) {
   const auto n = static_cast<std::size_t>(s.train.image_bytes());
   std::vector<std::vector<double>> mean(10, std::vector<double>(n));
   for (Index i = 0; i < s.train.size(); ++i)
-    for (std::size_t p = 0; p < n; ++p)
-      mean[static_cast<std::size_t>(s.train.labels[static_cast<std::size_t>(i)])][p] +=
-          s.train.image(i)[p] / 50.0;
+    for (std::size_t p = 0; p < n; ++p) mean[s.train.labels[i]][p] += s.train.image(i)[p] / 50.0;
   int correct = 0;
   for (Index i = 0; i < s.test.size(); ++i) {
     int best = -1;
@@ -48,12 +46,12 @@ TEST(Synthetic, NearestClassMeanClassifiesTheTestImages) {
     for (int k = 0; k < 10; ++k) {
       double distance = 0;
       for (std::size_t p = 0; p < n; ++p) {
-        const double d = s.test.image(i)[p] - mean[static_cast<std::size_t>(k)][p];
+        const double d = s.test.image(i)[p] - mean[k][p];
         distance += d * d;
       }
       if (distance < least) least = distance, best = k;
     }
-    correct += best == s.test.labels[static_cast<std::size_t>(i)];
+    correct += best == s.test.labels[i];
   }
   EXPECT_GE(correct, 98);  // of 100
 }

@@ -12,8 +12,8 @@
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
 #include "framework/train/optimizer.h"
-#include "pruning/rows/gradient_matrix.h"
 #include "pruning/inverse/inverse.h"
+#include "pruning/rows/gradient_matrix.h"
 
 namespace espalier {
 namespace {
@@ -28,10 +28,8 @@ struct Network {
 
   Network(const char* name, Index count, int extent = 32, int channels = 3)
       : images{extent, extent, channels, {}, {}},
-        preprocessing{extent,
-                      extent,
-                      {std::vector<double>(static_cast<std::size_t>(channels), 0.5),
-                       std::vector<double>(static_cast<std::size_t>(channels), 0.3)}} {
+        preprocessing{
+            extent, extent, {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.3)}} {
     Choice<ModelSettings> choice;
     choice.choose(name);
     model = choice->build({extent, extent, channels}, 10, 1);
@@ -107,7 +105,7 @@ std::function<void()> workload(const char* name) {
     for (const auto& g : {rows, few}) {
       const std::vector<Range> layers{{0, g->cols()}};
       const auto f = inverse->build(*g, layers, 1e-3);
-      const std::vector<double> v(static_cast<std::size_t>(g->cols()), 1);
+      const std::vector<double> v(g->cols(), 1);
       std::vector<double> out(v.size());
       f->diagonal();
       f->apply(v, out);

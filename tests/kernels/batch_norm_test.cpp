@@ -40,14 +40,12 @@ void naive_moments(const Extent& e, const Values& x, Values& mean, Values& varia
   mean = variance = Values(static_cast<std::size_t>(e.channels));
   for (Index c = 0; c < e.channels; ++c) {
     double sum = 0, square = 0;
-    const auto value = [&](Index r) {
-      return static_cast<double>(x[static_cast<std::size_t>(r * e.channels + c)]);
-    };
+    const auto value = [&](Index r) { return static_cast<double>(x[r * e.channels + c]); };
     for (Index r = 0; r < e.rows; ++r) sum += value(r);
     const double m = sum / static_cast<double>(e.rows);
     for (Index r = 0; r < e.rows; ++r) square += (value(r) - m) * (value(r) - m);
-    mean[static_cast<std::size_t>(c)] = static_cast<Real>(m);
-    variance[static_cast<std::size_t>(c)] = static_cast<Real>(square / static_cast<double>(e.rows));
+    mean[c] = static_cast<Real>(m);
+    variance[c] = static_cast<Real>(square / static_cast<double>(e.rows));
   }
 }
 
@@ -88,7 +86,7 @@ TEST(ChannelMoments, AConstantHasNoVariance) {
 TEST(ChannelSums, AddUpRowsAndProducts) {
   for_each_extent([](const Extent& e) {
     const Values x = normal_values(e.size(), 1), z = normal_values(e.size(), 2);
-    std::vector<double> s(static_cast<std::size_t>(e.channels)), q(s);
+    std::vector<double> s(e.channels), q(s);
     for (std::size_t k = 0; k < x.size(); ++k) {
       s[k % s.size()] += static_cast<double>(x[k]);
       q[k % s.size()] += static_cast<double>(x[k]) * static_cast<double>(z[k]);

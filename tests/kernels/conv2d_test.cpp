@@ -162,8 +162,8 @@ TEST(Conv2d, GradientsAreAdjoints) {
 // How per-example gradients are collected: batches of one, inside the chunks of a parallel loop.
 TEST(Conv2d, WeightGradientOfABatchIsTheSumOverItsExamples) {
   for_each_case([](const Convolution& c) {
-    std::vector<std::vector<Real>> rows(static_cast<std::size_t>(c.n));
-    parallel_for(c.n, 1, [&](Range r) { rows[static_cast<std::size_t>(r.begin)] = c.weight_grad(r); });
+    std::vector<std::vector<Real>> rows(c.n);
+    parallel_for(c.n, 1, [&](Range r) { rows[r.begin] = c.weight_grad(r); });
     std::vector<double> sum(c.w.size());
     for (const auto& row : rows)
       for (std::size_t k = 0; k < row.size(); ++k) sum[k] += static_cast<double>(row[k]);

@@ -79,8 +79,7 @@ TEST(Elementwise, ExponentialIsThatOfTheLibrary) {
   const Index n = 20003;
   Values x(static_cast<std::size_t>(n)), y = poisoned(n);
   const double low = sizeof(Real) == 4 ? -87 : -708;
-  for (Index k = 0; k < n; ++k)
-    x[static_cast<std::size_t>(k)] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
+  for (Index k = 0; k < n; ++k) x[k] = static_cast<Real>(low * static_cast<double>(k) / (n - 1));
   for_each_instruction_set([&] {
     kernels::instruction_set().exponential(n, x.data(), y.data());
     EXPECT_EQ(y[0], Real(1));

@@ -87,7 +87,7 @@ TEST(Gemv, IsTheDoubleLoop) {
           for (Index o = 0; o < outputs; ++o) {
             double sum = 0;
             for (Index k = 0; k < inner; ++k)
-              sum += a[t == Transpose::yes ? at(k, o, lda) : at(o, k, lda)] * x[static_cast<std::size_t>(k)];
+              sum += a[t == Transpose::yes ? at(k, o, lda) : at(o, k, lda)] * x[k];
             const auto i = static_cast<std::size_t>(o);
             expected[i] = 3 * sum + (beta == 0 ? 0 : beta * before[i]);
           }
@@ -175,14 +175,13 @@ TEST(Eigen, ReassemblesTheMatrixInAscendingOrder) {
     const Matrix a = positive_definite(n, ld, 1);
     Matrix v = a, values = poisoned<double>(n);
     kernels::eigen_symmetric(n, v.data(), ld, values.data());
-    for (Index k = 1; k < n; ++k)
-      EXPECT_LE(values[static_cast<std::size_t>(k - 1)], values[static_cast<std::size_t>(k)]);
+    for (Index k = 1; k < n; ++k) EXPECT_LE(values[k - 1], values[k]);
     double worst = 0, orthogonal = 0;
     for (Index i = 0; i < n; ++i)
       for (Index j = 0; j < n; ++j) {
         double sum = 0, dot = 0;
         for (Index k = 0; k < n; ++k) {
-          sum += v[at(i, k, ld)] * values[static_cast<std::size_t>(k)] * v[at(j, k, ld)];
+          sum += v[at(i, k, ld)] * values[k] * v[at(j, k, ld)];
           dot += v[at(k, i, ld)] * v[at(k, j, ld)];
         }
         worst = std::max(worst, std::abs(sum - a[at(i, j, ld)]));

@@ -19,13 +19,13 @@ using kernels::Transpose;
 template <class T>
 std::vector<T> normal(Index n, std::uint64_t key) {
   Random random(key, Random::Use::test);
-  std::vector<T> v(static_cast<std::size_t>(n));
+  std::vector<T> v(n);
   for (T& x : v) x = static_cast<T>(random.normal());
   return v;
 }
 template <class T>
 double at(const std::vector<T>& v, Index i) {
-  return static_cast<double>(v[static_cast<std::size_t>(i)]);
+  return static_cast<double>(v[i]);
 }
 
 TEST(Mixed, ProductsWithVectorsAreExactToFloat64) {
@@ -36,7 +36,7 @@ TEST(Mixed, ProductsWithVectorsAreExactToFloat64) {
         const Index ld = n + 3;
         const auto a = normal<float>(m * ld, 1);
         const auto x = normal<double>(n, 2), u = normal<double>(m, 3);
-        std::vector<double> y(static_cast<std::size_t>(m), 1), z(static_cast<std::size_t>(n), 1), s(z);
+        std::vector<double> y(m, 1), z(static_cast<std::size_t>(n), 1), s(z);
         kernels::mixed_gemv(Transpose::no, m, n, a.data(), ld, x.data(), y.data());
         kernels::mixed_gemv(Transpose::yes, m, n, a.data(), ld, u.data(), z.data());
         kernels::add_column_squares(m, n, a.data(), ld, s.data());
@@ -62,7 +62,7 @@ TEST(Mixed, GramMatrixIsAddedToTheLowerTriangleOnly) {
     for (const Index k : {1, 33, 2100}) {  // more than one sum in float32
       SCOPED_TRACE(fmt::format("{} x {}", n, k));
       const auto a = normal<float>(n * k, 1);
-      std::vector<double> c(static_cast<std::size_t>(n * n), 7);
+      std::vector<double> c(n * n, 7);
       std::vector<double> exact = c;
       const std::vector<double> wide(a.begin(), a.end());
       kernels::add_gram(n, k, a.data(), k, c.data(), n);
@@ -83,8 +83,8 @@ TEST(Mixed, SolvesAcrossItsBlocks) {
       SCOPED_TRACE(fmt::format("{} x {}", n, columns));
       auto l = normal<double>(n * n, 1);
       for (Index i = 0; i < n; ++i) {
-        for (Index j = 0; j < n; ++j) l[static_cast<std::size_t>(i * n + j)] *= j < i ? 0.1 : 0;
-        l[static_cast<std::size_t>(i * n + i)] = 2 + 0.01 * static_cast<double>(i % 7);
+        for (Index j = 0; j < n; ++j) l[i * n + j] *= j < i ? 0.1 : 0;
+        l[i * n + i] = 2 + 0.01 * static_cast<double>(i % 7);
       }
       const auto x = normal<float>(n * columns, 2);
       std::vector<float> b(x.size()), prepared(static_cast<std::size_t>(n * n), NAN);
@@ -92,7 +92,7 @@ TEST(Mixed, SolvesAcrossItsBlocks) {
         for (Index c = 0; c < columns; ++c) {
           double sum = 0;
           for (Index j = 0; j <= i; ++j) sum += at(l, i * n + j) * at(x, j * columns + c);
-          b[static_cast<std::size_t>(i * columns + c)] = static_cast<float>(sum);
+          b[i * columns + c] = static_cast<float>(sum);
         }
       kernels::prepare_single(n, l.data(), n, prepared.data());
       kernels::solve_single(n, columns, prepared.data(), b.data(), columns);

@@ -122,7 +122,7 @@ TEST(MaxPool, GatherReadsTheWinnersAndIsAdjointToTheGradient) {
 TEST(AveragePool, IsTheMeanOfEachWindow) {
   for_each_geometry([](const PoolGeometry& g, Index n) {
     const Values x = normal_values(g.input(n).size(), 1);
-    std::vector<double> sum(static_cast<std::size_t>(g.output(n).size()));
+    std::vector<double> sum(g.output(n).size());
     for_each_value(g, n, [&](std::size_t out, Index, std::size_t in) {
       sum[out] += static_cast<double>(x[in]) / static_cast<double>(g.kernel * g.kernel);
     });

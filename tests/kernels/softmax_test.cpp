@@ -21,8 +21,7 @@ TEST(Softmax, IsExponentialsOverTheirSum) {
     Values p = poisoned(n * classes), expected(p.size());
     for (Index e = 0; e < n; ++e) {
       double sum = 0;
-      for (Index k = 0; k < classes; ++k)
-        sum += std::exp(static_cast<double>(x[static_cast<std::size_t>(e * classes + k)]));
+      for (Index k = 0; k < classes; ++k) sum += std::exp(static_cast<double>(x[e * classes + k]));
       for (Index k = 0; k < classes; ++k) {
         const auto at = static_cast<std::size_t>(e * classes + k);
         expected[at] = static_cast<Real>(std::exp(static_cast<double>(x[at])) / sum);
@@ -57,10 +56,10 @@ TEST(CrossEntropy, IsMinusTheExpectedLogProbability) {
     for (Index e = 0; e < n; ++e) {
       double expected = 0;
       for (Index k = 0; k < classes; ++k) {
-        const double target = (labels[static_cast<std::size_t>(e)] == k ? 1 - smoothing : 0) + smoothing / 10;
-        expected -= target * std::log(static_cast<double>(p[static_cast<std::size_t>(e * classes + k)]));
+        const double target = (labels[e] == k ? 1 - smoothing : 0) + smoothing / 10;
+        expected -= target * std::log(static_cast<double>(p[e * classes + k]));
       }
-      EXPECT_NEAR(static_cast<double>(loss[static_cast<std::size_t>(e)]), expected, tolerance(4));
+      EXPECT_NEAR(static_cast<double>(loss[e]), expected, tolerance(4));
     }
   }
 }
@@ -98,7 +97,7 @@ TEST(Rows, ScaleIsTheProductWithSpreadFactors) {
 TEST(CrossEntropy, SameBitsOnOneAndTwoThreads) {
   const Index n = 4001, classes = 10;
   const Values x = normal_values(n * classes, 1);
-  const std::vector<std::int32_t> labels(static_cast<std::size_t>(n), 3);
+  const std::vector<std::int32_t> labels(n, 3);
   std::vector<Values> results[2];
   for (const int count : {1, 2}) {
     set_threads(count);

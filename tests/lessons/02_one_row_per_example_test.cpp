@@ -64,15 +64,14 @@ TEST(Lesson2OneRowPerExample, RowsAreTheGradientsOfBatchesOfOne) {
   std::vector<std::vector<Tensor>> one_by_one;  // [example][parameter]: four forward and four reverse passes
   for (Index n = 0; n < 4; ++n) {
     one_by_one.emplace_back();
-    const Var loss =
-        net.losses(images.slice({n, n + 1}), std::span(labels).subspan(static_cast<std::size_t>(n), 1));
+    const Var loss = net.losses(images.slice({n, n + 1}), std::span(labels).subspan(n, 1));
     for (const Var& g : grad(loss, wrt)) one_by_one.back().push_back(g.value());
   }
   int weights_seen = 0;
   Sink sink([&](ParameterId id, const Partial& partial) {  // one forward and one reverse pass
     ++weights_seen;
     for (Index n = 0; n < 4; ++n) {
-      const Tensor& expected = one_by_one[static_cast<std::size_t>(n)][static_cast<std::size_t>(id)];
+      const Tensor& expected = one_by_one[n][id];
       EXPECT_GT(norm(expected), 0);
       EXPECT_LE(distance(partial({n, n + 1}), expected), sum_tolerance(100) * (1 + norm(expected)));
     }

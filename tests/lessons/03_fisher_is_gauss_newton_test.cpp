@@ -65,9 +65,8 @@ Matrix outer_products(const Network& net, ParameterId id, std::span<const std::i
       for (std::size_t n = 0; n < seen.rows.size(); ++n)
         for (Index i = 0; i < d; ++i)
           for (Index j = 0; j < d; ++j)
-            m[static_cast<std::size_t>(i * d + j)] += weight[n] *
-                                                      static_cast<double>(seen.rows[n].data()[i]) *
-                                                      static_cast<double>(seen.rows[n].data()[j]) / examples;
+            m[i * d + j] += weight[n] * static_cast<double>(seen.rows[n].data()[i]) *
+                            static_cast<double>(seen.rows[n].data()[j]) / examples;
   return m;
 }
 

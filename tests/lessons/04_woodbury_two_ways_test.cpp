@@ -25,7 +25,7 @@ TEST(Lesson04, TheRecursionAndTheGramFormAreTheSameMatrix) {
     for (const auto* inverse : {recursion.get(), gram.get()}) {
       inverse->column(q, column);
       for (std::size_t p = 0; p < 3; ++p) EXPECT_NEAR(column[p], by_hand[p][q], 1e-15);
-      EXPECT_NEAR(inverse->diagonal()[static_cast<std::size_t>(q)], by_hand[q][q], 1e-15);
+      EXPECT_NEAR(inverse->diagonal()[q], by_hand[q][q], 1e-15);
     }
   }
 }

@@ -102,7 +102,7 @@ TEST(Models, HeInitialisationKeepsTheScaleOfActivations) {
     if (p.name != "conv2.weight") continue;
     double square = 0;
     for (Index i = p.range.begin; i < p.range.end; ++i)
-      square += std::pow(static_cast<double>(m->store().values()[static_cast<std::size_t>(i)]), 2);
+      square += std::pow(static_cast<double>(m->store().values()[i]), 2);
     EXPECT_NEAR(square / static_cast<double>(p.range.size()), 2.0 / (5 * 5 * 32), 0.05 * 2.0 / 800)
         << "variance 2 / fan_in";
   }

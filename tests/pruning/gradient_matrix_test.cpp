@@ -58,7 +58,7 @@ TEST_F(GradientMatrixTest, RowsAreGradientsOfSingleExamples) {
   const double loss = G.fill(*model, data.train, preprocessing, chosen);
   EXPECT_NEAR(loss, mean_loss(*model, data.train, preprocessing, chosen), 1e-6);
   for (const Index m : {Index{0}, Index{33}, Index{64}, Index{69}}) {
-    const std::vector<double> expected = alone(chosen[static_cast<std::size_t>(m)]);
+    const std::vector<double> expected = alone(chosen[m]);
     double norm = 0;
     for (const double e : expected) norm = std::max(norm, std::abs(e));
     for (std::size_t q = 0; q < expected.size(); ++q)
@@ -77,18 +77,18 @@ TEST_F(GradientMatrixTest, MiniBatchRowsAreMeans) {
       for (Index q = 0; q < rows.cols(); ++q) {
         double mean = 0, largest = 0;
         for (Index i = 0; i < size; ++i) {
-          const double g = singles.row(m * size + i)[static_cast<std::size_t>(q)];
+          const double g = singles.row(m * size + i)[q];
           mean += g / static_cast<double>(size);
           largest = std::max(largest, std::abs(g));
         }
-        EXPECT_NEAR(rows.row(m)[static_cast<std::size_t>(q)], mean, 1e-5 * largest + 1e-9);
+        EXPECT_NEAR(rows.row(m)[q], mean, 1e-5 * largest + 1e-9);
       }
   }
 }
 
 TEST_F(GradientMatrixTest, PrunedWeightsHaveZeroColumnsAndTheMeanIsThatOfTheRows) {
-  const Range fc = model->store().infos()[static_cast<std::size_t>(layers.back())].range;
-  model->store().mask()[static_cast<std::size_t>(fc.begin + 2)] = 0;
+  const Range fc = model->store().infos()[layers.back()].range;
+  model->store().mask()[fc.begin + 2] = 0;
   model->store().apply_mask();
   GradientMatrix G(model->store(), layers, 8);
   G.fill(*model, data.train, preprocessing, examples(8));

@@ -1,9 +1,8 @@
 // Gradients: whichever way the rows are kept (dense, as pairs of a linear layer, in a file) they are the same
 // rows; what is gathered beside them is what it says.
-#include "pruning/rows/network_rows.h"
-
 #include <gtest/gtest.h>
 
+#include "pruning/rows/network_rows.h"
 #include "tests/support/small_network.h"
 #include "tests/support/temp_folder.h"
 
@@ -26,19 +25,17 @@ TEST(Gradients, PairsOfALinearLayerGiveItsDenseRows) {
   SmallNetwork net;
   for (const bool with_pruned : {false, true}) {
     if (with_pruned) {
-      const Range fc = net.model->store().infos()[static_cast<std::size_t>(net.layers[2])].range;
-      net.model->store().mask()[static_cast<std::size_t>(fc.begin + 5)] = 0;
+      const Range fc = net.model->store().infos()[net.layers[2]].range;
+      net.model->store().mask()[fc.begin + 5] = 0;
       net.model->store().apply_mask();
     }
     const Gradients dense = gather(net, 70, {.factored = false}), pairs = gather(net, 70, {.factored = true});
     expect_same(all_of(dense), all_of(pairs), 1e-6);
-    std::vector<double> part(static_cast<std::size_t>(70 * 200)), whole = all_of(pairs);
+    std::vector<double> part(70 * 200), whole = all_of(pairs);
     const Index from = pairs.cols() - 200;  // across two layers
     pairs.load({from, pairs.cols()}, part.data());
     for (Index m = 0; m < 70; ++m)
-      for (Index j = 0; j < 200; ++j)
-        ASSERT_EQ(part[static_cast<std::size_t>(m * 200 + j)],
-                  whole[static_cast<std::size_t>(m * pairs.cols() + from + j)]);
+      for (Index j = 0; j < 200; ++j) ASSERT_EQ(part[m * 200 + j], whole[m * pairs.cols() + from + j]);
     EXPECT_EQ(pairs.gram_ranges().size(), with_pruned ? 1U : 2U)
         << "a masked layer is no outer product any more";
   }
@@ -114,7 +111,7 @@ TEST(Gradients, SampledLabelsLeaveTheGradientOfTheDataAlone) {
 TEST(Gradients, SampledLabelsFollowTheModelsProbabilities) {
   // The output gradient of example n is p_n - onehot(label): its mean over draws of the label vanishes.
   const SmallNetwork net;
-  std::vector<double> mean(static_cast<std::size_t>(gather(net, 1, {}).cols()), 0.0);
+  std::vector<double> mean(gather(net, 1, {}).cols(), 0.0);
   double size = 0;
   constexpr int draws = 400;
   for (int i = 0; i < draws; ++i) {

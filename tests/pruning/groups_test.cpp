@@ -37,7 +37,7 @@ struct GroupProblem {
   /// Loss of removing a set, everything else free: the joint update's model loss with the dampened F.
   double cost(const std::vector<Index>& set) const {
     std::vector<bool> removed(48, false);
-    for (const Index q : set) removed[static_cast<std::size_t>(q)] = true;
+    for (const Index q : set) removed[q] = true;
     const auto delta = compensate(state(), removed, UpdateMode::joint,
                                   {.inverse = kind.get(), .layers = columns, .damp = damp});
     double loss = 0;  // layer by layer, as the inverse
@@ -109,7 +109,7 @@ TEST(Groups, MagnitudeSumsItsMembers) {
   const GroupProblem p;
   for (const Candidate& c : p.candidates("magnitude", "\"filter\"")) {
     double sum = 0;
-    for (const Index q : c.members) sum += std::abs(p.w[static_cast<std::size_t>(q)]);
+    for (const Index q : c.members) sum += std::abs(p.w[q]);
     EXPECT_DOUBLE_EQ(c.cost, sum);
   }
 }
@@ -122,8 +122,8 @@ TEST(Groups, TheCheapestSetsLeaveWholeAndTheCountIsMet) {
     const GroupChoice choice = select_groups(candidates, none, 0.5, p.layers, {});
     EXPECT_EQ(std::count(choice.removed.begin(), choice.removed.end(), true), 24);
     for (const Candidate& c : candidates) {
-      const auto out = std::count_if(c.members.begin(), c.members.end(),
-                                     [&](Index q) { return choice.removed[static_cast<std::size_t>(q)]; });
+      const auto out =
+          std::count_if(c.members.begin(), c.members.end(), [&](Index q) { return choice.removed[q]; });
       EXPECT_TRUE(out == 0 || out == static_cast<long>(c.members.size())) << "a set is not torn apart";
     }
   }
@@ -155,8 +155,8 @@ TEST(Groups, TheUpdateOfASetIsItsOwnConstrainedMinimum) {
   std::vector<bool> removed(48, false);
   std::vector<double> multipliers(48, 0.0);
   for (std::size_t k = 0; k < candidates[1].members.size(); ++k) {
-    removed[static_cast<std::size_t>(candidates[1].members[k])] = true;
-    multipliers[static_cast<std::size_t>(candidates[1].members[k])] = candidates[1].multipliers[k];
+    removed[candidates[1].members[k]] = true;
+    multipliers[candidates[1].members[k]] = candidates[1].multipliers[k];
   }
   const UpdateSettings settings{.inverse = p.kind.get(), .layers = p.columns, .damp = p.damp};
   const auto one = compensate(p.state(), removed, UpdateMode::simultaneous, settings, multipliers);

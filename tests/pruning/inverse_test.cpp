@@ -24,9 +24,9 @@ DenseRows rows_of(const Problem& p) {
   std::vector<double> g = random_values(static_cast<std::size_t>(p.rows * p.cols), 7, p.scale);
   for (Index m = 0; m < p.rows; ++m)
     for (Index q = 0; q < p.cols; ++q) {
-      double& v = g[static_cast<std::size_t>(m * p.cols + q)];
+      double& v = g[m * p.cols + q];
       if (p.zero || (p.dead && q % 3 == 0)) v = 0;
-      if (p.duplicates && m > 0) v = g[static_cast<std::size_t>(q)];
+      if (p.duplicates && m > 0) v = g[q];
     }
   return {p.rows, p.cols, g};
 }

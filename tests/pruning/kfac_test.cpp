@@ -55,9 +55,8 @@ TEST(Kfac, OracleCaseInEveryDigit) {
       std::vector<double> column(6);
       for (Index q = 0; q < 6; ++q) {
         inverse->column(q, column);
-        expect_close(c["expected"][key]["F_inv"][static_cast<std::size_t>(q)], column, 1e-9, "column");
-        EXPECT_DOUBLE_EQ(inverse->diagonal()[static_cast<std::size_t>(q)],
-                         column[static_cast<std::size_t>(q)]);
+        expect_close(c["expected"][key]["F_inv"][q], column, 1e-9, "column");
+        EXPECT_DOUBLE_EQ(inverse->diagonal()[q], column[q]);
       }
     }
   }
@@ -66,14 +65,13 @@ TEST(Kfac, OracleCaseInEveryDigit) {
 /// One example's Fisher is (delta delta') (x) (a a') exactly, so the factors' product must be its row times
 /// itself.
 void expect_product_of_rows(const KroneckerFactor& k, const std::vector<double>& row) {
-  const auto at = [&](Index q) { return row[static_cast<std::size_t>(k.columns.begin + q)]; };
+  const auto at = [&](Index q) { return row[k.columns.begin + q]; };
   double largest = 0;
   for (Index q = 0; q < k.columns.size(); ++q) largest = std::max(largest, std::abs(at(q)));
   ASSERT_GT(largest, 0);
   for (Index p = 0; p < k.columns.size(); ++p)
     for (Index q = 0; q < k.columns.size(); ++q)
-      EXPECT_NEAR(k.s[static_cast<std::size_t>(p / k.inputs * k.outputs + q / k.inputs)] *
-                      k.a[static_cast<std::size_t>(p % k.inputs * k.inputs + q % k.inputs)],
+      EXPECT_NEAR(k.s[p / k.inputs * k.outputs + q / k.inputs] * k.a[p % k.inputs * k.inputs + q % k.inputs],
                   at(p) * at(q), 1e-6 * largest * largest);
 }
 
@@ -126,15 +124,14 @@ void expect_moments_of_patches(Index pad) {
   const Index kernel = 8, inputs = kernel * kernel * 2, side = 12 + 2 * pad - kernel + 1, count = 9;
   Batch batch;
   load_examples(net.data.train, net.preprocessing, net.examples(count), batch);
-  std::vector<double> a(static_cast<std::size_t>(inputs * inputs), 0.0),
-      mean(static_cast<std::size_t>(inputs), 0.0), patch(static_cast<std::size_t>(inputs));
+  std::vector<double> a(inputs * inputs, 0.0), mean(static_cast<std::size_t>(inputs), 0.0),
+      patch(static_cast<std::size_t>(inputs));
   for (Index e = 0; e < count; ++e)
     for (Index position = 0; position < side * side; ++position) {
       for (Index i = 0; i < inputs; ++i) {
         const Index y = position / side + i / 2 / kernel - pad, x = position % side + i / 2 % kernel - pad;
         const bool inside = y >= 0 && y < 12 && x >= 0 && x < 12;
-        patch[static_cast<std::size_t>(i)] =
-            inside ? static_cast<double>(batch.images.data()[((e * 12 + y) * 12 + x) * 2 + i % 2]) : 0;
+        patch[i] = inside ? static_cast<double>(batch.images.data()[((e * 12 + y) * 12 + x) * 2 + i % 2]) : 0;
       }
       for (std::size_t i = 0; i < patch.size(); ++i) {
         mean[i] += patch[i] / count;
@@ -196,7 +193,7 @@ TEST(Kfac, JointUpdateByConjugateGradientsIsTheConstrainedMinimum) {
   std::vector<Index> q{1, 2, 7, 11};
   std::vector<double> m = inverse->submatrix(q);  // solve [F^-1]_QQ x = -w_Q densely
   std::vector<double> x(4);
-  for (std::size_t i = 0; i < 4; ++i) x[i] = -w[static_cast<std::size_t>(q[i])];
+  for (std::size_t i = 0; i < 4; ++i) x[i] = -w[q[i]];
   for (std::size_t i = 0; i < 4; ++i)
     for (std::size_t r = i + 1; r < 4; ++r) {
       const double factor = m[r * 4 + i] / m[i * 4 + i];
@@ -207,7 +204,7 @@ TEST(Kfac, JointUpdateByConjugateGradientsIsTheConstrainedMinimum) {
     for (std::size_t c = i + 1; c < 4; ++c) x[i] -= m[i * 4 + c] * x[c];
     x[i] /= m[i * 4 + i];
   }
-  for (std::size_t i = 0; i < 4; ++i) on_q[static_cast<std::size_t>(q[i])] = x[i];
+  for (std::size_t i = 0; i < 4; ++i) on_q[q[i]] = x[i];
   inverse->apply(on_q, back);
   double scale = 0;
   for (const double v : back) scale = std::max(scale, std::abs(v));

@@ -26,9 +26,8 @@ class FloatRows final : public GradientRows {
     for (Index m = 0; m < rows; ++m) {
       const double common = random.normal();  // gradients of examples resemble each other
       for (Index q = 0; q < cols; ++q)
-        values_[static_cast<std::size_t>(m * cols + q)] =
-            static_cast<float>(size[static_cast<std::size_t>(q)] *
-                               (random.normal() + common * std::sin(static_cast<double>(q))));
+        values_[m * cols + q] =
+            static_cast<float>(size[q] * (random.normal() + common * std::sin(static_cast<double>(q))));
     }
   }
   Index rows() const override { return rows_; }
@@ -41,8 +40,7 @@ class FloatRows final : public GradientRows {
   template <class T>
   void copy(Range columns, T* out) const {
     for (Index m = 0; m < rows_; ++m)
-      for (Index q = columns.begin; q < columns.end; ++q)
-        *out++ = static_cast<T>(values_[static_cast<std::size_t>(m * cols_ + q)]);
+      for (Index q = columns.begin; q < columns.end; ++q) *out++ = static_cast<T>(values_[m * cols_ + q]);
   }
   Index rows_, cols_;
   bool single_;

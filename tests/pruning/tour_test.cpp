@@ -9,8 +9,8 @@
 #include <numeric>
 
 #include "pruning/curvature/compare.h"
-#include "pruning/rows/image_examples.h"
 #include "pruning/curvature/products.h"
+#include "pruning/rows/image_examples.h"
 #include "tests/support/small_network.h"
 
 namespace espalier {
@@ -19,9 +19,7 @@ namespace {
 TEST(Tour, TakesTheWindowAndFiltersOfLargestTrace) {
   const LayerView layer{.name = "a", .columns = {3, 3 + 4 * 6}, .shape = {4, 6}};
   std::vector<double> diagonal(3 + 24, 0.1);
-  const auto at = [&](Index filter, Index input) -> double& {
-    return diagonal[static_cast<std::size_t>(3 + filter * 6 + input)];
-  };
+  const auto at = [&](Index filter, Index input) -> double& { return diagonal[3 + filter * 6 + input]; };
   at(2, 3) = at(2, 4) = 5;  // filter 2 has the most, in inputs 3 and 4
   at(0, 3) = 2;
   at(3, 0) = 4;  // much, but outside the window
@@ -52,12 +50,12 @@ SquareMatrix by_products(const SmallNetwork& net, ParameterId layer, Curvature k
   const ImageExamples first(net.data.train, net.preprocessing, net.examples(n));
   const auto product = curvature_product(*net.model, first, {layer}, kind, {.samples = 1, .seed = seed});
   SquareMatrix m(product->size());
-  std::vector<double> unit(static_cast<std::size_t>(m.size), 0.0), column(unit.size());
+  std::vector<double> unit(m.size, 0.0), column(unit.size());
   for (Index q = 0; q < m.size; ++q) {
-    unit[static_cast<std::size_t>(q)] = 1;
+    unit[q] = 1;
     product->apply(unit, column);
-    for (Index p = 0; p < m.size; ++p) m(p, q) = column[static_cast<std::size_t>(p)];
-    unit[static_cast<std::size_t>(q)] = 0;
+    for (Index p = 0; p < m.size; ++p) m(p, q) = column[p];
+    unit[q] = 0;
   }
   return m;
 }
@@ -78,9 +76,7 @@ TEST(Tour, MatricesAreThoseOfTheChosenWeights) {
         ASSERT_EQ(got.size, static_cast<Index>(chosen[l].size()));
         for (Index p = 0; p < got.size; ++p)
           for (Index q = 0; q < got.size; ++q)
-            EXPECT_NEAR(got(p, q),
-                        all(chosen[l][static_cast<std::size_t>(p)], chosen[l][static_cast<std::size_t>(q)]),
-                        1e-6 * scale)
+            EXPECT_NEAR(got(p, q), all(chosen[l][p], chosen[l][q]), 1e-6 * scale)
                 << name_of(kind) << " of layer " << l << " over " << numbers[i] << " examples";
       };
       check(found[l][i].hessian, Curvature::hessian);  // second derivatives, not the identity
@@ -124,8 +120,7 @@ TEST(Tour, StudiesOneWeightAndTheLineToAFilterRemoved) {
   const std::vector<Absorber> absorbers = study.absorbers(static_cast<Index>(q), 5);
   ASSERT_EQ(absorbers.size(), 5U);
   for (const Absorber& a : absorbers)
-    EXPECT_NEAR(a.delta, -w / study.inverse().diagonal()[q] * column[static_cast<std::size_t>(a.column)],
-                1e-12);
+    EXPECT_NEAR(a.delta, -w / study.inverse().diagonal()[q] * column[a.column], 1e-12);
   std::vector<double> rest;
   for (std::size_t p = 0; p < d; ++p)
     if (p != q) rest.push_back(std::abs(w / study.inverse().diagonal()[q] * column[p]));
@@ -156,7 +151,7 @@ TEST(Tour, StudiesOneWeightAndTheLineToAFilterRemoved) {
   const Prediction p = predict(study.gradients(), study.gradients().mean(), delta, 0);
   EXPECT_DOUBLE_EQ(line.empirical / 2, p.quadratic);
   // d'Hd from the dense Hessian of that layer.
-  std::vector<Index> own(static_cast<std::size_t>(layer.size()));
+  std::vector<Index> own(layer.size());
   std::iota(own.begin(), own.end(), Index{0});
   const std::vector<ParameterId> id{net.layers[2]};
   const std::vector<std::vector<Index>> all{own};
@@ -164,9 +159,7 @@ TEST(Tour, StudiesOneWeightAndTheLineToAFilterRemoved) {
   const SquareMatrix H = tour_matrices(*net.model, examples, id, all, sixty, 1)[0][0].hessian;
   double quadratic = 0;
   for (Index i = 0; i < H.size; ++i)
-    for (Index j = 0; j < H.size; ++j)
-      quadratic += delta[static_cast<std::size_t>(layer.begin + i)] * H(i, j) *
-                   delta[static_cast<std::size_t>(layer.begin + j)];
+    for (Index j = 0; j < H.size; ++j) quadratic += delta[layer.begin + i] * H(i, j) * delta[layer.begin + j];
   EXPECT_NEAR(line.hessian, quadratic, 1e-4 * quadratic);
 }
 

@@ -68,7 +68,7 @@ TEST(LargeLayer, Fc1WithoutItsBlock) {
   EXPECT_NEAR(single[11], diagonal[11], close);
   EXPECT_NEAR(single[36864 + 36000], diagonal[36000], close);
   EXPECT_NEAR(single[36000], single[36864 + 11], close) << "symmetric";
-  for (Index j = 0; j < 300; ++j) EXPECT_NEAR(part(11, j), single[static_cast<std::size_t>(j)], close);
+  for (Index j = 0; j < 300; ++j) EXPECT_NEAR(part(11, j), single[j], close);
   const auto product = curvature_product(*net.model, net.examples, {fc1}, Curvature::true_fisher);
   std::vector<double> unit(36864, 0.0), column(36864);
   unit[11] = 1;

@@ -40,12 +40,11 @@ TEST(SoftmaxRoot, IsASquareRootOfDiagPMinusPP) {
     for (Index c = 0; c + 1 < k; ++c) {
       softmax_root(p, c, column);
       for (Index i = 0; i < k; ++i)
-        for (Index j = 0; j < k; ++j)
-          product(i, j) += column[static_cast<std::size_t>(i)] * column[static_cast<std::size_t>(j)];
+        for (Index j = 0; j < k; ++j) product(i, j) += column[i] * column[j];
     }
     for (Index i = 0; i < k; ++i)
       for (Index j = 0; j < k; ++j) {
-        const double pi = p[static_cast<std::size_t>(i)], pj = p[static_cast<std::size_t>(j)];
+        const double pi = p[i], pj = p[j];
         EXPECT_NEAR(product(i, j), (i == j ? pi : 0) - pi * pj, 1e-15);
       }
   }
@@ -124,8 +123,7 @@ TEST(CurvatureMatrices, ProductsOverAllLayersJointly) {
   for (std::size_t l = 0, at = 0; l < parameters.size();
        at += static_cast<std::size_t>(parameters[l++].value().size()))
     direction.push_back(
-        Tensor::from(parameters[l].shape(),
-                     std::span(v).subspan(at, static_cast<std::size_t>(parameters[l].value().size()))));
+        Tensor::from(parameters[l].shape(), std::span(v).subspan(at, parameters[l].value().size())));
   const auto flat = [](const ParameterVector& parts) {
     std::vector<double> all;
     for (const Tensor& t : parts)
@@ -195,10 +193,9 @@ TEST(CurvatureMatrices, MeansOverTheFirstExamplesComeInOnePass) {
 TEST(CurvatureMatrices, PrunedWeightsHaveZeroRowsAndColumns) {
   ConvNet net;
   const ParameterId layer = net.layers[1];
-  const Range place = net.model->store().infos()[static_cast<std::size_t>(layer)].range;
+  const Range place = net.model->store().infos()[layer].range;
   const SquareMatrix before = net.block(Curvature::empirical_fisher, layer);
-  net.model->store().mask()[static_cast<std::size_t>(place.begin + 7)] =
-      0;  // the value stays: only the mask counts
+  net.model->store().mask()[place.begin + 7] = 0;  // the value stays: only the mask counts
   for (const Curvature kind : {Curvature::hessian, Curvature::empirical_fisher}) {
     const SquareMatrix block = net.block(kind, layer),
                        product = dense(*curvature_product(*net.model, net.examples, {layer}, kind));

@@ -50,8 +50,7 @@ Case load(const std::string& id, const std::vector<std::string>& weights) {
 SquareMatrix matrix(const Json& rows) {
   SquareMatrix m(static_cast<Index>(rows.size()));
   for (Index i = 0; i < m.size; ++i)
-    for (Index j = 0; j < m.size; ++j)
-      m(i, j) = rows[static_cast<std::size_t>(i)][static_cast<std::size_t>(j)].get<double>();
+    for (Index j = 0; j < m.size; ++j) m(i, j) = rows[i][j].get<double>();
   return m;
 }
 
@@ -61,10 +60,9 @@ void expect_matrix(const Case& c, Curvature kind, const std::vector<ParameterId>
   const SquareMatrix by_products = dense(*curvature_product(*c.model, *c.examples, layers, kind));
   std::vector<double> expected;
   for (const ParameterId a : layers)
-    for (Index i = all[static_cast<std::size_t>(a)].begin; i < all[static_cast<std::size_t>(a)].end; ++i)
+    for (Index i = all[a].begin; i < all[a].end; ++i)
       for (const ParameterId b : layers)
-        for (Index j = all[static_cast<std::size_t>(b)].begin; j < all[static_cast<std::size_t>(b)].end; ++j)
-          expected.push_back(whole(i, j));
+        for (Index j = all[b].begin; j < all[b].end; ++j) expected.push_back(whole(i, j));
   EXPECT_LE(relative_difference(by_products.values, expected), tolerance) << name_of(kind) << " by products";
   if (kind == Curvature::hessian && layers.size() > 1) return;
   const SquareMatrix by_rows = curvature_block({*c.model, *c.examples, layers, kind});

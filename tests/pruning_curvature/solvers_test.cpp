@@ -6,10 +6,10 @@
 
 #include "framework/autograd/backward.h"
 #include "framework/kernels/gemm.h"
-#include "pruning/inverse/cg.h"
 #include "pruning/curvature/dense.h"
 #include "pruning/curvature/lanczos.h"
 #include "pruning/curvature/products.h"
+#include "pruning/inverse/cg.h"
 #include "pruning/rows/curvature_row_matrix.h"
 #include "tests/support/curvature.h"
 #include "tests/support/expect_error.h"
@@ -29,12 +29,12 @@ SquareMatrix with_eigenvalues(const std::vector<double>& values, std::uint64_t s
   kernels::eigen_symmetric(d, q.values.data(), d, ignored.data());
   for (Index i = 0; i < d; ++i)
     for (Index j = 0; j < d; ++j)
-      for (Index k = 0; k < d; ++k) m(i, j) += q(i, k) * values[static_cast<std::size_t>(k)] * q(j, k);
+      for (Index k = 0; k < d; ++k) m(i, j) += q(i, k) * values[k] * q(j, k);
   return m;
 }
 
 std::vector<double> eigenvalues_of(SquareMatrix m) {  // ascending
-  std::vector<double> values(static_cast<std::size_t>(m.size));
+  std::vector<double> values(m.size);
   kernels::eigen_symmetric(m.size, m.values.data(), m.size, values.data());
   return values;
 }
@@ -167,13 +167,12 @@ TEST(OperatorInverse, OfTheHessianAgainstADenseSolve) {
   for (Index i = 0; i < m.size; ++i) m(i, i) += damp;
   // m^-1 by its eigenvectors.
   SquareMatrix vectors = m;
-  std::vector<double> values(static_cast<std::size_t>(m.size));
+  std::vector<double> values(m.size);
   kernels::eigen_symmetric(m.size, vectors.values.data(), m.size, values.data());
   SquareMatrix expected(m.size);
   for (Index i = 0; i < m.size; ++i)
     for (Index j = 0; j < m.size; ++j)
-      for (Index k = 0; k < m.size; ++k)
-        expected(i, j) += vectors(i, k) * vectors(j, k) / values[static_cast<std::size_t>(k)];
+      for (Index k = 0; k < m.size; ++k) expected(i, j) += vectors(i, k) * vectors(j, k) / values[k];
   std::vector<double> diagonal_expected;
   for (Index i = 0; i < m.size; ++i) diagonal_expected.push_back(expected(i, i));
   EXPECT_LE(relative_difference({inverse.diagonal().begin(), inverse.diagonal().end()}, diagonal_expected),
@@ -201,11 +200,11 @@ TEST(CurvatureRowMatrix, EveryInverseTakesTheHessianOfALayer) {
   const DenseFisher reference(rows, {{0, rows.cols()}}, 0);
   EXPECT_LE(relative_difference(reference.matrix, block.values), sizeof(Real) == 8 ? 1e-12 : 1e-5);
   // Column ranges as the inverses ask for them.
-  std::vector<double> all(static_cast<std::size_t>(rows.rows() * rows.cols())), part;
+  std::vector<double> all(rows.rows() * rows.cols()), part;
   rows.load({0, rows.cols()}, all.data());
-  part.resize(static_cast<std::size_t>(rows.rows() * 4));
+  part.resize(rows.rows() * 4);
   rows.load({3, 7}, part.data());
-  EXPECT_EQ(part[4], all[static_cast<std::size_t>(rows.cols() + 3)]);
+  EXPECT_EQ(part[4], all[rows.cols() + 3]);
 }
 
 TEST(CgInverse, IsTheInverseOfTheFisherOfGradientRows) {

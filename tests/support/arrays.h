@@ -18,7 +18,7 @@ namespace espalier::test {
 template <class T = Real>
 std::vector<T> normal_values(Index n, std::uint64_t seed) {
   Random random(seed, Random::Use::test);
-  std::vector<T> v(static_cast<std::size_t>(n));
+  std::vector<T> v(n);
   for (T& x : v) x = static_cast<T>(random.normal());
   return v;
 }
@@ -26,7 +26,7 @@ std::vector<T> normal_values(Index n, std::uint64_t seed) {
 /// An output buffer in which a value left unwritten cannot be missed.
 template <class T = Real>
 std::vector<T> poisoned(Index n) {
-  return std::vector<T>(static_cast<std::size_t>(n), std::numeric_limits<T>::quiet_NaN());
+  return std::vector<T>(n, std::numeric_limits<T>::quiet_NaN());
 }
 
 /// The largest |a - b|; NaN if any value of either is NaN.

@@ -168,12 +168,12 @@ inline Complaints check_examples(const OpCase& c) {
   std::vector<Tensor> sum(batch.seen.size());
   for (Index n = 0; n < count; ++n) {
     const Var alone = c.call(one_example(c, x, n));
-    if (!(distance(alone.value(), values[static_cast<std::size_t>(n)]) <= allowed))
+    if (!(distance(alone.value(), values[n]) <= allowed))
       wrong.push_back(fmt::format("{}: output of example {} differs in a batch of one", c.name, n));
     const RecordingSink single = run_backward(alone);
     if (single.seen.size() != batch.seen.size()) return {c.name + ": other parameters in a batch of one"};
     for (std::size_t p = 0; p < batch.seen.size(); ++p) {
-      const Tensor& row = batch.seen[p].rows[static_cast<std::size_t>(n)];
+      const Tensor& row = batch.seen[p].rows[n];
       const double d = distance(row, single.seen[p].all), limit = allowed * (1 + norm(single.seen[p].all));
       if (!(d <= limit))
         wrong.push_back(

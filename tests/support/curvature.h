@@ -37,7 +37,7 @@ inline TensorExamples random_examples(Index n, const Shape& image, int classes, 
 }
 
 inline void set_values(Model& model, ParameterId id, std::span<const Real> values) {
-  const Range r = model.store().infos()[static_cast<std::size_t>(id)].range;
+  const Range r = model.store().infos()[id].range;
   std::copy(values.begin(), values.end(), model.store().values().begin() + r.begin);
 }
 
@@ -115,14 +115,12 @@ inline SquareMatrix naive_outer_products(const Model& model, const TensorExample
   for (Index n = 0; n < examples.size(); ++n) {
     Pass pass;
     const Var loss = cross_entropy(model.forward(examples.images.slice({n, n + 1}), pass),
-                                   std::span(labels).subspan(static_cast<std::size_t>(n), 1));
+                                   std::span(labels).subspan(n, 1));
     std::vector<double> g;
     for (const Var& part : grad(loss, parameters))
       for (const Real v : part.value().values()) g.push_back(static_cast<double>(v));
     for (Index i = 0; i < m.size; ++i)
-      for (Index j = 0; j < m.size; ++j)
-        m(i, j) += g[static_cast<std::size_t>(i)] * g[static_cast<std::size_t>(j)] /
-                   static_cast<double>(examples.size());
+      for (Index j = 0; j < m.size; ++j) m(i, j) += g[i] * g[j] / static_cast<double>(examples.size());
   }
   return m;
 }
@@ -137,12 +135,12 @@ inline double relative_difference(const std::vector<double>& a, const std::vecto
 /// The matrix of an operator, column by column.
 inline SquareMatrix dense(const CurvatureOperator& a) {
   SquareMatrix m(a.size());
-  std::vector<double> unit(static_cast<std::size_t>(m.size), 0.0), out(unit.size());
+  std::vector<double> unit(m.size, 0.0), out(unit.size());
   for (Index q = 0; q < m.size; ++q) {
-    unit[static_cast<std::size_t>(q)] = 1;
+    unit[q] = 1;
     a.apply(unit, out);
-    for (Index i = 0; i < m.size; ++i) m(i, q) = out[static_cast<std::size_t>(i)];
-    unit[static_cast<std::size_t>(q)] = 0;
+    for (Index i = 0; i < m.size; ++i) m(i, q) = out[i];
+    unit[q] = 0;
   }
   return m;
 }

@@ -43,7 +43,7 @@ struct OpCase {
 
 inline Tensor fill_tensor(const Shape& shape, Fill fill, std::uint64_t seed) {
   Random random(seed, Random::Use::test);
-  std::vector<Real> v(static_cast<std::size_t>(shape.size()));
+  std::vector<Real> v(shape.size());
   for (std::size_t i = 0; i < v.size(); ++i) {
     const double step = 0.05 * (static_cast<double>(i / 2) + 1);
     if (fill == Fill::normal) v[i] = static_cast<Real>(random.normal());

@@ -39,7 +39,7 @@ struct SmallNetwork {
 
 /// All of G.
 inline std::vector<double> all_of(const GradientRows& rows) {
-  std::vector<double> g(static_cast<std::size_t>(rows.rows() * rows.cols()));
+  std::vector<double> g(rows.rows() * rows.cols());
   rows.load({0, rows.cols()}, g.data());
   return g;
 }

@@ -106,8 +106,7 @@ TEST_F(CheckpointTest, ADoubleThatFloat32CannotHoldIsRefused) {
 TEST_F(CheckpointTest, ANegativeVarianceIsRefusedSinceItsRootIsNoNumber) {
   const auto model = build("resnet20");
   for (const StatisticInfo& s : model->store().statistic_infos())
-    if (s.name == "bn1.running_var")
-      model->store().statistics()[static_cast<std::size_t>(s.range.begin)] = -1;
+    if (s.name == "bn1.running_var") model->store().statistics()[s.range.begin] = -1;
   save_checkpoint(path, *model);
   const auto other = build("resnet20", 2);
   const std::vector<Real> before(other->store().values().begin(), other->store().values().end());

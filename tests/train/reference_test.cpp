@@ -43,24 +43,22 @@ class PublishedCheckpoint : public testing::TestWithParam<Reference> {
     set.height = set.width = r.height;
     set.channels = r.channels;
     const int pixels = r.height * r.height;
-    std::vector<char> record(static_cast<std::size_t>(1 + pixels * r.channels));
+    std::vector<char> record(1 + pixels * r.channels);
     while (records.read(record.data(), static_cast<std::streamsize>(record.size()))) {
       set.labels.push_back(record[0]);
       for (int p = 0; p < pixels; ++p)
         for (int c = 0; c < r.channels; ++c)
-          set.pixels.push_back(
-              static_cast<std::uint8_t>(record[static_cast<std::size_t>(1 + c * pixels + p)]));
+          set.pixels.push_back(static_cast<std::uint8_t>(record[1 + c * pixels + p]));
     }
     Choice<ModelSettings> choice;
     choice.choose(r.model);
     model = choice->build({r.height, r.height, r.channels}, 10, 1);
     const std::string file = std::string(r.name) == "mlpnet" ? "mlpnet_mnist" : "resnet20_cifar10";
     load_checkpoint(data + "checkpoints/" + file + ".safetensors", *model);
-    const std::vector<double> mean(static_cast<std::size_t>(r.channels), r.mean),
-        deviation(mean.size(), r.std);
+    const std::vector<double> mean(r.channels, r.mean), deviation(mean.size(), r.std);
     const Preprocessing preprocessing{r.height, r.height, {mean, deviation}};
     std::vector<Index> all(16);
-    for (Index i = 0; i < 16; ++i) all[static_cast<std::size_t>(i)] = i;
+    for (Index i = 0; i < 16; ++i) all[i] = i;
     load_examples(set, preprocessing, all, batch);
   }
   json reference;
@@ -97,7 +95,7 @@ TEST_P(PublishedCheckpoint, EvaluationModeGivesTheRecordedLogitsLossesAndGradien
     EXPECT_NEAR(l.data()[n], e["loss"].get<double>(), 1e-4) << "example " << n;
     const double total = e["grad_l2_total"];
     for (const auto& [id, squares] : norms.squares) {
-      const std::string& name = model->store().infos()[static_cast<std::size_t>(id)].name;
+      const std::string& name = model->store().infos()[id].name;
       // Relative to the whole gradient: the smallest tensors' own norms are lost in float32 rounding of the
       // rest.
       EXPECT_NEAR(std::sqrt(squares[n]), e["grad_l2"][name].get<double>(), 2e-4 * total + 1e-7)
@@ -121,7 +119,7 @@ TEST_P(PublishedCheckpoint, TrainingModeGivesTheRecordedBatchAndRunningStatistic
     const json& after = expected["buffers_after"][info.name];
     double square = 0;
     for (Index i = info.range.begin; i < info.range.end; ++i)
-      square += std::pow(static_cast<double>(store.statistics()[static_cast<std::size_t>(i)]), 2);
+      square += std::pow(static_cast<double>(store.statistics()[i]), 2);
     EXPECT_NEAR(std::sqrt(square), after["l2"].get<double>(), 1e-4 * after["l2"].get<double>()) << info.name;
   }
 }

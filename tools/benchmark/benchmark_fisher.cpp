@@ -40,8 +40,7 @@ struct BenchmarkGradients {
       if (info.role != Role::weight) continue;
       layers.push_back(static_cast<ParameterId>(i));
       names.push_back(info.name);
-      for (const Real v : store.values().subspan(static_cast<std::size_t>(info.range.begin),
-                                                 static_cast<std::size_t>(info.range.size())))
+      for (const Real v : store.values().subspan(info.range.begin, info.range.size()))
         w.push_back(static_cast<double>(v));
     }
     rows = std::make_unique<GradientMatrix>(store, layers, n);
@@ -87,9 +86,9 @@ void side_by_side(int count, Fn f) {
 
 /// F_0^-1 = I / damp,  F_m^-1 = F_{m-1}^-1 - x x' / (N + g' x),  x = F_{m-1}^-1 g.
 void recursion(Index n, Index c, const float* g, Index row, std::vector<float>& inverse) {
-  inverse.assign(static_cast<std::size_t>(c * c), 0.0F);
-  for (Index q = 0; q < c; ++q) inverse[static_cast<std::size_t>(q * c + q)] = static_cast<float>(1 / damp);
-  std::vector<float> x(static_cast<std::size_t>(c));
+  inverse.assign(c * c, 0.0F);
+  for (Index q = 0; q < c; ++q) inverse[q * c + q] = static_cast<float>(1 / damp);
+  std::vector<float> x(c);
   const int size = static_cast<int>(c);
   for (Index m = 0; m < n; ++m, g += row) {
     cblas_ssymv(CblasRowMajor, CblasLower, size, 1, inverse.data(), size, g, 1, 0, x.data(), 1);
@@ -103,14 +102,12 @@ Timing time_recursion(const BenchmarkOptions& options, const BenchmarkGradients&
                       int threads) {
   const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
                                          [](Range a, Range b) { return a.size() < b.size(); });
-  std::vector<std::vector<float>> inverses(static_cast<std::size_t>(threads));
+  std::vector<std::vector<float>> inverses(threads);
   const float* first = g.rows->row(0).data() + widest.begin;
   BenchmarkOptions slow = options;  // seconds a call: no more repetitions than needed
   slow.seconds = 0.1;
   slow.repetitions = std::min(options.repetitions, 3);
-  const auto block = [&](int t) {
-    recursion(n, c, first + t * c, g.rows->cols(), inverses[static_cast<std::size_t>(t)]);
-  };
+  const auto block = [&](int t) { recursion(n, c, first + t * c, g.rows->cols(), inverses[t]); };
   Timing best;
   {
     const BlasThreads inside(threads);
@@ -127,7 +124,7 @@ Timing time_recursion(const BenchmarkOptions& options, const BenchmarkGradients&
 template <class T, class Syrk>
 double syrk_rate(const BenchmarkOptions& options, const std::string& name, int threads, Syrk syrk) {
   constexpr Index n = 1000, k = 2000;
-  std::vector<std::vector<T>> a(static_cast<std::size_t>(threads), std::vector<T>(n * k)),
+  std::vector<std::vector<T>> a(threads, std::vector<T>(n * k)),
       s(static_cast<std::size_t>(threads), std::vector<T>(n * n));
   Random random(1, Random::Use::synthetic);
   for (auto& matrix : a)
@@ -174,7 +171,7 @@ void measure_blocks(const BenchmarkOptions& options, const std::string& name, co
     if (count < threads) continue;
     const std::vector<Range> layers{{widest.begin, widest.begin + count * c}};
     const auto settings = blocks_of(c);
-    std::vector<double> v(static_cast<std::size_t>(g.rows->cols()), 1.0), out(v.size());
+    std::vector<double> v(g.rows->cols(), 1.0), out(v.size());
     Timing ours = time_calls(options, threads, [&] {
       // The inverse covers all columns up to the layer's end only through `layers`: nothing else is touched.
       const auto inverse = settings->build(*g.rows, layers, damp);

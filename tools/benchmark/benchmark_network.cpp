@@ -16,7 +16,7 @@ constexpr Index pergrad_examples = 1000;
 constexpr double rate = 1e-3;
 
 std::vector<Index> all_examples(Index count) {
-  std::vector<Index> examples(static_cast<std::size_t>(count));
+  std::vector<Index> examples(count);
   for (std::size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<Index>(i);
   return examples;
 }
@@ -24,7 +24,7 @@ std::vector<Index> all_examples(Index count) {
 std::vector<Batch> random_batches(const Model& model, Index size) {
   const ImageSet images = random_images(model, size * static_cast<Index>(different_batches));
   std::vector<Batch> batches(different_batches);
-  std::vector<Index> examples(static_cast<std::size_t>(size));
+  std::vector<Index> examples(size);
   for (std::size_t b = 0; b < different_batches; ++b) {
     for (std::size_t i = 0; i < examples.size(); ++i)
       examples[i] = static_cast<Index>(b * examples.size() + i);
@@ -50,7 +50,7 @@ std::unique_ptr<Model> benchmark_model(const std::string& name) {
 ImageSet random_images(const Model& model, Index count) {
   const Shape& s = model.image();
   ImageSet set{static_cast<int>(s[0]), static_cast<int>(s[1]), static_cast<int>(s[2]), {}, {}};
-  set.pixels.resize(static_cast<std::size_t>(count * s.size()));
+  set.pixels.resize(count * s.size());
   Random random(seed, Random::Use::synthetic);
   for (std::uint8_t& p : set.pixels) p = static_cast<std::uint8_t>(random.next() >> 56);
   for (Index i = 0; i < count; ++i) set.labels.push_back(static_cast<std::int32_t>(i % model.classes()));

@@ -13,14 +13,14 @@
 #include "framework/data/hash.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
+#include "pruning/choice/selection.h"
 #include "pruning/curvature/compare.h"
 #include "pruning/rows/image_examples.h"
-#include "pruning/choice/selection.h"
-#include "tools/espalier/commands.h"
 #include "tools/curvature/curvature_report.h"
+#include "tools/run/commands.h"
+#include "tools/explain/tour.h"
 #include "tools/report/report.h"
 #include "tools/run/session.h"
-#include "tools/explain/tour.h"
 
 namespace espalier {
 namespace {
@@ -52,7 +52,7 @@ std::vector<Entry> entries_of(const CurvatureConfig& config, const Model& model)
     for (const std::size_t c : chosen) {
       e.name += (e.name.empty() ? "" : "+") + names[c];
       e.layers.push_back(ids[c]);
-      e.size += infos[static_cast<std::size_t>(ids[c])].range.size();
+      e.size += infos[ids[c]].range.size();
     }
     if (std::none_of(entries.begin(), entries.end(), [&](const Entry& o) { return o.name == e.name; }))
       entries.push_back(std::move(e));
@@ -82,7 +82,7 @@ std::vector<Index> chosen_examples(const CurvatureConfig& config, Index availabl
   const Index needed = *std::max_element(config.examples.begin(), config.examples.end());
   std::vector<Index> chosen;
   if (config.index_file.empty()) {
-    chosen.resize(static_cast<std::size_t>(available));
+    chosen.resize(available);
     std::iota(chosen.begin(), chosen.end(), Index{0});
     Random(seed, Random::Use::fisher, {0}).shuffle(chosen);
   } else {
@@ -105,7 +105,7 @@ std::vector<Index> chosen_examples(const CurvatureConfig& config, Index availabl
     fail(ExitCode::config, "curvature.examples asks for {} examples, {} has {}", format_count(needed),
          config.index_file.empty() ? "the training set" : config.index_file,
          format_count(static_cast<Index>(chosen.size())));
-  chosen.resize(static_cast<std::size_t>(needed));
+  chosen.resize(needed);
   return chosen;
 }
 

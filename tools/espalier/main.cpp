@@ -14,7 +14,7 @@
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
 #include "tools/benchmark/benchmark.h"
-#include "tools/espalier/commands.h"
+#include "tools/run/commands.h"
 #include "tools/report/report.h"
 
 namespace {

@@ -7,7 +7,7 @@
 
 #include "framework/io/metrics.h"
 #include "tools/experiments/experiment.h"
-#include "tools/experiments/published.h"
+#include "tools/report/published.h"
 
 namespace espalier {
 

@@ -20,7 +20,7 @@
 #include "pruning/step/planner.h"
 #include "pruning/step/trial.h"
 #include "tools/run/estimate.h"
-#include "tools/experiments/published.h"
+#include "tools/report/published.h"
 #include "tools/report/report.h"
 #include "tools/run/session.h"
 

@@ -8,8 +8,8 @@
 #include "framework/config/suggest.h"
 #include "framework/io/progress.h"
 #include "framework/io/table.h"
-#include "pruning/step/examples.h"
 #include "pruning/explain/one_weight.h"
+#include "pruning/step/examples.h"
 #include "tools/explain/quadratic_problem.h"
 #include "tools/run/session.h"
 
@@ -35,7 +35,7 @@ Index find_weight(const std::string& text, std::span<const LayerView> layers) {
   if (found == names.end())
     fail(ExitCode::usage, "--weight {}: there is no prunable layer \"{}\"{} (there are {})", text, name,
          did_you_mean(name, names), fmt::join(names, ", "));
-  const LayerView& layer = layers[static_cast<std::size_t>(found - names.begin())];
+  const LayerView& layer = layers[found - names.begin()];
   std::vector<Index> index;
   std::string digits;
   for (const char c : text.substr(open + 1)) {

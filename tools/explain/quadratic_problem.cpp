@@ -113,9 +113,7 @@ Vector solve_with(const QuadraticProblem& p, const Matrix& m, Vector b) {
 std::vector<Index> ranking(const Vector& score) {
   std::vector<Index> order(score.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return score[static_cast<std::size_t>(a)] < score[static_cast<std::size_t>(b)];
-  });
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
   return order;
 }
 
@@ -125,7 +123,7 @@ Matrix inverse_of(const QuadraticProblem& p) {
   const std::vector<Index> order = block_order(p);
   Vector flat;
   for (const Vector& g : p.gradients)
-    for (const Index q : order) flat.push_back(g[static_cast<std::size_t>(q)]);
+    for (const Index q : order) flat.push_back(g[q]);
   const DenseRows G(static_cast<Index>(p.n()), static_cast<Index>(d), flat);
   const auto settings = Registry<InverseSettings>::entries().at("layer").make();
   const auto inverse = settings->build(G, block_ranges(p), p.damp);
@@ -134,8 +132,7 @@ Matrix inverse_of(const QuadraticProblem& p) {
   std::iota(all.begin(), all.end(), Index{0});
   const Vector m = inverse->submatrix(all);
   for (std::size_t i = 0; i < d; ++i)
-    for (std::size_t j = 0; j < d; ++j)
-      result[static_cast<std::size_t>(order[i])][static_cast<std::size_t>(order[j])] = m[i * d + j];
+    for (std::size_t j = 0; j < d; ++j) result[order[i]][order[j]] = m[i * d + j];
   return result;
 }
 
@@ -233,7 +230,7 @@ Removal remove_set(const QuadraticProblem& p, const QuadraticSolution& s, const 
     const auto q = static_cast<std::size_t>(i);
     b.push_back(p.w[q] - (taylor ? s.h[q] : 0));
     Vector& row = m.emplace_back();
-    for (const Index j : set) row.push_back(s.inverse[q][static_cast<std::size_t>(j)]);
+    for (const Index j : set) row.push_back(s.inverse[q][j]);
   }
   const Vector mu = solve_with(p, m, b);
   for (std::size_t x = 0; x < d; ++x) {
@@ -245,9 +242,7 @@ Removal remove_set(const QuadraticProblem& p, const QuadraticSolution& s, const 
     }
   }
   r.zeroed = r.simultaneous;
-  for (const Index q : set)
-    r.zeroed[static_cast<std::size_t>(q)] = r.delta[static_cast<std::size_t>(q)] =
-        -p.w[static_cast<std::size_t>(q)];
+  for (const Index q : set) r.zeroed[q] = r.delta[q] = -p.w[q];
   r.loss = model(s, p.g, r.delta, taylor);
   r.zeroed_loss = model(s, p.g, r.zeroed, taylor);
   return r;
@@ -259,7 +254,7 @@ QuadraticSolution solve(const QuadraticProblem& p) {
   QuadraticSolution s;
   std::vector<int> block_of(d);
   for (std::size_t b = 0; b < p.blocks.size(); ++b)
-    for (const Index q : p.blocks[b]) block_of[static_cast<std::size_t>(q)] = static_cast<int>(b);
+    for (const Index q : p.blocks[b]) block_of[q] = static_cast<int>(b);
   s.F.assign(d, Vector(d, 0.0));
   for (std::size_t i = 0; i < d; ++i)
     for (std::size_t j = 0; j < d; ++j) {
@@ -303,15 +298,12 @@ std::vector<Matrix> recursion(const QuadraticProblem& p) {
       double denominator = static_cast<double>(p.n());
       for (const Index i : block) {
         double sum = 0;
-        for (const Index j : block)
-          sum += f[static_cast<std::size_t>(i)][static_cast<std::size_t>(j)] * g[static_cast<std::size_t>(j)];
+        for (const Index j : block) sum += f[i][j] * g[j];
         x.push_back(sum);
-        denominator += g[static_cast<std::size_t>(i)] * sum;
+        denominator += g[i] * sum;
       }
       for (std::size_t a = 0; a < block.size(); ++a)
-        for (std::size_t b = 0; b < block.size(); ++b)
-          f[static_cast<std::size_t>(block[a])][static_cast<std::size_t>(block[b])] -=
-              x[a] * x[b] / denominator;
+        for (std::size_t b = 0; b < block.size(); ++b) f[block[a]][block[b]] -= x[a] * x[b] / denominator;
     }
     steps.push_back(f);
   }

@@ -17,9 +17,7 @@ using Json = nlohmann::ordered_json;
 std::vector<Index> ranking(const Vector& score) {
   std::vector<Index> order(score.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return score[static_cast<std::size_t>(a)] < score[static_cast<std::size_t>(b)];
-  });
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
   return order;
 }
 
@@ -201,10 +199,7 @@ std::string derivation(const QuadraticProblem& p, const QuadraticSolution& s) {
     Vector x(p.d(), 0.0);
     for (const auto& block : p.blocks)
       for (const Index i : block)
-        for (const Index j : block)
-          x[static_cast<std::size_t>(i)] +=
-              steps[n - 1][static_cast<std::size_t>(i)][static_cast<std::size_t>(j)] *
-              g[static_cast<std::size_t>(j)];
+        for (const Index j : block) x[i] += steps[n - 1][i][j] * g[j];
     t += fmt::format("   n = {}: g_n = {}, F_{{n-1}}^-1 g_n = {}", n, vector_text(g), vector_text(x));
     if (p.blocks.size() == 1)
       t += fmt::format(", denominator {} + {}", p.n(),

@@ -8,9 +8,9 @@
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/train/checkpoint.h"
+#include "pruning/explain/tour.h"
 #include "pruning/rows/image_examples.h"
 #include "pruning/step/examples.h"
-#include "pruning/explain/tour.h"
 #include "tools/explain/tour_layers.h"
 
 namespace espalier {
@@ -46,17 +46,15 @@ std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy&
     if (!study.pruned()[q]) alive.push_back(static_cast<Index>(q));
   const auto places = [&](const std::vector<double>& score) {
     std::vector<Index> order = alive;
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-      return score[static_cast<std::size_t>(a)] < score[static_cast<std::size_t>(b)];
-    });
+    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
     return order;
   };
   const std::vector<Index> ranked = places(find(by)->second), sizes = places(find("magnitude")->second);
   const auto n = static_cast<double>(alive.size());
   std::vector<double> apart(study.pruned().size(), 0.0);
   for (std::size_t i = 0; i < alive.size(); ++i) {
-    apart[static_cast<std::size_t>(ranked[i])] += static_cast<double>(i) / n;
-    apart[static_cast<std::size_t>(sizes[i])] -= static_cast<double>(i) / n;
+    apart[ranked[i]] += static_cast<double>(i) / n;
+    apart[sizes[i]] -= static_cast<double>(i) / n;
   }
   std::vector<std::pair<Index, std::string>> chosen;
   const auto add = [&](Index q, std::string why) {
@@ -64,9 +62,7 @@ std::vector<std::pair<Index, std::string>> weights_to_explain(const WeightStudy&
       chosen.emplace_back(q, std::move(why));
   };
   if (alive.empty()) return chosen;
-  const auto less = [&](Index a, Index b) {
-    return apart[static_cast<std::size_t>(a)] < apart[static_cast<std::size_t>(b)];
-  };
+  const auto less = [&](Index a, Index b) { return apart[a] < apart[b]; };
   add(*std::max_element(alive.begin(), alive.end(), less),
       "magnitude would remove it much earlier than " + by);
   add(*std::min_element(alive.begin(), alive.end(), less), "magnitude would remove it later than " + by);
@@ -130,12 +126,12 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
   WeightStudy study(model, config, data, seed);
   const ImageExamples examples(data.source.train, data.preprocessing, study.examples());
   const std::vector<double> diagonal = fisher_diagonal(study.gradients());
-  std::vector<Index> all(static_cast<std::size_t>(data.source.train.size()));
+  std::vector<Index> all(data.source.train.size());
   std::iota(all.begin(), all.end(), Index{0});
   Random(seed, Random::Use::fisher, {0}).shuffle(all);  // as `espalier curvature` draws them
   const std::vector<Index> counts =
       tour_examples(model, static_cast<Index>(all.size()), matrix_multiply_adds);
-  all.resize(static_cast<std::size_t>(counts.back()));
+  all.resize(counts.back());
   const ImageExamples of_matrices(data.source.train, data.preprocessing, all);
 
   std::vector<const LayerView*> layers;
@@ -151,7 +147,7 @@ std::string tour_json(Model& model, const LoadedData& data, PruneConfig& config,
   }
   const auto matrices = tour_matrices(model, of_matrices, ids, columns, counts, seed);
   const std::size_t check = counts.size() > 1 ? 1 : 0;  // a few examples are enough to tell
-  all.resize(static_cast<std::size_t>(counts[check]));
+  all.resize(counts[check]);
   const ImageExamples few(data.source.train, data.preprocessing, all);
 
   Json out{{"version", 1},

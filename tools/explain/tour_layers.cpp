@@ -50,11 +50,11 @@ Json likeness(const SquareMatrix& a, const SquareMatrix& b) {
 /// Rows of G on the block, those of the largest norm there, largest first.
 Json gradient_rows(const GradientRows& rows, std::span<const Index> block) {
   const Range columns{block.front(), block.back() + 1};
-  std::vector<double> g(static_cast<std::size_t>(rows.rows() * columns.size()));
+  std::vector<double> g(rows.rows() * columns.size());
   rows.load(columns, g.data());
   const auto width = static_cast<std::size_t>(columns.size());
   const auto row = [&](std::size_t m) { return std::span(g).subspan(m * width, width); };
-  std::vector<std::size_t> order(static_cast<std::size_t>(rows.rows()));
+  std::vector<std::size_t> order(rows.rows());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return frobenius_norm(row(a)) > frobenius_norm(row(b));
@@ -119,7 +119,7 @@ Json layer_json(const WeightStudy& study, const LayerView& layer, const TourWeig
   Json names = Json::array(), gone = Json::array();
   for (const Index c : chosen.columns) {
     names.push_back(weight_name(layer, c));
-    if (!removed.empty()) gone.push_back(static_cast<bool>(removed[static_cast<std::size_t>(c)]));
+    if (!removed.empty()) gone.push_back(static_cast<bool>(removed[c]));
   }
   return {{"name", layer.name},
           {"weights", layer.columns.size()},

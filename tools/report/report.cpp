@@ -6,7 +6,7 @@
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
-#include "tools/experiments/published.h"
+#include "tools/report/published.h"
 #include "tools/report/report_assets.h"
 #include "tools/report/report_run.h"
 #include "tools/report/report_text.h"

@@ -76,7 +76,7 @@ std::string quantised(const Weights& w, double most) {
 }
 
 Json kept_of_inputs(const Weights& w, const std::vector<std::int64_t>& shape) {
-  std::vector<std::int64_t> kept(static_cast<std::size_t>(shape[1]));
+  std::vector<std::int64_t> kept(shape[1]);
   for (std::size_t i = 0; i < w.kept.size(); ++i) kept[i % kept.size()] += w.kept[i];
   return kept;
 }

@@ -6,7 +6,7 @@
 
 #include "framework/io/metrics.h"
 #include "framework/io/run_folder.h"
-#include "tools/espalier/commands.h"
+#include "tools/run/commands.h"
 #include "tools/run/run_config.h"
 
 namespace espalier {

@@ -231,23 +231,23 @@ void products() {
     });
   }
   for (const Index n : {400, 1000}) {
-    const auto square = [n] { return std::vector<double>(static_cast<std::size_t>(n * n), 0.5); };
+    const auto square = [n] { return std::vector<double>(n * n, 0.5); };
     add(fmt::format("syrk/{}", n), static_cast<double>(n * n * 1000), 0, [=] {
-      return [n, a = std::vector<double>(static_cast<std::size_t>(n * 1000), 0.5), c = square()]() mutable {
+      return [n, a = std::vector<double>(n * 1000, 0.5), c = square()]() mutable {
         kernels::syrk(n, 1000, 1, a.data(), 1000, 0, c.data(), n);
       };
     });
     add(fmt::format("cholesky/{}", n), static_cast<double>(n * n * n) / 3, 0, [=] {
       return [n, a = square(), work = square()]() mutable {
         work = a;
-        for (Index i = 0; i < n; ++i) work[static_cast<std::size_t>(i * n + i)] = static_cast<double>(n);
+        for (Index i = 0; i < n; ++i) work[i * n + i] = static_cast<double>(n);
         benchmark::DoNotOptimize(kernels::cholesky(n, work.data(), n));
       };
     });
     add(fmt::format("triangular_solve/{}", n), static_cast<double>(n * n * 1000), 0, [=] {
       auto l = square();
-      for (Index i = 0; i < n; ++i) l[static_cast<std::size_t>(i * n + i)] = static_cast<double>(n);
-      return [n, l, x = std::vector<double>(static_cast<std::size_t>(n * 1000), 0.5)]() mutable {
+      for (Index i = 0; i < n; ++i) l[i * n + i] = static_cast<double>(n);
+      return [n, l, x = std::vector<double>(n * 1000, 0.5)]() mutable {
         kernels::triangular_solve(kernels::Transpose::no, n, 1000, l.data(), n, x.data(), 1000);
       };
     });

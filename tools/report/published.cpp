@@ -1,4 +1,4 @@
-#include "tools/experiments/published.h"
+#include "tools/report/published.h"
 
 #include <nlohmann/json.hpp>
 

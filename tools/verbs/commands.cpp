@@ -1,5 +1,5 @@
 // commands.cpp: the verbs. Each reads the config, prepares data and network, runs, and reports.
-#include "tools/espalier/commands.h"
+#include "tools/run/commands.h"
 
 #include <cmath>
 #include <cstdio>
@@ -11,11 +11,11 @@
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
-#include "tools/run/estimate.h"
+#include "tools/explain/tour.h"
 #include "tools/report/report.h"
+#include "tools/run/estimate.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
-#include "tools/explain/tour.h"
 
 namespace espalier {
 namespace {
@@ -149,8 +149,7 @@ void evaluate_command(const CommandOptions& options) {
   for (const ParameterInfo& p : store.infos()) {
     if (p.role != Role::weight) continue;
     weights += p.range.size();
-    for (Index i = p.range.begin; i < p.range.end; ++i)
-      pruned += store.mask()[static_cast<std::size_t>(i)] == 0;
+    for (Index i = p.range.begin; i < p.range.end; ++i) pruned += store.mask()[i] == 0;
   }
   const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
