@@ -98,7 +98,7 @@ void save_checkpoint(const std::filesystem::path& path, const Model& model,
     const NamedWeights t = on_disk(store, p);
     file.add(t.name, t.shape, std::span<const float>(t.values));
     if (told_by_zeros(t.shape, t.values, t.kept)) continue;
-    Bytes bits = bitmask_of(t.kept);
+    ByteArray bits = bitmask_of(t.kept);
     const auto size = static_cast<std::int64_t>(bits.size());
     file.tensors.push_back({t.name + "_mask_bits", DType::u8, {size}, std::move(bits)});
   }

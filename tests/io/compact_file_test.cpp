@@ -87,7 +87,7 @@ TEST(Positions, GapsSkip255PrunedWeightsAtATime) {
   std::vector<std::uint8_t> kept(1000);
   kept[0] = kept[255] = kept[510 + 256] = kept[999] = 1;
   // 0; 254 pruned weights; 510 pruned weights are two skips and 0 more; 232.
-  const Bytes expected{std::byte{0},   std::byte{254}, std::byte{255},
+  const ByteArray expected{std::byte{0},   std::byte{254}, std::byte{255},
                        std::byte{255}, std::byte{0},   std::byte{232}};
   EXPECT_EQ(gaps_of(kept), expected);
   const char* why = nullptr;
@@ -112,9 +112,9 @@ TEST(Positions, BothNotationsComeBackAtEverySizeAndDensity) {
 
 TEST(Positions, ABitmaskHasOneBitForEachWeightAndNoMore) {
   const char* why = nullptr;
-  EXPECT_TRUE(kept_of_bitmask(Bytes(2), 8, why).empty());
+  EXPECT_TRUE(kept_of_bitmask(ByteArray(2), 8, why).empty());
   EXPECT_STREQ(why, "its bitmask has another length than one bit for each weight");
-  EXPECT_TRUE(kept_of_bitmask(Bytes{std::byte{0x20}}, 5, why).empty());
+  EXPECT_TRUE(kept_of_bitmask(ByteArray{std::byte{0x20}}, 5, why).empty());
   EXPECT_STREQ(why, "its bitmask has bits after its last weight");
 }
 

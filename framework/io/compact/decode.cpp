@@ -49,7 +49,7 @@ template <class... Args>
 
 /// An array of the file that is taken piece by piece, tensor by tensor.
 struct Pool {
-  Bytes bytes;
+  ByteArray bytes;
   std::size_t at = 0;
 };
 
@@ -111,7 +111,7 @@ class Decoder {
   static constexpr std::uint64_t most_values = std::uint64_t{1} << 48;
 
   /// From planes to one value after another.
-  Bytes in_order(const StoredTensor& t) const {
+  ByteArray in_order(const StoredTensor& t) const {
     std::size_t width = t.name == scales ? sizeof(float) : 0;
     for (const Plane& p : planes)
       if (t.name == p.name) width = p.bytes;
@@ -122,7 +122,7 @@ class Decoder {
       corrupt(path_, "array '{}' has the shape {{{}}} instead of {} plane(s) of bytes", t.name,
               fmt::join(t.shape, ","), width);
     const std::size_t count = t.bytes.size() / width;
-    Bytes values(t.bytes.size());
+    ByteArray values(t.bytes.size());
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t b = 0; b < width; ++b) values[i * width + b] = t.bytes[b * count + i];
     return values;
@@ -180,7 +180,7 @@ class Decoder {
     const auto bytes = take(row, row.plane->name, count * row.plane->bytes);
     constexpr std::array<DType, planes.size()> dtypes{DType::f32, DType::f16, DType::i8};
     const std::vector<float> values = to_floats(
-        {row.name, dtypes[static_cast<std::size_t>(row.plane->type)], {}, Bytes(bytes.begin(), bytes.end())});
+        {row.name, dtypes[static_cast<std::size_t>(row.plane->type)], {}, ByteArray(bytes.begin(), bytes.end())});
     for (std::size_t i = 0, v = 0; i < kept.size(); ++i)
       if (kept[i]) t.values[i] = values[v++];
     if (row.plane->type != ValueType::int8 || t.values.empty()) return;

@@ -50,11 +50,11 @@ float scale_of(std::span<const float> channel) {
 /// All values of a tensor in its type, one after another, little-endian.
 struct Coded {
   ValueType type = ValueType::float32;
-  Bytes values, scales;
+  ByteArray values, scales;
 };
 
 template <class T>
-void append(Bytes& to, T value) {
+void append(ByteArray& to, T value) {
   const auto* from = reinterpret_cast<const std::byte*>(&value);
   to.insert(to.end(), from, from + sizeof value);
 }
@@ -110,8 +110,8 @@ class Encoder {
     const Plane& plane = plane_of(coded.type);
     CompactTensor done{t.name, t.values.size(), 0, coded.type};
 
-    const Bytes by_gaps = gaps_of(kept), by_bits = bitmask_of(kept);
-    const Bytes& positions = by_gaps.size() < by_bits.size() ? by_gaps : by_bits;
+    const ByteArray by_gaps = gaps_of(kept), by_bits = bitmask_of(kept);
+    const ByteArray& positions = by_gaps.size() < by_bits.size() ? by_gaps : by_bits;
     const auto count = static_cast<std::size_t>(std::count(kept.begin(), kept.end(), 1));
     const bool shorter = positions.size() + count * plane.bytes < coded.values.size();
     if (shorter || (masked && !tells_kept(coded, kept)))
@@ -120,7 +120,7 @@ class Encoder {
       done.code = PositionCode::zeros;
     const bool all = done.code == PositionCode::dense || done.code == PositionCode::zeros;
 
-    Bytes& values = values_[static_cast<std::size_t>(coded.type)];
+    ByteArray& values = values_[static_cast<std::size_t>(coded.type)];
     for (std::size_t i = 0; i < kept.size(); ++i)
       if (all || kept[i])
         values.insert(values.end(), coded.values.begin() + static_cast<std::ptrdiff_t>(i * plane.bytes),
@@ -129,7 +129,7 @@ class Encoder {
     Json row = {t.name, t.shape, plane.name};
     if (done.code != PositionCode::dense) row.push_back(name_of(done.code));
     if (!all) {
-      Bytes& into = done.code == PositionCode::gaps ? gaps_ : bitmasks_;
+      ByteArray& into = done.code == PositionCode::gaps ? gaps_ : bitmasks_;
       into.insert(into.end(), positions.begin(), positions.end());
       row.push_back(positions.size());
       if (!masked) row.push_back("unmasked");
@@ -183,11 +183,11 @@ class Encoder {
 
   /// `width` planes of bytes; each is a part for zstd.
   static void add_array(TensorFile& file, std::vector<std::size_t>& parts, std::string_view name,
-                        const Bytes& values, std::size_t width) {
+                        const ByteArray& values, std::size_t width) {
     if (values.empty()) return;
     const std::size_t count = values.size() / width;
     StoredTensor t{
-        std::string(name), DType::u8, {static_cast<std::int64_t>(values.size())}, Bytes(values.size())};
+        std::string(name), DType::u8, {static_cast<std::int64_t>(values.size())}, ByteArray(values.size())};
     if (width > 1) t.shape = {static_cast<std::int64_t>(width), static_cast<std::int64_t>(count)};
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t b = 0; b < width; ++b) t.bytes[b * count + i] = values[i * width + b];
@@ -197,8 +197,8 @@ class Encoder {
 
   ValueType wanted_;
   Json table_ = Json::array();
-  Bytes gaps_, bitmasks_, scales_;
-  std::array<Bytes, planes.size()> values_;
+  ByteArray gaps_, bitmasks_, scales_;
+  std::array<ByteArray, planes.size()> values_;
   std::vector<CompactTensor> tensors_;
 };
 

@@ -7,8 +7,8 @@ constexpr std::size_t skip = 255;  // as a byte of gaps: so many pruned weights 
 
 }  // namespace
 
-Bytes gaps_of(std::span<const std::uint8_t> kept) {
-  Bytes gaps;
+ByteArray gaps_of(std::span<const std::uint8_t> kept) {
+  ByteArray gaps;
   std::size_t pruned = 0;
   for (const std::uint8_t k : kept) {
     if (!k) {
@@ -22,8 +22,8 @@ Bytes gaps_of(std::span<const std::uint8_t> kept) {
   return gaps;  // pruned weights after the last kept one need no byte
 }
 
-Bytes bitmask_of(std::span<const std::uint8_t> kept) {
-  Bytes mask((kept.size() + 7) / 8);
+ByteArray bitmask_of(std::span<const std::uint8_t> kept) {
+  ByteArray mask((kept.size() + 7) / 8);
   for (std::size_t i = 0; i < kept.size(); ++i)
     if (kept[i]) mask[i / 8] |= std::byte{1} << (i % 8);
   return mask;

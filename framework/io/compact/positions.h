@@ -1,4 +1,4 @@
-// positions.h: which weights of a pruned tensor are kept, in two notations. Bytes of gaps: the number of
+// positions.h: which weights of a pruned tensor are kept, in two notations. ByteArray of gaps: the number of
 // pruned weights before each kept one, where 255 stands for 255 pruned weights with no kept one after them. A
 // bitmask: eight weights to a byte, the first in its lowest bit. Gaps are shorter from about 87.5 % sparsity
 // on, where fewer than one weight in eight is kept.
@@ -11,11 +11,11 @@
 
 namespace espalier {
 
-using Bytes = std::vector<std::byte>;
+using ByteArray = std::vector<std::byte>;
 
 /// `kept` holds 1 for a kept weight and 0 for a pruned one, row by row.
-Bytes gaps_of(std::span<const std::uint8_t> kept);
-Bytes bitmask_of(std::span<const std::uint8_t> kept);
+ByteArray gaps_of(std::span<const std::uint8_t> kept);
+ByteArray bitmask_of(std::span<const std::uint8_t> kept);
 
 /// The inverse, for `size` weights. Empty vector and `why` set if the bytes cannot have been written for so
 /// many: a gap that leads past the last weight, a mask of another length or with bits after the last weight.
