@@ -1,5 +1,5 @@
-// cifar10.cpp: CIFAR-10 (Krizhevsky 2009), 50,000 + 10,000 images of 32x32x3 in 10 classes, from its binary
-// files.
+// cifar10.cpp: CIFAR-10 (Krizhevsky 2009),
+// 50,000 + 10,000 images of 32x32x3 in 10 classes, from its binary files.
 #include "datasets/cifar_records.h"
 
 namespace espalier {

@@ -6,8 +6,8 @@ namespace espalier {
 namespace {
 
 constexpr const char* advice =
-    "give the folder with the binary version of CIFAR in data.source.path (tools/fetch_cifar10 fetches "
-    "CIFAR-10)";
+    "give the folder with the binary version of CIFAR in "
+    "data.source.path (tools/fetch_cifar10 fetches CIFAR-10)";
 
 }  // namespace
 
@@ -26,9 +26,8 @@ ImageSet read_cifar(const std::filesystem::path& folder, const std::vector<std::
            path.string(), size, record, size % record);
     if (records > 0 && size != records * record)
       fail(ExitCode::data,
-           "{}: {} records where the published file has {}; truncated or overlong. To use a subset, name its "
-           "files in "
-           "data.source.train_files and test_files",
+           "{}: {} records where the published file has {}; truncated or overlong. "
+           "To use a subset, name its files in data.source.train_files and test_files",
            path.string(), size / record, records);
     for (Index at = 0; at < size; at += record) {
       const std::uint8_t* r = bytes.data() + at;

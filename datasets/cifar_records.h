@@ -1,6 +1,6 @@
 // cifar_records.h: the binary format of CIFAR-10 and CIFAR-100 (cs.toronto.edu/~kriz/cifar.html): records of
-// one or two label bytes and 32x32 pixels in three planes, red, green, blue; nothing before, between or
-// after.
+// one or two label bytes and 32x32 pixels in three planes, red, green, blue;
+// nothing before, between or after.
 #pragma once
 
 #include <filesystem>

@@ -1,6 +1,6 @@
-// mnist.cpp: MNIST (LeCun, Cortes & Burges 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017), 60,000 +
-// 10,000 grey images of 28x28 in 10 classes, from IDX files, plain or gzipped. Other sets in the same four
-// files work too.
+// mnist.cpp: MNIST (LeCun, Cortes & Burges 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017),
+// 60,000 + 10,000 grey images of 28x28 in 10 classes, from IDX files, plain or gzipped. Other sets in the
+// same four files work too.
 #include "datasets/read_file.h"
 #include "framework/data/image_set.h"
 
@@ -12,8 +12,8 @@ const std::string advice = "give the folder with the four IDX files, plain or .g
 const std::string fashion_advice =
     advice + "; on Debian, apt-get install dataset-fashion-mnist puts them into the default one";
 
-/// Header of an IDX file: 0, 0, 8 (unsigned bytes), number of axes; then one big-endian 32-bit extent an
-/// axis.
+/// Header of an IDX file: 0, 0, 8 (unsigned bytes), number of axes;
+/// then one big-endian 32-bit extent an axis.
 struct Idx {
   std::string path;
   Bytes bytes;

@@ -10,8 +10,8 @@ namespace espalier {
 
 using Bytes = std::vector<std::uint8_t>;
 
-/// All bytes of `path`. Throws Error(data) if it is missing, no regular file or unreadable; `advice` ends the
-/// message.
+/// All bytes of `path`. Throws Error(data) if it is missing, no regular file or unreadable;
+/// `advice` ends the message.
 Bytes read_file(const std::filesystem::path& path, const std::string& advice = {});
 
 /// The same, unpacked if the name ends in ".gz". Throws Error(data) if the gzip data are corrupt, truncated

@@ -1,6 +1,6 @@
 // cifarnet.cpp: the small convolutional network of the pruning literature (Krizhevsky's cifar10_quick
-// layout): three 5x5 convolutions with overlapping pooling, two linear layers; 116,704 weights on 32x32x3
-// images.
+// layout): three 5x5 convolutions with overlapping pooling, two linear layers;
+// 116,704 weights on 32x32x3 images.
 #include "framework/nn/layers.h"
 #include "framework/nn/model.h"
 

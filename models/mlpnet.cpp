@@ -1,5 +1,5 @@
-// mlpnet.cpp: fully connected networks. The defaults are the WoodFisher paper's MLPNet: 784-40-20-10 without
-// biases.
+// mlpnet.cpp: fully connected networks. The defaults are the WoodFisher paper's MLPNet:
+// 784-40-20-10 without biases.
 #include "framework/nn/layers.h"
 #include "framework/nn/model.h"
 

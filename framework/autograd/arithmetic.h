@@ -1,6 +1,6 @@
 // arithmetic.h: the ops that the reverse pass and the gradient rules of other ops are made of. All are
-// elementwise or linear; shapes must match exactly (there is no broadcasting: spread_* says what is
-// repeated).
+// elementwise or linear; shapes must match exactly, and there is no broadcasting: spread_* says what is
+// repeated where.
 #pragma once
 
 #include "framework/autograd/var.h"

@@ -98,8 +98,8 @@ std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions option
 void Partial::check(Range range) const {
   if (node_.examples == Examples::coupled && range != Range{0, examples()})
     fail(ExitCode::internal,
-         "[{}] couples the examples of a batch, so single examples have no gradient: run it in "
-         "evaluation mode",
+         "[{}] couples the examples of a batch, so single "
+         "examples have no gradient: run it in evaluation mode",
          node_.op);
 }
 
@@ -124,8 +124,8 @@ Tensor Partial::operator()(Range range) const {
   }
   Tensor gradient =
       node_.rule(argument_, in, Var(node_.value.slice(range)), Var(dy_.value().slice(range))).value();
-  // An op of weights alone (a scaled or reshaped weight) has no axis of examples, and its slice would be
-  // wrong.
+  // An op of weights alone (a scaled or reshaped weight) has no axis of examples,
+  // and its slice would be wrong.
   require(
       gradient.shape() == node_.inputs[argument_].shape(),
       "[{}] its rule gives {} on examples {}..{} for a weight of shape {}: a weight must enter directly the "

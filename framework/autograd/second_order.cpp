@@ -100,8 +100,8 @@ Tensor gauss_newton_block(const Var& logits, const Var& rows, const Var& columns
   check_logits("gauss_newton_block", logits);
   const Index outputs = logits.value().size();
   const Index r = rows.value().size(), c = columns.value().size();
-  // Row (n, k) of `left` is a row of J over `rows`; `right` is J over `columns`, multiplied by diag(p) - p
-  // p'.
+  // Row (n, k) of `left` is a row of J over `rows`;
+  // `right` is J over `columns`, multiplied by diag(p) - p p'.
   Tensor left = Tensor::uninitialized({outputs, r}), right = Tensor::uninitialized({outputs, c});
   Tensor unit = Tensor::zeros(logits.shape());
   for (Index i = 0; i < outputs; ++i) {

@@ -1,6 +1,6 @@
 // fields.h: one list of fields per settings struct serves four ends: reading strict JSON, writing the
-// resolved config, the JSON Schema for editors, and the error messages. A settings struct declares its fields
-// once:
+// resolved config, the JSON Schema for editors, and the error messages. A settings struct declares its
+// fields once:
 //
 //   struct SgdSettings {
 //     double momentum = 0.9;                       // the default is the initial value
@@ -11,8 +11,8 @@
 //     }
 //   };
 //
-// Unknown keys, wrong types and values out of range are Error(config) with file, JSON path, rule and "did you
-// mean".
+// Unknown keys, wrong types and values out of range are Error(config) with file, JSON path,
+// rule and "did you mean".
 #pragma once
 
 #include <cstdint>
@@ -164,8 +164,8 @@ class Fields {
         take(key, help), access, v.size(), [&](std::size_t n) { v.resize(n); },
         [&](std::size_t i) { return std::make_unique<Access<Base>>(v[i]); });
   }
-  /// A rule that ties several fields together. When reading, a failure is Error(config) that names this
-  /// object.
+  /// A rule that ties several fields together.
+  /// When reading, a failure is Error(config) that names this object.
   virtual void rule(bool holds, const std::string& message) = 0;
 
  protected:

@@ -1,5 +1,5 @@
-// writer.h: the resolved config: every setting at the value that is in force, as JSON that reads back to the
-// same.
+// writer.h: the resolved config: every setting at the value that is in force,
+// as JSON that reads back to the same.
 #pragma once
 
 #include <functional>

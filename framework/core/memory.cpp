@@ -101,9 +101,8 @@ void require_memory(double bytes, const std::string& what) {
   const auto available = static_cast<double>(available_memory());
   if (bytes > available)
     fail(ExitCode::memory,
-         "{}: {:.3g} GB are needed and {:.3g} GB available; use a smaller model, batch, data set "
-         "(train_limit) or "
-         "prune.num_grads",
+         "{}: {:.3g} GB are needed and {:.3g} GB available; use a "
+         "smaller model, batch, data set (train_limit) or prune.num_grads",
          what, bytes / 1e9, available / 1e9);
 }
 

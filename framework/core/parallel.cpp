@@ -49,8 +49,8 @@ class Pool {
       const int started = size();
       resize(0);
       fail(ExitCode::memory,
-           "[threads] only {} of {} threads could be started ({}); use a smaller --threads, or raise ulimit "
-           "-u or -v",
+           "[threads] only {} of {} threads could be started ({}); "
+           "use a smaller --threads, or raise ulimit -u or -v",
            started + 1, workers + 1, e.code().message());
     }
   }

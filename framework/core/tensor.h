@@ -1,5 +1,5 @@
-// tensor.h: a shape and a shared, contiguous buffer of Real. Copies share the buffer; there is no arithmetic
-// here.
+// tensor.h: a shape and a shared, contiguous buffer of Real. Copies share the buffer;
+// there is no arithmetic here.
 #pragma once
 
 #include <memory>

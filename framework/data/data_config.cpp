@@ -15,9 +15,8 @@ void DataConfig::fields(Fields& f) {
   f("train_limit", train_limit, "use only the first n training images; 0: all", {.low = 0});
   f("test_limit", test_limit, "use only the first n test images; 0: all", {.low = 0});
   f("hold_out", hold_out,
-    "the last n training images (of those in use) take the place of the test images and are not trained on: "
-    "to "
-    "choose settings without a look at the test images; 0: none",
+    "the last n training images (of those in use) take the place of the test images and "
+    "are not trained on: to choose settings without a look at the test images; 0: none",
     {.low = 0});
 }
 

@@ -23,8 +23,8 @@ struct LoadedData {
   Augmentation augmentation;  ///< of training batches only
 };
 
-/// Reads the data. Throws Error(data) on bad files, Error(config) if pad_to or normalize do not fit the
-/// images.
+/// Reads the data. Throws Error(data) on bad files,
+/// Error(config) if pad_to or normalize do not fit the images.
 LoadedData open_data(const DataConfig& config);
 
 }  // namespace espalier

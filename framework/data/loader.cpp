@@ -25,8 +25,8 @@ struct TrainLoader::State {
   const std::uint64_t seed;
   Index batches = 0;
 
-  // All below is guarded, except that the thread alone touches `spare` and reads `order` and `epoch` while
-  // `working`.
+  // All below is guarded, except that the thread alone touches `spare` and reads `order`
+  // and `epoch` while `working`.
   std::mutex guard;
   std::condition_variable changed;
   std::vector<Index> order;

@@ -14,8 +14,8 @@ namespace espalier {
 class TrainLoader {
  public:
   /// `images` must outlive the loader and stay as it is. With `drop_last` the smaller batch that may remain
-  /// at the end is left out. Throws Error(config) on sizes that do not fit, or if there would be no batch at
-  /// all.
+  /// at the end is left out. Throws Error(config) on sizes that do not fit,
+  /// or if there would be no batch at all.
   TrainLoader(const ImageSet& images, const Preprocessing& preprocessing, const Augmentation& augmentation,
               Index batch_size, std::uint64_t seed, bool drop_last = false);
   ~TrainLoader();
@@ -23,8 +23,8 @@ class TrainLoader {
   TrainLoader& operator=(const TrainLoader&) = delete;
 
   Index batches_per_epoch() const;
-  /// Begins `epoch` (>= 0) at `first_batch` (0 .. batches_per_epoch()); what was left of another epoch is
-  /// dropped.
+  /// Begins `epoch` (>= 0) at `first_batch` (0 .. batches_per_epoch());
+  /// what was left of another epoch is dropped.
   void start_epoch(int epoch, Index first_batch = 0);
   /// Moves the next batch into `out`; false at the end of the epoch, and before the first. Rethrows what went
   /// wrong while the batch was prepared; start_epoch() may then be called again.

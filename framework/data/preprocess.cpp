@@ -65,9 +65,8 @@ ImageConverter::ImageConverter(const ImageSet& images, const Preprocessing& prep
   const auto& [mean, std] = preprocessing.normalization;
   if (mean.size() != channels || std.size() != channels)
     fail(ExitCode::config,
-         "data.normalize: {} means and {} standard deviations for images of {} channels; one of each is "
-         "needed for "
-         "each channel",
+         "data.normalize: {} means and {} standard deviations for "
+         "images of {} channels; one of each is needed for each channel",
          mean.size(), std.size(), channels);
   table_.resize(256 * channels);
   for (std::size_t byte = 0; byte < 256; ++byte)

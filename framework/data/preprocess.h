@@ -57,8 +57,8 @@ class ImageConverter {
     int down = 0, right = 0;
     bool flip = false;
   };
-  /// The change of `example` in `epoch`: a function of its arguments alone, so threads and order do not
-  /// matter.
+  /// The change of `example` in `epoch`: a function of its arguments alone,
+  /// so threads and order do not matter.
   static Change draw(const Augmentation& augmentation, std::uint64_t seed, int epoch, Index example);
 
   /// Writes image `example` to out[h, w, c].

@@ -1,6 +1,6 @@
-// atomic_file.h: files that are replaced whole or not at all. The new version is written beside the old one
-// under a temporary name, synced and renamed, so a full disk or a kill in the middle leaves the old version
-// untouched.
+// atomic_file.h: files that are replaced whole or not at all. The new version is written beside the old
+// one under a temporary name, synced and renamed, so a full disk or a kill in the middle leaves the old
+// version untouched.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace espalier {
 
-/// An open file descriptor with a name for messages; closed on destruction, never inherited by child
-/// processes.
+/// An open file descriptor with a name for messages;
+/// closed on destruction, never inherited by child processes.
 class FileHandle {
  public:
   /// `flags` as for open(2); O_CLOEXEC is added. Throws Error(on_failure) naming the file.

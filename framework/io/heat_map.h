@@ -25,8 +25,8 @@ struct HeatMaps {
   double limit = 1, linear = 0;
 };
 
-/// Writes the files; `name` has no extension. False if there is no PNG afterwards (see write_plot()). Throws
-/// Error(io).
+/// Writes the files; `name` has no extension.
+/// False if there is no PNG afterwards (see write_plot()). Throws Error(io).
 bool write_heat_maps(const std::filesystem::path& name, const HeatMaps& maps);
 
 }  // namespace espalier

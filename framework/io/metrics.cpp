@@ -15,8 +15,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Shortest form that reads back to the same bits; always with a point or exponent, so it reads back as a
-/// double.
+/// Shortest form that reads back to the same bits;
+/// always with a point or exponent, so it reads back as a double.
 std::string shortest(double v) {
   std::string s = fmt::format("{}", v);
   if (s.find_first_of(".e") == std::string::npos) s += ".0";

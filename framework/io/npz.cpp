@@ -56,8 +56,8 @@ void write_npz(const std::filesystem::path& path, std::span<const NpyArray> arra
     const std::uint64_t size = head.size() + array.values.size() * sizeof(float);
     if (offset + size + directory.size() + 4096 > zip_limit)
       fail(ExitCode::io,
-           "{}: \"{}\" would take the archive beyond 4 GiB, the limit of the format; write fewer "
-           "or smaller matrices",
+           "{}: \"{}\" would take the archive beyond 4 GiB, the "
+           "limit of the format; write fewer or smaller matrices",
            path.string(), array.name);
     // What the local header and the central directory have in common: version 2.0, stored, 1980-01-01.
     std::string common;

@@ -16,8 +16,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr int width = 900, height = 540;
 constexpr double side = 410, left = 160, bottom = 85;  // pixels of the square
 
-/// The scale of both axes: v -> sign(v) log10(1 + |v| / linear). `linear` is where it turns from linear to
-/// logarithmic.
+/// The scale of both axes: v -> sign(v) log10(1 + |v| / linear). `linear` is where it turns
+/// from linear to logarithmic.
 struct Scale {
   double linear, low, high;  // low and high: ends of the axes, on the scale
   double operator()(double v) const { return std::copysign(std::log10(1 + std::abs(v) / linear), v); }
@@ -39,8 +39,8 @@ Scale scale_for(const std::vector<Series>& series) {
   if (largest == 0) smallest = largest = 1;
   // At most five decades: smaller values are near enough to zero to lie on it.
   const double floor = std::max(smallest, largest * 1e-5);
-  // With positive values alone the linear part lies far below them, so the axes are logarithmic for practical
-  // purposes.
+  // With positive values alone the linear part lies far below them,
+  // so the axes are logarithmic for practical purposes.
   Scale scale{std::pow(10, std::floor(std::log10(floor))) * (negative || zero ? 1 : 1e-3), 0, 0};
   double low = infinity, high = -infinity;
   for (const Series& s : series)
@@ -89,8 +89,8 @@ std::string tics(const Scale& scale) {
   return text;
 }
 
-/// Texts beside points, to the right or the left of them, where neither another text nor a point is in the
-/// way.
+/// Texts beside points, to the right or the left of them,
+/// where neither another text nor a point is in the way.
 std::string notes(const std::vector<Series>& series, const Scale& scale) {
   struct Box {
     double left, right, bottom, top;

@@ -19,16 +19,16 @@ std::string format_bytes(double bytes);
 
 /// epoch 3/8  [######....]  61 %  2,431 images/s  loss 0.412  time left 0:41
 /// On a terminal the line is rewritten at most ten times a second; elsewhere (a log file) a line is printed
-/// every ten seconds and at the end. The rate is that of the last eight seconds. Not for use from several
-/// threads.
+/// every ten seconds and at the end. The rate is that of the last eight seconds.
+/// Not for use from several threads.
 class Progress {
  public:
   enum class Mode { terminal, log, quiet };
 
   /// A loop over `total` things called `unit` ("images"), reported to stderr.
   Progress(std::string label, std::int64_t total, std::string unit, bool quiet = false);
-  /// The same with everything it depends on, for tests: `now` gives seconds, `columns` is the terminal's
-  /// width.
+  /// The same with everything it depends on, for tests: `now` gives seconds,
+  /// `columns` is the terminal's width.
   Progress(std::string label, std::int64_t total, std::string unit, Mode mode, std::FILE* out,
            std::function<double()> now, std::size_t columns);
   /// Without done() (an exception passes): ends the line, so that what follows begins on its own.

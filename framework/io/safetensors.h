@@ -49,14 +49,14 @@ std::vector<float> to_floats(const StoredTensor& tensor);
 std::vector<double> to_doubles(const StoredTensor& tensor);
 
 /// Reads and checks all of it: lengths, JSON, duplicate names, dtypes, shapes, offsets that overlap, leave
-/// gaps, leave the file or differ from the shape, bytes left over. Throws Error(checkpoint) naming file and
-/// tensor.
+/// gaps, leave the file or differ from the shape, bytes left over.
+/// Throws Error(checkpoint) naming file and tensor.
 TensorFile read_safetensors(const std::filesystem::path& path);
 /// The same of a file that is in memory; `path` is for messages.
 TensorFile parse_safetensors(std::string_view bytes, const std::filesystem::path& path);
 
-/// Writes atomically (atomic_file.h). Wide values first, so that all are aligned in the file. Throws
-/// Error(io).
+/// Writes atomically (atomic_file.h). Wide values first,
+/// so that all are aligned in the file. Throws Error(io).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 /// The bytes of such a file; `name` stands for it in messages.
 std::string to_safetensors(const TensorFile& file, const std::string& name);

@@ -6,8 +6,8 @@
 
 namespace espalier::kernels {
 
-/// mean[c] and biased variance[c] over rows, in one stable pass per chunk (chunk results merged by Chan's
-/// formula).
+/// mean[c] and biased variance[c] over rows,
+/// in one stable pass per chunk (chunk results merged by Chan's formula).
 void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real* variance);
 /// y[r,c] = x[r,c] * scale[c] + shift[c] (+ add[r,c] if add) , then max(.,0) if relu. y may be x.
 void channel_affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,

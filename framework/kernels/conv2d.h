@@ -1,6 +1,6 @@
-// conv2d.h: convolution of NHWC images with OHWI weights. The definition is conv2d_reference.cpp (six loops);
-// the fast kernels must agree with it. Kernels know nothing of the graph; all pointers are to contiguous
-// memory.
+// conv2d.h: convolution of NHWC images with OHWI weights. The definition is conv2d_reference.cpp (six
+// loops); the fast kernels must agree with it. Kernels know nothing of the graph; all pointers are to
+// contiguous memory.
 //
 // Letters: n example, h w pixel of the input, p r pixel of the output, i channel in, o channel out, y x tap.
 #pragma once
@@ -36,7 +36,7 @@ void conv2d_input_grad(const ConvGeometry& g, Index n, const Real* dy, const Rea
 /// in fixed order: same bits on any number of threads.
 void conv2d_weight_grad(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 
-// The definitions, for tests and for shapes the fast kernels do not cover.
+// The definitions, which only tests call: dilation and groups go through im2col (conv2d_general.cpp).
 void conv2d_reference(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
                       bool relu, Real* y);
 void conv2d_input_grad_reference(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);

@@ -1,6 +1,6 @@
 // conv2d_direct.cpp: brings each of the three convolutions into the form of the register tiles: a padded
-// image, a packed weight, and windows whose rows are contiguous. No padding logic is left for the inner
-// loops.
+// image, a packed weight, and windows whose rows are contiguous.
+// No padding logic is left for the inner loops.
 #include "framework/kernels/conv2d_direct.h"
 
 #include <algorithm>
@@ -75,9 +75,9 @@ ConvImage windows(const ConvGeometry& g, Index padded_row) {
           .y_pixel = g.out_c};
 }
 
-/// One axis of the input gradient, for the inputs h with (h + pad) % stride = phase. With h = stride q +
-/// phase - pad and tap y = phase + stride t it reads dx[h] = sum_t dy[q - t] w[y]: a convolution of stride 1
-/// with every stride-th tap, flipped.
+/// One axis of the input gradient, for the inputs h with (h + pad) % stride = phase. With
+/// h = stride q + phase - pad and tap y = phase + stride t it reads dx[h] = sum_t dy[q - t] w[y]: a
+/// convolution of stride 1 with every stride-th tap, flipped.
 struct Phase {
   Phase(Index phase, Index in, Index kernel, const ConvGeometry& g)
       : tap(phase),

@@ -1,6 +1,6 @@
 // conv2d_general.cpp: convolution as a matrix product, one example and channel group at a time. im2col lays
-// the window of each output pixel out as a row of `columns`; the OHWI weight is then already the other
-// factor.
+// the window of each output pixel out as a row of `columns`;
+// the OHWI weight is then already the other factor.
 #include "framework/kernels/conv2d_general.h"
 
 #include <algorithm>

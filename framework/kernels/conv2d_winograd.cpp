@@ -4,8 +4,8 @@
 //   forward          y  = C_4 [ E_r w . D x ]
 //   input gradient   dx = C_4 [ E_r w . D dy ], w mirrored, channels exchanged
 //   weight gradient  dw = C_r [ E_4 dy . D x ], summed over tiles before C_r
-// At each point the products of all channels are one matrix product, done by the register tiles of the direct
-// convolution.
+// At each point the products of all channels are one matrix product,
+// done by the register tiles of the direct convolution.
 #include "framework/kernels/conv2d_winograd.h"
 
 #include <algorithm>

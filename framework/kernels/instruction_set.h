@@ -1,6 +1,6 @@
-// instruction_set.h: the inner loops, compiled once per instruction set from the sources in simd/, and the choice between
-// them at run time. The environment variable ESPALIER_CPU=baseline|avx2|avx512 chooses a lower one than the
-// CPU offers.
+// instruction_set.h: the inner loops, compiled once per instruction set from the sources in simd/, and the
+// choice between them at run time. The environment variable ESPALIER_CPU=baseline|avx2|avx512 chooses a
+// lower one than the CPU offers.
 #pragma once
 
 #include "framework/core/real.h"
@@ -8,8 +8,8 @@
 namespace espalier::kernels {
 
 /// One convolution of one image, after padding and packing. A window row is `window` contiguous values of x,
-/// since channels are innermost: taps and channels of a kernel row need no loops of their own. Strides count
-/// values.
+/// since channels are innermost: taps and channels of a kernel row need no loops
+/// of their own. Strides count values.
 struct ConvImage {
   Index out_h, out_w, channels;    ///< output pixels and channels
   Index x_row, x_pixel;            ///< step in x from one output row, one output pixel, to the next
@@ -25,7 +25,7 @@ struct PoolImage {
 
 /// Square tiles of images, for the maps of simd/winograd.h, and the block of values at the points that
 /// belongs to them: value (point, t, channel) lies at point * plane + t * tile + channel. Strides count
-/// values.
+/// values, as above.
 struct WinogradImages {
   Index height, width, channels;
   Index image, pixel;        ///< step between images, between pixels
@@ -43,7 +43,8 @@ struct SgdStep {
   bool nesterov;
 };
 
-/// The loops of one instruction set. All run on the calling thread; the public functions of this folder cut the work.
+/// The loops of one instruction set. All run on the calling thread; the public functions of this folder cut
+/// the work.
 struct InstructionSet {
   const char* name;
   Index lanes;
@@ -92,8 +93,8 @@ struct InstructionSet {
                double* sum, double* product);
   void (*affine)(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
                  const Real* add, bool relu, Real* y);
-  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c]. With `scale`, dy counts as 0 where x scale +
-  /// shift is not positive.
+  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c]. With `scale`, dy counts as 0 where
+  /// x scale + shift is not positive.
   void (*affine_pair)(Index rows, Index channels, const Real* dy, const Real* x, const Real* a, const Real* b,
                       const Real* mean, const Real* d, const Real* scale, const Real* shift, Real* dx);
   /// dx[r,c] = y[r,c] > 0 ? scale[c] dy[r,c] : 0.

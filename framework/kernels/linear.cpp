@@ -11,8 +11,8 @@
 namespace espalier::kernels {
 namespace {
 
-/// Examples in a chunk: at least 2^18 multiply-adds, about 5 microseconds, or handing it over is not worth
-/// it.
+/// Examples in a chunk: at least 2^18 multiply-adds, about 5 microseconds,
+/// or handing it over is not worth it.
 Index rows_per_chunk(Index inner, Index channels) {
   return std::max<Index>(32, (Index{1} << 18) / std::max<Index>(inner * channels, 1));
 }
@@ -43,16 +43,16 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
   constexpr Index cached = 256;  // examples whose part of x and dy stays in the second-level cache
   for (Index e = 0; e < n; e += cached)
     instruction_set().conv_weight_image({.out_h = 1,
-                               .out_w = std::min(cached, n - e),
-                               .channels = out,
-                               .x_row = 0,
-                               .x_pixel = x_step,
-                               .rows = 1,
-                               .window = columns,
-                               .window_row = 0,
-                               .y_row = 0,
-                               .y_pixel = out},
-                              x + e * x_step, dy + e * out, add || e > 0, sums, step);
+                                         .out_w = std::min(cached, n - e),
+                                         .channels = out,
+                                         .x_row = 0,
+                                         .x_pixel = x_step,
+                                         .rows = 1,
+                                         .window = columns,
+                                         .window_row = 0,
+                                         .y_row = 0,
+                                         .y_pixel = out},
+                                        x + e * x_step, dy + e * out, add || e > 0, sums, step);
 }
 
 }  // namespace
@@ -61,15 +61,15 @@ Index linear_packed_size(Index in, Index out) { return instruction_set().packed_
 
 void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* packed) {
   instruction_set().pack({.w = w,
-                .rows = 1,
-                .window = in,
-                .channels = out,
-                .row_step = 0,
-                .inner = in,
-                .outer_step = 0,
-                .inner_step = 1,
-                .channel_step = in},
-               bias, packed);
+                          .rows = 1,
+                          .window = in,
+                          .channels = out,
+                          .row_step = 0,
+                          .inner = in,
+                          .outer_step = 0,
+                          .inner_step = 1,
+                          .channel_step = in},
+                         bias, packed);
 }
 
 void linear_packed(Index n, Index in, Index out, const Real* x, const Real* packed, bool relu, Real* y) {

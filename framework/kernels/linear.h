@@ -14,8 +14,8 @@ void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* pac
 void linear_packed(Index n, Index in, Index out, const Real* x, const Real* packed, bool relu, Real* y);
 /// dx[n,i] = sum_o dy[n,o] w[o,i]. Overwrites dx.
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx);
-/// dw[o,i] = sum_n dy[n,o] x[n,i], over the examples in order: same bits on any number of threads. Overwrites
-/// dw.
+/// dw[o,i] = sum_n dy[n,o] x[n,i], over the examples in order:
+/// same bits on any number of threads. Overwrites dw.
 void linear_weight_grad(Index n, Index in, Index out, const Real* x, const Real* dy, Real* dw);
 
 }  // namespace espalier::kernels

@@ -1,5 +1,5 @@
-// scratch.h: working memory of a kernel, from the recycling pool; freed at the end of the scope. Not
-// initialised.
+// scratch.h: working memory of a kernel, from the recycling pool;
+// freed at the end of the scope. Not initialised.
 #pragma once
 
 #include <algorithm>

@@ -8,8 +8,8 @@ namespace espalier {
 
 class Model {
  public:
-  /// Shape of one image {h, w, c}; `build` declares parameters in the scope given and returns the root
-  /// module.
+  /// Shape of one image {h, w, c}; `build` declares parameters in the scope given
+  /// and returns the root module.
   template <class Build>
   Model(const Shape& image, int classes, std::uint64_t seed, Build build) : image_(image), classes_(classes) {
     root_ = build(Scope{store_, ""});
@@ -27,8 +27,8 @@ class Model {
   Var forward(const Var& images, Pass& pass) const;
   /// Layers with weights in the order of the forward pass.
   const std::vector<LayerCost>& costs() const { return costs_; }
-  /// Examples whose largest layer output takes 1 MiB (at least 8): what a thread should have at hand at a
-  /// time.
+  /// Examples whose largest layer output takes 1 MiB (at least 8):
+  /// what a thread should have at hand at a time.
   Index examples_in_cache() const;
   /// Multiply-adds of one example, all layers.
   Index macs() const;

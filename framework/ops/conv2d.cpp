@@ -13,8 +13,8 @@ ConvGeometry conv_geometry(const char* name, const Shape& x, const Shape& w, con
           "[{}] stride {}, dilation {}, groups {} must be positive and padding {} not negative", name,
           s.stride, s.dilation, s.groups, s.pad);
   require(x[3] == w[3] * s.groups && w[0] % s.groups == 0,
-          "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) in {} groups expects {}, and outputs that "
-          "divide evenly",
+          "[{}] input {} (NHWC) has {} channels; weight {} (OHWI) "
+          "in {} groups expects {}, and outputs that divide evenly",
           name, x, x[3], w, s.groups, w[3] * s.groups);
   const auto extent = [&](Index in, Index kernel) {
     const Index span = in + 2 * s.pad - s.dilation * (kernel - 1) - 1;

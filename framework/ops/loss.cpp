@@ -1,5 +1,5 @@
-// loss.cpp: softmax and cross-entropy. Losses are per example; the mean is taken by whoever seeds the reverse
-// pass.
+// loss.cpp: softmax and cross-entropy. Losses are per example;
+// the mean is taken by whoever seeds the reverse pass.
 #include <algorithm>
 
 #include "framework/autograd/arithmetic.h"

@@ -70,8 +70,8 @@ Var flatten(const Var& x);
 Var unflatten(const Var& x, const Shape& image);
 
 // --- loss.cpp ---
-/// Per-example losses [n] of logits [n, k]: -sum_k t_k log softmax_k, t = (1 - smoothing) one-hot + smoothing
-/// / k.
+/// Per-example losses [n] of logits [n, k]: -sum_k t_k log softmax_k,
+/// t = (1 - smoothing) one-hot + smoothing / k.
 Var cross_entropy(const Var& logits, std::span<const std::int32_t> labels, double smoothing = 0);
 Var softmax(const Var& logits);
 

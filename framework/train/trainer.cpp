@@ -80,8 +80,8 @@ void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples
   Random(seed, Random::Use::recalibrate).shuffle(order);
   if (examples > 0 && examples < set.size()) order.resize(examples);
   const Recording off(false);
-  // Batches count alike, so they are cut alike: 251 images are 126 and 125, not 250 and 1 that weighs as
-  // much.
+  // Batches count alike, so they are cut alike: 251 images are 126 and 125,
+  // not 250 and 1 that weighs as much.
   const std::size_t count = order.size(), most = static_cast<std::size_t>(batch_size),
                     batches = (count + most - 1) / most, size = (count + batches - 1) / batches;
   Batch batch;

@@ -9,14 +9,14 @@ struct Unstructured final : GroupSettings {
   std::vector<std::vector<Index>> sets(const LayerView&) const override { return {}; }
 };
 
-/// Runs of `size` weights along the axis that the dot products run over (input channels), which is
-/// contiguous.
+/// Runs of `size` weights along the axis
+/// that the dot products run over (input channels), which is contiguous.
 std::vector<std::vector<Index>> runs(const LayerView& layer, Index size, const char* group) {
   const Index inputs = layer.shape[-1];
   if (inputs % size != 0)
     fail(ExitCode::config,
-         "prune.group \"{}\": layer {} of shape {} has {} inputs, not a multiple of {}; exclude it "
-         "(prune.exclude)",
+         "prune.group \"{}\": layer {} of shape {} has {} inputs, "
+         "not a multiple of {}; exclude it (prune.exclude)",
          group, layer.name, layer.shape, inputs, size);
   std::vector<std::vector<Index>> sets;
   for (Index first = layer.columns.begin; first < layer.columns.end; first += size) {

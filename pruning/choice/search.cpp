@@ -39,8 +39,8 @@ struct TopK final : SetSearch {
 };
 
 /// Exchanges removed weights that are missed most for kept ones that matter least. Bringing q back gains at
-/// least v_q^2 / (2 H_qq), v the objective's slope; letting p go costs beta_p^2 / (2 [(H_SS)^-1]_pp), beta =
-/// w + delta.
+/// least v_q^2 / (2 F_qq), v the objective's slope; letting p go costs beta_p^2 / (2 [(F_SS)^-1]_pp),
+/// beta = w + delta.
 struct Swaps final : SetSearch {
   int rounds = 10;
   double share = 0.1;

@@ -1,5 +1,5 @@
-// search.h: better sets than the top of the ranking. Which k weights to remove is the l0 problem of
-// mathematics.md section 5,
+// search.h: better sets than the top of the ranking. Which k weights to remove is the l0
+// problem of mathematics.md section 5,
 //   min over delta  1/2 |G delta|^2 / N + g'delta + 1/2 damp |delta|^2   with  w + delta having k zeros,
 // and scores of single weights only approximate it: they don't know who else leaves. A search starts from
 // their choice and keeps a change only if the objective, after the joint update, falls.

@@ -41,10 +41,9 @@ void require_kept(const std::vector<bool>& removed, Range layer, const std::stri
   const auto kept = std::count(removed.begin() + layer.begin, removed.begin() + layer.end, false);
   if (kept < std::min<Index>(min_kept, layer.size()))
     fail(ExitCode::pruning,
-         "pruning to {:.2f} % would leave layer {} with {} of {} weights (prune.min_kept_per_layer is {}): "
-         "the network would be cut "
-         "through. Prune less or in more steps (prune.num_recomputations), use \"scope\": \"layerwise\", "
-         "or exclude the layer",
+         "pruning to {:.2f} % would leave layer {} with {} of {} weights (prune.min_kept_per_layer "
+         "is {}): the network would be cut through. Prune less or in more steps "
+         "(prune.num_recomputations), use \"scope\": \"layerwise\", or exclude the layer",
          100 * sparsity, name, kept, layer.size(), min_kept);
 }
 
@@ -191,9 +190,8 @@ GroupChoice select_groups(std::span<const Candidate> candidates, const std::vect
       if (c.members.front() < range.begin || c.members.front() >= range.end) continue;
       if (!std::isfinite(c.cost))
         fail(ExitCode::numeric,
-             "pruning: the cost of the set that begins with weight {} is not finite; raise prune.damp or "
-             "check the "
-             "gradients",
+             "pruning: the cost of the set that begins with weight {} "
+             "is not finite; raise prune.damp or check the gradients",
              c.members.front());
       order.push_back(&c);
     }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "framework/core/real.h"
-#include "pruning/criterion/criterion.h"
 #include "pruning/choice/groups.h"
+#include "pruning/criterion/criterion.h"
 
 namespace espalier {
 

@@ -30,8 +30,8 @@ struct Criterion {
   virtual bool needs_inverse() const { return false; }
   /// WoodTaylor: the gradient is not taken to be zero, and survivors move by -h.
   virtual bool uses_step() const { return false; }
-  /// score[q] >= 0; the smallest go first. For the Fisher family the predicted rise in loss, up to a
-  /// constant.
+  /// score[q] >= 0; the smallest go first.
+  /// For the Fisher family the predicted rise in loss, up to a constant.
   virtual void score(const PruneState& state, std::span<double> score) const = 0;
 };
 

@@ -52,9 +52,8 @@ struct Greedy final : Criterion {
     for (const Range block : s.blocks)
       if (block.size() > largest_block)
         fail(ExitCode::config,
-             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights (at most {}); use "
-             "inverse "
-             "\"block\" with a smaller fisher_block_size",
+             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights "
+             "(at most {}); use inverse \"block\" with a smaller fisher_block_size",
              block.size(), largest_block);
     parallel_for(static_cast<Index>(s.blocks.size()), 1, [&](Range chunk) {
       for (Index b = chunk.begin; b < chunk.end; ++b) {

@@ -52,8 +52,8 @@ class WeightStudy {
   const std::vector<bool>& pruned() const { return pruned_; }
   const std::vector<Index>& examples() const { return examples_; }
   const FisherInverse& inverse() const { return *planner_->inverse(); }
-  /// Scores of every weight by each of the criteria "magnitude", "diagonal_fisher", "woodfisher",
-  /// "woodtaylor".
+  /// Scores of every weight by each of the criteria "magnitude", "diagonal_fisher",
+  /// "woodfisher", "woodtaylor".
   const std::vector<std::pair<std::string, std::vector<double>>>& scores() const { return scores_; }
 
   std::vector<Opinion> opinions(Index column) const;

@@ -12,9 +12,8 @@ namespace espalier {
 
 void fail_not_positive_definite(const LiveColumns& columns, double damp, int minor, Index order) {
   fail(ExitCode::numeric,
-       "pruning: the Fisher of weights {}..{} with damp {:g} is not positive definite in float64 (minor {} "
-       "of {}); "
-       "raise prune.damp",
+       "pruning: the Fisher of weights {}..{} with damp {:g} is not "
+       "positive definite in float64 (minor {} of {}); raise prune.damp",
        columns.block().begin, columns.block().end, damp, minor, order);
 }
 
@@ -52,9 +51,8 @@ class Block {
     LiveColumns columns(rows, range);
     if (!std::isfinite(columns.squares()))
       fail(ExitCode::numeric,
-           "pruning: gradients of weights {}..{} are not finite (or their squares are too large for "
-           "float64); the loss "
-           "may have diverged: check the network, lower the learning rate",
+           "pruning: gradients of weights {}..{} are not finite (or their squares are too large "
+           "for float64); the loss may have diverged: check the network, lower the learning rate",
            range.begin, range.end);
     live_.assign(columns.places().begin(), columns.places().end());
     if (live_.empty()) return;

@@ -93,8 +93,7 @@ std::span<const double> OperatorInverse::diagonal() const {
     if (size() > most_diagonal_)
       fail(ExitCode::config,
            "inverse \"cg\": the diagonal takes one solve for each of {} weights, allowed are {} "
-           "(max_diagonal); prune fewer layers, or use \"block\", which has all of it from one "
-           "factorisation",
+           "(max_diagonal); prune fewer layers, or use \"block\", which has all of it from one factorisation",
            size(), most_diagonal_);
     std::vector<double> found(size()), out(found.size());
     for (Index q = 0; q < size(); ++q) {
@@ -116,8 +115,8 @@ void RowsOperator::apply(std::span<const double> v, std::span<double> out) const
 
 namespace {
 
-/// The empirical Fisher of the pruner's gradient rows, over all layers at once, solved by conjugate
-/// gradients.
+/// The empirical Fisher of the pruner's gradient rows, over all layers at once,
+/// solved by conjugate gradients.
 struct CgSettings final : InverseSettings {
   double tolerance = 1e-8;
   int max_steps = 2000, max_diagonal = 4096;

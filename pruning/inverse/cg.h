@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "pruning/rows/curvature.h"
 #include "pruning/inverse/inverse.h"
+#include "pruning/rows/curvature.h"
 
 namespace espalier {
 

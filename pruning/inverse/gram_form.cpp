@@ -1,5 +1,6 @@
-// gram_form.cpp: blocks with more live columns than gradients. The diagonal is (1 - |V_q|^2) / damp with V =
-// L^-1 G and K = L L'; it costs N^2 c for K and N^2 c for V, the rest is small.
+// gram_form.cpp: blocks with more live columns than gradients. The diagonal is
+//   (1 - |V_q|^2) / damp,   V = L^-1 G,   K = damp N I + G G' = L L';
+// it costs N^2 c for K and N^2 c for V, the rest is small.
 //
 // Precision. Gradients that are float32 numbers let most of this run in float32, at twice the rate; the
 // factor L and all long sums stay float64. What that costs is not bounded beforehand (bounds are 10 to 4000
@@ -67,9 +68,8 @@ class GramForm final : public BlockForm {
   }
 
  protected:
-  /// (I - V_Q'V_Q) / damp in float64; where that cancels (a set as a whole does so sooner than its members),
-  /// by way of
-  /// ([F^-1]_QQ)^-1 = damp (I + G_Q' K_{-Q}^-1 G_Q), which only adds.
+  /// (I - V_Q'V_Q) / damp in float64; where that cancels (a set as a whole does so sooner than its
+  /// members), by way of ([F^-1]_QQ)^-1 = damp (I + G_Q' K_{-Q}^-1 G_Q), which only adds.
   void some_submatrices(std::span<const std::vector<Index>> of,
                         std::span<std::vector<double>> out) const override {
     if (precision_ == Precision::both_single) {
@@ -218,7 +218,7 @@ class GramForm final : public BlockForm {
 
   /// Takes the smallest entries again in float64: all below `retake_below`, and at least `checked`. Returns
   /// what is needed: more than float32 if they are too many, or if one was not good enough, and so perhaps
-  /// others.
+  /// others too.
   Precision correct_smallest(const double* l, std::span<double> out) const {
     const Index most = std::max(checked, columns_.size() / 32);
     std::vector<Index> order(out.size());
@@ -329,9 +329,8 @@ class GramForm final : public BlockForm {
       for (Index j = 0; j < n_; ++j) k[i * n_ + j] -= g[i] * g[j];
     if (kernels::cholesky(n_, k.data(), n_) != 0)
       fail(ExitCode::numeric,
-           "pruning: [F^-1]_qq of weight {} can't be computed at damp {:g}: the gradients' scale leaves no "
-           "digits; "
-           "raise prune.damp",
+           "pruning: [F^-1]_qq of weight {} can't be computed at damp "
+           "{:g}: the gradients' scale leaves no digits; raise prune.damp",
            columns_.block().begin + columns_.places()[q], damp_);
     kernels::triangular_solve(Transpose::no, n_, 1, k.data(), n_, g.data(), 1);
     double t = 0;
@@ -362,9 +361,8 @@ class GramForm final : public BlockForm {
     }
     if (!fits)
       fail(ExitCode::numeric,
-           "pruning: [F^-1]_QQ of a set of {} weights in {}..{} can't be computed at damp {:g}: the "
-           "gradients' scale "
-           "leaves no digits; raise prune.damp",
+           "pruning: [F^-1]_QQ of a set of {} weights in {}..{} can't be computed "
+           "at damp {:g}: the gradients' scale leaves no digits; raise prune.damp",
            k, columns_.block().begin, columns_.block().end, damp_);
     kernels::triangular_solve(Transpose::no, k, k, inner.data(), k, m.data(), k);
     kernels::triangular_solve(Transpose::yes, k, k, inner.data(), k, m.data(), k);

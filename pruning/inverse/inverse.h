@@ -1,6 +1,6 @@
-// inverse.h: F^-1 for F = damp I + (1/N) sum_n g_n g_n', restricted to diagonal blocks. Only `dense` forms d
-// x d matrices. Kinds differ in what they take for a block and in how they solve; pruning uses them through
-// this interface alone.
+// inverse.h: F^-1 for F = damp I + (1/N) sum_n g_n g_n', restricted to diagonal blocks. Only `dense` forms
+// d x d matrices. Kinds differ in what they take for a block and in how they solve; pruning uses them
+// through this interface alone.
 #pragma once
 
 #include <functional>
@@ -38,13 +38,13 @@ struct InverseFamily {
   /// Says which dampenings will be asked for, so that they can share work. Others may be asked for too.
   virtual void prepare(std::span<const double> damps) { (void)damps; }
   virtual std::unique_ptr<FisherInverse> at(double damp) = 0;
-  /// Eigenvalues of the undamped F other than zero, all blocks together, ascending; empty if they are not
-  /// known.
+  /// Eigenvalues of the undamped F other than zero, all blocks together, ascending;
+  /// empty if they are not known.
   virtual std::vector<double> spectrum() const { return {}; }
 };
 
-/// Settings of one kind of inverse. `rows` must outlive the inverse. `layers` are the column ranges of the
-/// layers.
+/// Settings of one kind of inverse. `rows` must outlive the inverse.
+/// `layers` are the column ranges of the layers.
 struct InverseSettings {
   virtual ~InverseSettings() = default;
   virtual void fields(Fields& f) = 0;
@@ -70,7 +70,7 @@ struct InverseSettings {
 std::vector<Range> cut_into_blocks(std::span<const Range> layers, Index size);
 
 /// G with the columns of a set replaced by zeros. Zeroed columns decouple from all others, so the inverse
-/// built on it is, on the remaining set S, exactly (H_SS)^-1 of the joint update (mathematics.md section 5).
+/// built on it is, on the remaining set S, exactly (F_SS)^-1 of the joint update (mathematics.md section 5).
 class MaskedRows final : public GradientRows {
  public:
   MaskedRows(const GradientRows& rows, std::vector<bool> zeroed) : rows_(rows), zeroed_(std::move(zeroed)) {}

@@ -21,9 +21,8 @@ void invert(std::vector<double>& m, Index n, double damp, Range columns) {
   for (Index i = 0; i < n; ++i) m[at(i, i)] += damp;
   if (const int minor = kernels::cholesky(n, m.data(), n); minor != 0)
     fail(ExitCode::numeric,
-         "pruning: a K-FAC factor of weights {}..{} with dampening {:g} is not positive definite in float64 "
-         "(minor {} "
-         "of {}); raise prune.damp",
+         "pruning: a K-FAC factor of weights {}..{} with dampening {:g} is "
+         "not positive definite in float64 (minor {} of {}); raise prune.damp",
          columns.begin, columns.end, damp, minor, n);
   std::vector<double> identity(m.size(), 0.0);
   for (Index i = 0; i < n; ++i) identity[at(i, i)] = 1;
@@ -107,9 +106,8 @@ struct KfacSettings final : InverseSettings {
   void fields(Fields& f) override {
     f("pi", use_pi, "split the dampening between the two factors by their mean eigenvalues; false: evenly");
     f("free_biases", free_biases,
-      "let biases move with the weights: each layer's inputs get a 1 appended, and F^-1 is its weights' "
-      "part; "
-      "false: biases stay where they are");
+      "let biases move with the weights: each layer's inputs get a 1 appended, "
+      "and F^-1 is its weights' part; false: biases stay where they are");
   }
   bool needs_kronecker() const override { return true; }
   bool fits_subsets() const override { return false; }

@@ -63,8 +63,8 @@ void add_diagonals(const GradientRows& rows, const Block& b, std::span<const dou
                     g.data(), width, 0.0, projected.data(), width);
     }
     for (Index j = 0; j < width; ++j) {
-      // Shares of e_q in the eigenvectors of F: those of G'G are U'G / sqrt(s); the rest lies where F is damp
-      // I.
+      // Shares of e_q in the eigenvectors of F:
+      // those of G'G are U'G / sqrt(s); the rest lies where F is damp I.
       double rest = b.gram ? 1 : 0;
       std::vector<double> sums(damps.size(), 0.0);
       for (Index k = 0; k < b.order; ++k) {

@@ -97,8 +97,8 @@ CurvatureRows::CurvatureRows(const Model& model, const ExampleSource& examples,
       columns_(columns) {
   require(!layers_.empty(), "[curvature rows] no layer was named");
   require(kind != Curvature::hessian || layers_.size() == 1,
-          "[curvature rows] the Hessian equals Gauss-Newton within one layer only, and {} were named: use "
-          "Hessian-vector products",
+          "[curvature rows] the Hessian equals Gauss-Newton within one "
+          "layer only, and {} were named: use Hessian-vector products",
           layers_.size());
   const Index all = layer_columns(model.store(), layers_).back().end;
   if (columns_ == Range{}) columns_ = {0, all};

@@ -17,8 +17,8 @@ struct GradientRows {
   virtual ~GradientRows() = default;
   virtual Index rows() const = 0;  ///< N, the number of outer products in the Fisher
   virtual Index cols() const = 0;  ///< d
-  /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()]. Safe from several threads at
-  /// once.
+  /// out[r, j] = G[r, columns.begin + j], row-major [rows(), columns.size()].
+  /// Safe from several threads at once.
   virtual void load(Range columns, double* out) const = 0;
   /// Whether the values are float32 numbers; then the float32 form of load() loses nothing. Inverses compute
   /// large products of such rows in float32 where that is exact enough.

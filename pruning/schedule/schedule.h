@@ -15,8 +15,8 @@ struct ScheduleEvent {
 struct ScheduleSettings {
   virtual ~ScheduleSettings() = default;
   virtual void fields(Fields& f) = 0;
-  /// In order of epoch; the last has the final sparsity exactly, also when the frequency does not divide the
-  /// span.
+  /// In order of epoch; the last has the final sparsity exactly,
+  /// also when the frequency does not divide the span.
   virtual std::vector<ScheduleEvent> events() const = 0;
 };
 

@@ -39,9 +39,8 @@ DampChoice choose_damp(const PruneConfig& config, const PruneProblem& problem, d
       best = &t;
   if (!best)
     fail(ExitCode::numeric,
-         "prune.damp auto: no dampening from 1e{} to 1e{} gives a usable step to {:.2f} %; check the "
-         "gradients, or prune "
-         "less at a time",
+         "prune.damp auto: no dampening from 1e{} to 1e{} gives a usable "
+         "step to {:.2f} %; check the gradients, or prune less at a time",
          lowest, highest, 100 * sparsity);
   choice.damp = best->damp;
   std::string others;

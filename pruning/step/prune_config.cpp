@@ -26,42 +26,37 @@ void PruneConfig::fields(Fields& f) {
             {"centred", FisherKind::centred},
             {"sampled", FisherKind::sampled},
             {"exact", FisherKind::exact}},
-           "empirical: the data's labels; centred: around the mean gradient; sampled: labels drawn from the "
-           "model, an "
-           "estimate of the true Fisher; exact: the true Fisher over all classes, which is Gauss-Newton and "
-           "each layer's "
-           "Hessian block (classes - 1 rows for each of num_grads examples)");
+           "empirical: the data's labels; centred: around the mean gradient; sampled: labels drawn from "
+           "the model, an estimate of the true Fisher; exact: the true Fisher over all classes, which is "
+           "Gauss-Newton and each layer's Hessian block (classes - 1 rows for each of num_grads examples)");
   f.automatic("damp", damp,
-              "dampening lambda of the Fisher for scores and updates (the paper's fisher_damp); auto: every "
-              "step tries "
-              "a ladder of them on held-out examples and keeps the best",
+              "dampening lambda of the Fisher for scores and updates (the paper's fisher_damp); "
+              "auto: every step tries a ladder of them on held-out examples and keeps the best",
               {.low = 0, .high = 1e6, .low_open = true});
   f("step_damp", step_damp,
-    "dampening of WoodTaylor's gradient step -F^-1 g, where lambda is an inverse step length: small values "
-    "ruin a converged network",
+    "dampening of WoodTaylor's gradient step -F^-1 g, where lambda "
+    "is an inverse step length: small values ruin a converged network",
     {.low = 0, .high = 1e6, .low_open = true});
   f.choice("step_search", step_search,
            {{"none", StepSearch::none}, {"model", StepSearch::model}, {"held_out", StepSearch::held_out}},
-           "length of the gradient step: as it comes, the best under the quadratic model over all weights "
-           "(blocks each "
-           "answer for the whole gradient, so their sum goes too far), or the best part of that on held-out "
-           "examples");
+           "length of the gradient step: as it comes, the best under the quadratic "
+           "model over all weights (blocks each answer for the whole gradient, so "
+           "their sum goes too far), or the best part of that on held-out examples");
   f("step_limit", step_limit,
     "largest norm of the gradient step, as a share of the norm of the weights; 0: no limit", {.low = 0});
   f.choice(
       "update", update,
       {{"none", UpdateMode::none}, {"simultaneous", UpdateMode::simultaneous}, {"joint", UpdateMode::joint}},
-      "how survivors move: simultaneous: the paper's sum of single-weight updates (criteria without an "
-      "inverse move nothing); "
-      "joint: exact for the whole set, with any criterion");
+      "how survivors move: simultaneous: the paper's sum of single-weight updates (criteria "
+      "without an inverse move nothing); joint: exact for the whole set, with any criterion");
   f.variant("group", group, "weights that leave together");
   f.variant("search", search, "looks for a better set than the ranking's");
   f.variant("schedule", schedule, "sparsity over time");
   f.choice("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
            "one ranking over all layers, or every layer to the target");
   f.choice("mask_rule", selection.rule, {{"exact", MaskRule::exact}, {"threshold", MaskRule::threshold}},
-           "exact: round(sparsity n) weights, ties by index; threshold: the published code's rule, which "
-           "keeps one fewer");
+           "exact: round(sparsity n) weights, ties by index; "
+           "threshold: the published code's rule, which keeps one fewer");
   f("min_kept_per_layer", selection.min_kept_per_layer,
     "a step that would leave a layer fewer weights is refused", {.low = 0});
   f("include", include,
@@ -71,35 +66,31 @@ void PruneConfig::fields(Fields& f) {
   f("grad_batch_size", grad_batch_size, "examples averaged in each row (the paper's fisher_mini_bsz)",
     {.low = 1});
   f.automatic("num_recomputations", num_recomputations,
-              "sub-steps of each pruning step; gradients and inverse are taken anew for each; auto: a step "
-              "is halved as "
-              "long as the loss rises by more than trust_factor times the prediction",
+              "sub-steps of each pruning step; gradients and inverse are taken anew for each; auto: a "
+              "step is halved as long as the loss rises by more than trust_factor times the prediction",
               {.low = 1});
   f("trust_factor", trust_factor,
-    "a step whose measured rise in loss is this many times the predicted one is reported as not trusted, and "
-    "split "
-    "where num_recomputations is auto",
+    "a step whose measured rise in loss is this many times the predicted one "
+    "is reported as not trusted, and split where num_recomputations is auto",
     {.low = 1, .low_open = true});
   f("num_stages", num_stages,
-    "stages of each sub-step on the same gradients: the inverse is rebuilt on the weights that remain, no "
-    "new "
-    "examples are read",
+    "stages of each sub-step on the same gradients: the inverse is "
+    "rebuilt on the weights that remain, no new examples are read",
     {.low = 1});
   f("flops_exponent", flops_exponent,
-    "scores are divided by (multiply-adds per weight of the layer)^this, so that layers that cost more lose "
-    "more",
+    "scores are divided by (multiply-adds per weight of the "
+    "layer)^this, so that layers that cost more lose more",
     {.low = -8, .high = 8});
   f("flops_target", flops_target,
-    "share of the prunable layers' multiply-adds to remove at the final sparsity; the exponent is searched "
-    "for; 0: off",
+    "share of the prunable layers' multiply-adds to remove at "
+    "the final sparsity; the exponent is searched for; 0: off",
     {.low = 0, .high = 1, .high_open = true});
   f("held_out_examples", held_out_examples,
     "training examples, other than those of the gradients, for damp auto and step_search held_out",
     {.low = 1});
   f.choice("gradient_storage", gradients_in_file, {{"memory", false}, {"file", true}},
-           "where the gradient matrix lies; file: in an unnamed file in the run's folder, for more rows than "
-           "memory "
-           "holds");
+           "where the gradient matrix lies; file: in an unnamed file "
+           "in the run's folder, for more rows than memory holds");
   f.choice("recomputation_levels", recomputation_levels,
            {{"polynomial", SubLevels::polynomial}, {"geometric", SubLevels::geometric}},
            "how sparsity grows over the sub-steps");
@@ -120,8 +111,8 @@ void PruneConfig::fields(Fields& f) {
              "search \"{}\" takes joint updates of many sets, and inverse \"{}\" can't be built on subsets",
              search.type, inverse.type));
   f.rule(fisher != FisherKind::exact || (grad_batch_size == 1 && !gradients_in_file),
-         "fisher \"exact\" has rows of single examples, in memory: grad_batch_size must be 1 and "
-         "gradient_storage memory");
+         "fisher \"exact\" has rows of single examples, in memory: "
+         "grad_batch_size must be 1 and gradient_storage memory");
   f.rule(flops_target == 0 || flops_exponent == 0, "give flops_exponent or flops_target, not both");
   f.rule(criterion.type != "greedy" || inverse.type == "block" || inverse.type == "layer" ||
              inverse.type == "dense",

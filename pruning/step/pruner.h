@@ -1,6 +1,6 @@
-// pruner.h: pruning as it meets a network: at the epochs its schedule names, gather gradients, invert, score,
-// select, compensate, mask, and compare the predicted loss change with the measured one. A hook of the
-// Trainer.
+// pruner.h: pruning as it meets a network: at the epochs its schedule names, gather gradients, invert,
+// score, select, compensate, mask, and compare the predicted loss change with the measured one. A hook of
+// the Trainer.
 #pragma once
 
 #include <optional>

@@ -24,12 +24,12 @@ struct SaliencyStep {
 /// Lines of saliency.jsonl, one JSON object a layer: {"epoch", "sub_step", "layer", "low", "width",
 /// "removed": [..], "kept": [..], "removed_below", "kept_below", "highest_removed", "lowest_kept"}. Bin i
 /// counts weights with log10(score) in [low + i width, low + (i + 1) width), the same bins for all layers of
-/// a step; scores that are zero or negative count as "below". The last two are null where there is no such
-/// weight.
+/// a step; scores that are zero or negative count as "below".
+/// The last two are null where there is no such weight.
 std::string saliency_lines(const SaliencyStep& step);
 
-/// Appends the lines to the file of `folder`, after emptying it if this is the run's first step. Throws
-/// Error(io).
+/// Appends the lines to the file of `folder`,
+/// after emptying it if this is the run's first step. Throws Error(io).
 void log_saliency(const std::filesystem::path& folder, const SaliencyStep& step, bool first);
 
 }  // namespace espalier

@@ -19,10 +19,9 @@ std::vector<double> limited(std::vector<double> h, double limit) {
   return h;
 }
 
-/// delta_S = -(H_SS)^-1 H_SQ delta_Q, delta_Q = -w_Q (mathematics.md section 5), and where the gradient
-/// counts the step
-/// -(H_SS)^-1 g_S with its own dampening. With the columns of Q zeroed in G, the inverse restricted to S is
-/// that of H_SS, and H_SQ delta_Q = G_S' (G_Q delta_Q) / N.
+/// delta_S = -(F_SS)^-1 F_SQ delta_Q, delta_Q = -w_Q (mathematics.md section 5), and where the gradient
+/// counts the step -(F_SS)^-1 g_S with its own dampening. With the columns of Q zeroed in G, the inverse
+/// restricted to S is that of F_SS, and F_SQ delta_Q = G_S' (G_Q delta_Q) / N.
 void joint_update(const PruneState& s, const std::vector<bool>& removed, const UpdateSettings& settings,
                   std::vector<double>& delta) {
   const auto d = delta.size();
@@ -87,8 +86,8 @@ std::vector<double> gradient_step(const GradientRows& kept, std::span<const doub
   std::vector<double> h(g.size());
   settings.inverse->build(kept, settings.layers, settings.step_damp)->apply(g, h);
   // The blocks each answer for the whole gradient, so their sum goes too far. The best length under the
-  // quadratic model with all couplings: minimise over t in [0, 1]  g'(delta - t h) + 1/2 |G (delta - t h)|^2
-  // / N.
+  // quadratic model with all couplings: minimise over t in [0, 1]
+  //   g'(delta - t h) + 1/2 |G (delta - t h)|^2 / N.
   const auto n = static_cast<std::size_t>(rows.rows());
   std::vector<double> gh(n), gd(n, 0.0);
   if (!settings.step_search) return limited(std::move(h), settings.step_limit);

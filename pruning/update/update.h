@@ -1,5 +1,5 @@
-// update.h: where the surviving weights move when a set Q of weights is removed, and what the quadratic model
-// predicts.
+// update.h: where the surviving weights move when a set Q of weights is removed,
+// and what the quadratic model predicts.
 #pragma once
 
 #include <span>
@@ -33,15 +33,15 @@ std::vector<double> gradient_step(const GradientRows& kept, std::span<const doub
 
 /// delta such that w + delta is the network after pruning; removed weights end at exactly w_q + delta_q = 0.
 /// Weights that were pruned before count as removed: they are 0 already, so they cost and move nothing.
-/// `joint` takes the gradient step on the kept weights if state.step is given (its values are for the score
-/// only).
+/// `joint` takes the gradient step on the kept weights if state.step is given (its values are for the
+/// score only).
 /// `multipliers` are those of the removed weights where they left in sets; empty: each on its own,
 /// r_q / [F^-1]_qq.
 std::vector<double> compensate(const PruneState& state, const std::vector<bool>& removed, UpdateMode mode,
                                const UpdateSettings& settings, std::span<const double> multipliers = {});
 
-/// Predicted loss change of a move delta: g'delta + 1/2 delta' F delta with the undamped, unblocked F = G'G /
-/// N, and the same with damp/2 |delta|^2 added.
+/// Predicted loss change of a move delta: g'delta + 1/2 delta' F delta with the undamped, unblocked
+/// F = G'G / N, and the same with damp/2 |delta|^2 added.
 struct Prediction {
   double linear = 0, quadratic = 0, damping = 0;
   double change() const { return linear + quadratic; }

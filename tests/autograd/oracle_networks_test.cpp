@@ -1,33 +1,16 @@
-// oracle_networks_test.cpp: the network cases N1 and N2 of the oracle (ESPALIER_ORACLE = path of cases.json):
-// losses, per-example gradients, Hessian and true Fisher to 1e-9.
+// oracle_networks_test.cpp: the network cases N1 and N2 of tests/oracle: losses, per-example gradients,
+// Hessian and true Fisher to 1e-9.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "framework/autograd/second_order.h"
 #include "framework/ops/ops.h"
 #include "tests/support/check_op.h"
+#include "tests/support/oracle.h"
 
 namespace espalier::test {
 namespace {
 
 using Json = nlohmann::json;
-
-/// The oracle's case `id`, or null (and the test is skipped) without ESPALIER_ORACLE.
-Json oracle_case(const std::string& id) {
-  const char* path = std::getenv("ESPALIER_ORACLE");
-  if (!path) return nullptr;
-  std::ifstream in(path);
-  EXPECT_TRUE(in) << "ESPALIER_ORACLE names " << path << ", which cannot be read";
-  if (!in) return nullptr;
-  const Json oracle = Json::parse(in);
-  for (const Json& c : oracle.at("cases"))
-    if (c.at("id") == id) return c;
-  ADD_FAILURE() << path << " has no case " << id;
-  return nullptr;
-}
 
 Tensor matrix(const Json& rows) {
   std::vector<Real> values;
@@ -69,7 +52,6 @@ void expect_gradients(const Var& losses, const Json& expected) {
 
 TEST(Oracle, N1LinearSoftmaxHessianIsTheTrueFisher) {
   const Json c = oracle_case("N1-linear-softmax");
-  if (c.is_null()) GTEST_SKIP() << "set ESPALIER_ORACLE to the path of cases.json";
   const Json &in = c["inputs"], &expected = c["expected"];
   const Var w = Var::parameter(matrix(in["W"]), 0), x(matrix(in["x"]));
   const auto labels = in["y"].get<std::vector<std::int32_t>>();
@@ -82,7 +64,6 @@ TEST(Oracle, N1LinearSoftmaxHessianIsTheTrueFisher) {
 
 TEST(Oracle, N2ReluNetworkBlocksOfHessianAndTrueFisher) {
   const Json c = oracle_case("N2-relu-mlp");
-  if (c.is_null()) GTEST_SKIP() << "set ESPALIER_ORACLE to the path of cases.json";
   const Json &in = c["inputs"], &expected = c["expected"];
   const Var w[] = {Var::parameter(matrix(in["W1"]), 0), Var::parameter(matrix(in["W2"]), 1)};
   const Var x(matrix(in["x"]));

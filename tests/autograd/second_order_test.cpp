@@ -13,8 +13,8 @@ namespace {
 
 using espalier::testing::expect_error;
 
-/// conv, relu, overlapping max pool, batch norm in evaluation mode, linear with bias: 8 examples, 123
-/// weights.
+/// conv, relu, overlapping max pool, batch norm in evaluation mode, linear with bias:
+/// 8 examples, 123 weights.
 struct ConvNet {
   std::vector<Var> w;
   Var x{random_direction({8, 6, 6, 2}, 1)};

@@ -1,6 +1,5 @@
 // steady_state_test.cpp: after the first steps a training step asks neither the system nor operator new for
-// memory. memory. operator new is replaced for this whole executable; it counts only between start() and
-// stop().
+// memory. operator new is replaced for this whole executable; it counts only between start() and stop().
 #include <gtest/gtest.h>
 
 #include <atomic>

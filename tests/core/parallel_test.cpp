@@ -40,8 +40,8 @@ TEST_F(Parallel, EveryItemRunsExactlyOnce) {
 }
 
 TEST_F(Parallel, ManyShortLoopsOneAfterTheOther) {
-  // Workers pick a loop up late, or sleep through it: nothing may be lost, and no loop may see another's
-  // items.
+  // Workers pick a loop up late, or sleep through it: nothing may be lost,
+  // and no loop may see another's items.
   set_threads(3);
   for (int loop = 0; loop < 3000; ++loop) {
     std::atomic<int> sum{0};

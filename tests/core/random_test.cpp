@@ -66,7 +66,7 @@ TEST(Random, UniformHasItsMomentsAndItsRange) {
 TEST(Random, UniformFillsItsRangeEvenly) {
   Random random(3, Random::Use::test);
   std::vector<double> bins(100, 0.0);
-  for (int i = 0; i < draws; ++i) ++bins[random.uniform() * 100];
+  for (int i = 0; i < draws; ++i) ++bins[static_cast<std::size_t>(random.uniform() * 100)];
   double chi_square = 0;
   for (const double b : bins) chi_square += (b - draws / 100.0) * (b - draws / 100.0) / (draws / 100.0);
   EXPECT_NEAR(chi_square, 99, 5 * std::sqrt(2 * 99.0)) << "99 degrees of freedom";

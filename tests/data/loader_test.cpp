@@ -175,8 +175,8 @@ TEST(TrainLoader, RefusesWhatCannotBeTrainedOn) {
 }
 
 // Training CIFARNet on two cores takes some 5,000 images a second; the loader's one thread must not be what
-// it waits for. 20,000 a second is asked for on a quiet machine; a quarter of that here, as tests run beside
-// others.
+// it waits for. 20,000 a second is asked for on a quiet machine;
+// a quarter of that here, as tests run beside others.
 TEST(TrainLoader, PreparesThousandsOfImagesASecond) {
   const ImageSet set = random_images(5000, 32, 32, 3);
   TrainLoader loader(set, {32, 32, {{0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}}}, {4, true}, 128, 1);

@@ -1,5 +1,5 @@
-// preprocess_test.cpp: bytes become numbers by one formula, (byte / 255 - mean) / std; everything else moves
-// pixels.
+// preprocess_test.cpp: bytes become numbers by one formula,
+// (byte / 255 - mean) / std; everything else moves pixels.
 #include "framework/data/preprocess.h"
 
 #include <gtest/gtest.h>

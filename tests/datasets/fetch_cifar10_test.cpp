@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {
@@ -72,8 +73,8 @@ TEST(FetchCifar10, UnpacksTheArchiveWithTheRightMd5) {
   EXPECT_NE(second.output.find("already there"), std::string::npos) << second.output;
 }
 
-/// A stand-in for curl shows what happens to a download: a part is kept under another name and checked in the
-/// end.
+/// A stand-in for curl shows what happens to a download:
+/// a part is kept under another name and checked in the end.
 TEST(FetchCifar10, AWrongDownloadIsRefusedAndABrokenOneKept) {
   const TempFolder folder;
   const std::string root = folder.str(),

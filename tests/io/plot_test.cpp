@@ -15,8 +15,8 @@ namespace {
 
 using espalier::testing::TempFolder;
 
-/// Where the charts of these tests go: a folder of one's own choice to look at them, else one that is
-/// removed.
+/// Where the charts of these tests go: a folder of one's own choice to look at them,
+/// else one that is removed.
 class Plot : public ::testing::Test {
  protected:
   std::filesystem::path at(const std::string& name) const {

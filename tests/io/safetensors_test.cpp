@@ -188,8 +188,8 @@ TEST(Safetensors, OurOwnMistakesAreNotWritten) {
 }
 
 // There is no checksum in the format: a changed value or name goes unseen. What must hold is that a damaged
-// file either reads as a consistent file or gives Error(checkpoint); the address sanitizer build sees to the
-// rest.
+// file either reads as a consistent file or gives Error(checkpoint);
+// the address sanitizer build sees to the rest.
 TEST(Safetensors, RandomDamageNeverBringsTheReaderDown) {
   const testing::TempFolder folder;
   const auto path = folder.path() / "fuzz.safetensors";

@@ -74,7 +74,7 @@ struct Convolution {
   /// Partial sums of k products of normals are of size sqrt(k), and each is rounded: 0.3 sqrt(terms) units in
   /// all (Higham 2002, section 4.2), half as much again allowed. Winograd's sums are as short as there are
   /// channels, but the map back subtracts values larger than the result; its error is that of the points
-  /// chosen (table in framework/kernels/README.md). Measured over these cases: at most 21 units for 3x3
+  /// chosen (table in framework/kernels/measurements.md). Measured over these cases: at most 21 units for 3x3
   /// kernels, 64 for 5x5. One wrong value among 16,384 would be 130,000.
   double error(Index terms) const {
     if (path.may_be_winograd && kernels::winograd_covers(g)) return g.kernel_h == 3 ? 32 : 96;

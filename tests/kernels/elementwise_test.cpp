@@ -16,8 +16,8 @@ namespace {
 using Values = std::vector<Real>;
 constexpr Index lengths[] = {0, 1, 3, 4, 15, 16, 17, 100, 16384, 16385, 50001};
 
-/// Runs kernel(n, a, b, y) for every length and instruction set, out of place and in place, against y[k] = expected(a,
-/// b).
+/// Runs kernel(n, a, b, y) for every length and instruction set, out of place and in place,
+/// against y[k] = expected(a, b).
 void check(const std::function<Real(Real, Real)>& expected,
            const std::function<void(Index, const Real*, const Real*, Real*)>& kernel) {
   for (const Index n : lengths)

@@ -13,7 +13,9 @@ TEST(InstructionSets, EveryMachineHasTheBaseline) {
   EXPECT_EQ(std::string(kernels::find_instruction_set("baseline")->name), "baseline");
 }
 
-TEST(InstructionSets, UnknownNamesAreNotFound) { EXPECT_EQ(kernels::find_instruction_set("avx1024"), nullptr); }
+TEST(InstructionSets, UnknownNamesAreNotFound) {
+  EXPECT_EQ(kernels::find_instruction_set("avx1024"), nullptr);
+}
 
 #if defined(__x86_64__)
 TEST(InstructionSets, FollowTheCpu) {
@@ -29,7 +31,8 @@ TEST(InstructionSets, FollowTheCpu) {
 TEST(InstructionSets, WiderLevelsHaveMoreLanes) {
   const Index baseline = kernels::find_instruction_set("baseline")->lanes;
   EXPECT_EQ(baseline * static_cast<Index>(sizeof(Real)), 16);
-  const kernels::InstructionSet *avx2 = kernels::find_instruction_set("avx2"), *avx512 = kernels::find_instruction_set("avx512");
+  const kernels::InstructionSet *avx2 = kernels::find_instruction_set("avx2"),
+                                *avx512 = kernels::find_instruction_set("avx512");
   EXPECT_EQ(avx2 ? avx2->lanes : 2 * baseline, 2 * baseline);
   EXPECT_EQ(avx512 ? avx512->lanes : 4 * baseline, 4 * baseline);
 }

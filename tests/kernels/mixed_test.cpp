@@ -1,5 +1,5 @@
-// mixed_test.cpp: float32 matrices with float64 sums against plain loops, for extents around blocks and
-// vectors.
+// mixed_test.cpp: float32 matrices with float64 sums against plain loops,
+// for extents around blocks and vectors.
 #include "framework/kernels/mixed.h"
 
 #include <fmt/format.h>

@@ -29,8 +29,8 @@ struct Network {
   Var conv = Var::parameter(random_direction({4, 3, 3, 2}, 1), 0);
   Var bias = Var::parameter(random_direction({4}, 2), 1);
   Var fc = Var::parameter(random_direction({3, 16}, 3), 2);
-  /// Losses of the examples, one each. Their sum has the sum of their gradients; the mean is the consumer's
-  /// business.
+  /// Losses of the examples, one each. Their sum has the sum of their gradients;
+  /// the mean is the consumer's business.
   Var losses(const Tensor& images, std::span<const std::int32_t> truth) const {
     const Var h = max_pool(conv2d(Var(images), conv, bias, {.relu = true}), 2, 2);
     return cross_entropy(linear(flatten(h), fc, Var()), truth);
@@ -39,8 +39,8 @@ struct Network {
 const Tensor images = random_direction({4, 6, 6, 2}, 4);
 
 TEST(Lesson2OneRowPerExample, TheSumHidesTheRows) {
-  // By hand, for a linear layer with the losses 1 * y_0 of two examples: dy = (1, 0) for both, so g_n = (x_n,
-  // 0).
+  // By hand, for a linear layer with the losses 1 * y_0 of two examples:
+  // dy = (1, 0) for both, so g_n = (x_n, 0).
   const Real x_values[] = {1, 2, 10, 20};
   const Var x(Tensor::from({2, 2}, x_values)), w = Var::parameter(Tensor::zeros({2, 2}), 0);
   const Real seed[] = {1, 0, 1, 0};
@@ -81,8 +81,8 @@ TEST(Lesson2OneRowPerExample, RowsAreTheGradientsOfBatchesOfOne) {
 }
 
 TEST(Lesson2OneRowPerExample, MiniBatchRowsAreTheSameThingOverARange) {
-  // The paper's Fisher mini-batch: a row is the mean gradient of B examples. Ask for a range, divide by its
-  // size.
+  // The paper's Fisher mini-batch: a row is the mean gradient of B examples.
+  // Ask for a range, divide by its size.
   const Network net;
   Sink sink([](ParameterId, const Partial& partial) {
     const Tensor pair = partial({2, 4});

@@ -5,8 +5,8 @@
 //     Gauss-Newton      G = (1/N) sum_n J_n' (diag(p_n) - p_n p_n') J_n,  no labels at all
 //     empirical Fisher  F^ = (1/N) sum_n g_n(y_n) g_n(y_n)',              labels from the data
 // For softmax cross-entropy F = G exactly. WoodFisher uses F^, since its rows g_n come for free from
-// training's loss; it is a stand-in for F that gets better as the model's beliefs come to agree with the
-// labels.
+// training's loss; it is a stand-in for F that gets better as the model's beliefs come
+// to agree with the labels.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -70,8 +70,8 @@ Matrix outer_products(const Network& net, ParameterId id, std::span<const std::i
   return m;
 }
 
-/// The expectation over labels drawn from the model, exactly: every class in turn, weighted with its
-/// probability.
+/// The expectation over labels drawn from the model, exactly: every class in turn,
+/// weighted with its probability.
 Matrix true_fisher(const Network& net, ParameterId id) {
   const Tensor p = softmax(net.logits()).value();
   Matrix sum;

@@ -1,7 +1,7 @@
 // The recorded experiments that take minutes: a network is trained again from scratch, pruned, and held
-// against the committed accuracies; or pruned in many sub-steps. Thousands of steps let another CPU's rounding
-// grow, so up to ten times the difference of one-shot pruning is allowed; on the recording machine there is
-// none.
+// against the committed accuracies; or pruned in many sub-steps. Thousands of steps let another CPU's
+// rounding grow, so up to ten times the difference of one-shot pruning is allowed; on the recording machine
+// there is none at all.
 #include "tests/support/replay.h"
 
 namespace espalier {

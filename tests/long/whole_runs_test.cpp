@@ -7,6 +7,7 @@
 #include <string>
 
 #include "framework/io/metrics.h"
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {

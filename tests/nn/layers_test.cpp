@@ -1,5 +1,5 @@
-// What layers promise beyond their ops: one flat array, modes that travel in Pass, running statistics, merged
-// ReLU.
+// What layers promise beyond their ops: one flat array, modes that travel in Pass,
+// running statistics, merged ReLU.
 #include "framework/nn/layers.h"
 
 #include <gtest/gtest.h>

@@ -177,8 +177,8 @@ TEST(Forward, BatchNormKeepsTheStatisticsItRanWith) {
 }
 
 TEST(Forward, FlattenIsPyTorchsOrderOfColumns) {
-  // One image of 2 rows, 2 columns, 3 channels; value = 100 channel + 10 row + column. Channel-major when
-  // flat.
+  // One image of 2 rows, 2 columns, 3 channels;
+  // value = 100 channel + 10 row + column. Channel-major when flat.
   std::vector<Real> image;
   for (int h = 0; h < 2; ++h)
     for (int w = 0; w < 2; ++w)

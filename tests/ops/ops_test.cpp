@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "paths.h"
 #include "tests/ops/op_cases.h"
 
 namespace espalier::test {

@@ -82,8 +82,8 @@ TEST(Groups, ASetsCostIsTheConstrainedMinimum) {
       for (const char* group : {R"({"type": "block", "size": 4})", "\"filter\"", "\"channel\""})
         for (const Candidate& c : p.candidates("woodfisher", group)) {
           const double expected = p.cost(c.members);
-          // The joint update reaches its minimum to 1e-7 where 1e-8 leaves few digits; the cost itself is
-          // exact.
+          // The joint update reaches its minimum to 1e-7 where 1e-8 leaves few digits;
+          // the cost itself is exact.
           ASSERT_NEAR(c.cost, expected, 1e-6 * expected) << group;
           ASSERT_GT(c.cost, 0);
         }

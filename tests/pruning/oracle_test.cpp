@@ -163,7 +163,6 @@ void check_case(const json& c, const std::string& inverse_json) {
 
 TEST(Oracle, QuadraticCasesThroughEveryInverse) {
   const auto cases = oracle_cases("quadratic");
-  if (cases.empty()) GTEST_SKIP() << "set ESPALIER_ORACLE to cases.json";
   EXPECT_GE(cases.size(), 9U);
   for (const json& c : cases) {
     check_case(c, "\"layer\"");
@@ -189,7 +188,6 @@ TEST(Oracle, MiniBatchRowsAreMeansDividedByTheNumberOfRows) {
 
 TEST(Oracle, SchedulesReachTheirTargetAndOtherwiseFollowThePublishedOne) {
   const auto cases = oracle_cases("schedule");
-  if (cases.empty()) GTEST_SKIP() << "set ESPALIER_ORACLE to cases.json";
   const json& expected = cases.front()["expected"];
   for (const json& s : expected["gradual"]) {
     const json& k = s["config"];
@@ -234,10 +232,8 @@ TEST(Oracle, SchedulesReachTheirTargetAndOtherwiseFollowThePublishedOne) {
 }
 
 TEST(Oracle, OneShotMasksAndUpdatesOfASmallNetwork) {
-  bool found = false;
   for (const json& c : oracle_cases("network")) {
     if (!c["expected"].contains("one_shot")) continue;
-    found = true;
     const json& e = c["expected"];
     const json& in = c["inputs"];
     std::vector<double> w = Quadratic::flat(in["W1"]);
@@ -275,7 +271,6 @@ TEST(Oracle, OneShotMasksAndUpdatesOfASmallNetwork) {
         }
       }
   }
-  if (!found) GTEST_SKIP() << "set ESPALIER_ORACLE to cases.json";
 }
 
 }  // namespace

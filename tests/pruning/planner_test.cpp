@@ -146,8 +146,8 @@ TEST(AutoDamp, TakesWhatHeldOutExamplesLikeBest) {
   for (const DampTrial& t : choice.trials) {
     least = std::min(least, before + t.measured);
     if (t.damp == choice.damp) chosen = before + t.measured;
-    // The trial is the plan that this dampening makes, from Cholesky factors as well as from the
-    // decomposition.
+    // The trial is the plan that this dampening makes,
+    // from Cholesky factors as well as from the decomposition.
     const Plan plan = Planner(c, problem, t.damp).plan(0.6);
     EXPECT_NEAR(held_out.loss(plan.delta) - before, t.measured, 0.02 + 0.05 * std::abs(t.measured)) << t.damp;
   }

@@ -63,8 +63,8 @@ TEST(Search, GreedyScoresAreTheCostsOfEliminatingOneByOne) {
   const Fixture f(5, 9, 11);
   std::vector<double> scores(9);
   made<Criterion>("\"greedy\"")->score(f.state(), scores);
-  // By hand: after each removal F loses row and column, and the remaining weights move to the constrained
-  // minimum.
+  // By hand: after each removal F loses row and column,
+  // and the remaining weights move to the constrained minimum.
   std::vector<bool> gone(9, false);
   std::vector<double> order_cost(9, 0.0);
   double before = 0;

@@ -1,5 +1,5 @@
-// Many dampenings from one decomposition: the same inverse as Cholesky factors give, for both shapes of
-// block.
+// Many dampenings from one decomposition: the same inverse as Cholesky factors give,
+// for both shapes of block.
 #include "pruning/inverse/spectral.h"
 
 #include <gtest/gtest.h>
@@ -28,8 +28,8 @@ TEST(Spectral, AgreesWithCholeskyForEveryDampening) {
       double scale = 0;
       for (const double x : a) scale = std::max(scale, std::abs(x));
       for (std::size_t q = 0; q < d; ++q) {
-        // What it is for asks for three digits; 1e-16 times the condition, |F| / damp ~ 1e8, is what it
-        // promises.
+        // What it is for asks for three digits;
+        // 1e-16 times the condition, |F| / damp ~ 1e8, is what it promises.
         EXPECT_NEAR(got->diagonal()[q], expected->diagonal()[q], 1e-6 * expected->diagonal()[q]);
         EXPECT_NEAR(b[q], a[q], 1e-6 * scale);
         EXPECT_GT(got->diagonal()[q], 0);

@@ -1,6 +1,5 @@
 // What a page is made of, without a browser: text that cannot break out of it, folders that are damaged, and
-// numbers that are those of the files. The sources of `espalier report` are compiled into this test
-// (tests/CMakeLists.txt).
+// numbers that are those of the files.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -31,8 +31,8 @@ using ScalarFunction = std::function<Var(const Vars&)>;
 ///
 /// The slope is the five-point difference [8 (s(h) - s(-h)) - (s(2h) - s(-2h))] / 12h. In float64 at h = 1e-3
 /// it truncates h^4 s^(5) / 30 ~ 3e-14 and rounds ~1e-13 |s|; the tolerance of 1e-8 is far above both and far
-/// below what a wrong term of a rule does. In float32 (h = 1e-2) rounding is ~2e-5 |s|: 3e-4, and first order
-/// only.
+/// below what a wrong term of a rule does. In float32 (h = 1e-2) rounding is ~2e-5 |s|:
+/// 3e-4, and first order only.
 inline void check_derivatives(const ScalarFunction& s, const Vars& x, int order, const std::string& what,
                               Complaints& wrong, std::uint64_t seed = 7) {
   constexpr bool exact = sizeof(Real) == 8;
@@ -177,8 +177,8 @@ inline Complaints check_examples(const OpCase& c) {
       const double d = distance(row, single.seen[p].all), limit = allowed * (1 + norm(single.seen[p].all));
       if (!(d <= limit))
         wrong.push_back(
-            fmt::format("{}: parameter {}, the gradient over example {} differs from that of a batch of one "
-                        "by {:.3g}",
+            fmt::format("{}: parameter {}, the gradient over example {} "
+                        "differs from that of a batch of one by {:.3g}",
                         c.name, batch.seen[p].parameter, n, d));
       sum[p] = n == 0 ? row : add(Var(sum[p]), Var(row)).value();
       if (n == 1 && !(distance(sum[p], batch.seen[p].pair) <= limit))

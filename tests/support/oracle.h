@@ -1,30 +1,43 @@
-// oracle.h: numeric cases with expected values, computed independently of this program (exact fractions, KKT
-// systems, brute force). ESPALIER_ORACLE is the path of cases.json.
+// oracle.h: the numeric cases of tests/oracle, whose expected values were computed independently of this
+// program (exact fractions, KKT systems, brute force). tests/oracle/README.md defines every quantity.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace espalier {
 
-/// All cases of one kind; empty if ESPALIER_ORACLE is not set.
+inline const nlohmann::json& oracle() {
+  static const nlohmann::json all = [] {
+    const std::string path = ESPALIER_SOURCE_DIR "/tests/oracle/cases.json";
+    std::ifstream in(path);
+    if (!in) throw std::runtime_error(path + " cannot be read");
+    return nlohmann::json::parse(in)["cases"];
+  }();
+  return all;
+}
+
+/// All cases of one kind, at least one.
 inline std::vector<nlohmann::json> oracle_cases(const std::string& kind) {
-  const char* path = std::getenv("ESPALIER_ORACLE");
   std::vector<nlohmann::json> chosen;
-  if (!path) return chosen;
-  std::ifstream in(path);
-  const auto all = nlohmann::json::parse(in);
-  for (const auto& c : all["cases"])
+  for (const auto& c : oracle())
     if (c["kind"] == kind) chosen.push_back(c);
+  if (chosen.empty()) throw std::runtime_error("tests/oracle/cases.json has no case of kind " + kind);
   return chosen;
+}
+
+inline const nlohmann::json& oracle_case(const std::string& id) {
+  for (const auto& c : oracle())
+    if (c["id"] == id) return c;
+  throw std::runtime_error("tests/oracle/cases.json has no case " + id);
 }
 
 /// Every value within `relative` of the largest expected one, or of `scale` where that is larger (values that

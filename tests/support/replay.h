@@ -10,6 +10,7 @@
 
 #include "framework/io/atomic_file.h"
 #include "framework/io/metrics.h"
+#include "paths.h"
 #include "tests/support/data_sets.h"
 #include "tests/support/temp_folder.h"
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {

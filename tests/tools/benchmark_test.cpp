@@ -1,5 +1,5 @@
-// `espalier benchmark`: rows that tools/compare_with_pytorch can read, for every job. Says nothing about
-// speed.
+// `espalier benchmark`: rows that tools/compare_with_pytorch can read, for every job.
+// Says nothing about speed.
 #include <gtest/gtest.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "paths.h"
 
 namespace espalier {
 namespace {

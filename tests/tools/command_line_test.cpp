@@ -14,6 +14,8 @@
 #include <sstream>
 #include <thread>
 
+#include "paths.h"
+
 namespace espalier {
 namespace {
 

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "framework/io/metrics.h"
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {

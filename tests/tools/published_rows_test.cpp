@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <string>
 
+#include "paths.h"
+
 namespace espalier {
 namespace {
 

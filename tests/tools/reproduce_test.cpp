@@ -16,6 +16,7 @@
 
 #include "framework/io/atomic_file.h"
 #include "framework/io/metrics.h"
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {
@@ -231,24 +232,27 @@ TEST(Reproduce, RefusesBrokenExperimentsBeforeAnythingRuns) {
   EXPECT_NE(unknown.output.find("did you mean \"mlpnet_mnist\""), std::string::npos) << unknown.output;
 }
 
-TEST(Reproduce, TheReadmesTablesAreThoseRecorded) {
-  const std::string readme = read_whole_file(ESPALIER_SOURCE_DIR "/README.md"), open = "<!-- reproduce ";
-  int lines = 0;
-  for (std::size_t at = 0; (at = readme.find(open, at)) != std::string::npos;) {
-    at += open.size();
-    const std::string name = readme.substr(at, readme.find(' ', at) - at);
-    const Outcome recorded = reproduce(name + " --markdown");
-    ASSERT_EQ(recorded.code, 0) << recorded.output;
-    std::istringstream part(readme.substr(at, readme.find("<!-- end -->", at) - at));
-    for (std::string line; std::getline(part, line);)
-      if (line.starts_with("|")) {
-        EXPECT_NE(recorded.output.find(line + "\n"), std::string::npos)
-            << "espalier reproduce " << name << " --markdown has no line\n"
-            << line;
-        ++lines;
-      }
+TEST(Reproduce, TablesInTheReadmesAreThoseRecorded) {
+  for (const char* file : {"/README.md", "/configs/reproduce/README.md"}) {
+    const std::string page = read_whole_file(std::string(ESPALIER_SOURCE_DIR) + file);
+    const std::string open = "<!-- reproduce ";
+    int lines = 0;
+    for (std::size_t at = 0; (at = page.find(open, at)) != std::string::npos;) {
+      at += open.size();
+      const std::string name = page.substr(at, page.find(' ', at) - at);
+      const Outcome recorded = reproduce(name + " --markdown");
+      ASSERT_EQ(recorded.code, 0) << recorded.output;
+      std::istringstream part(page.substr(at, page.find("<!-- end -->", at) - at));
+      for (std::string line; std::getline(part, line);)
+        if (line.starts_with("|")) {
+          EXPECT_NE(recorded.output.find(line + "\n"), std::string::npos)
+              << file << ": espalier reproduce " << name << " --markdown has no line\n"
+              << line;
+          ++lines;
+        }
+    }
+    EXPECT_GT(lines, 0) << file;
   }
-  EXPECT_GT(lines, 0);
 }
 
 TEST(Reproduce, EveryCommittedExperimentIsListedAndItsConfigsAreValid) {

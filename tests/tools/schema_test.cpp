@@ -1,6 +1,6 @@
 // The JSON Schema in configs/ is the program's own, accepts what the program accepts and refuses what it
-// refuses, as far as a schema can express it. Judged by Python's jsonschema, which knows nothing of this
-// program.
+// refuses, as far as a schema can express it.
+// Judged by Python's jsonschema, which knows nothing of this program.
 #include "framework/config/schema.h"
 
 #include <gtest/gtest.h>
@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "framework/config/reader.h"
+#include "paths.h"
 #include "tools/run/run_config.h"
 
 namespace espalier {

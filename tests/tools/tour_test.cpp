@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "paths.h"
 #include "tests/support/oracle.h"
 #include "tests/support/temp_folder.h"
 

@@ -1,5 +1,5 @@
-// Optimizers against their formulas, written out for single weights; and the promise that masked weights stay
-// zero.
+// Optimizers against their formulas, written out for single weights;
+// and the promise that masked weights stay zero.
 #include "framework/train/optimizer.h"
 
 #include <gtest/gtest.h>

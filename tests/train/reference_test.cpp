@@ -1,6 +1,6 @@
 // The two published checkpoints must give the values that PyTorch computed in float64
-// (shared/data/reference): logits, losses, and the norm of every example's gradient in every tensor. Needs
-// ESPALIER_SHARED.
+// (shared/data/reference): logits, losses, and the norm of every example's gradient in every tensor.
+// Needs ESPALIER_SHARED.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -96,8 +96,8 @@ TEST_P(PublishedCheckpoint, EvaluationModeGivesTheRecordedLogitsLossesAndGradien
     const double total = e["grad_l2_total"];
     for (const auto& [id, squares] : norms.squares) {
       const std::string& name = model->store().infos()[id].name;
-      // Relative to the whole gradient: the smallest tensors' own norms are lost in float32 rounding of the
-      // rest.
+      // Relative to the whole gradient:
+      // the smallest tensors' own norms are lost in float32 rounding of the rest.
       EXPECT_NEAR(std::sqrt(squares[n]), e["grad_l2"][name].get<double>(), 2e-4 * total + 1e-7)
           << name << ", example " << n;
     }

@@ -10,8 +10,8 @@
 
 namespace espalier {
 
-/// Networks as published, in the names of the peers: cifarnet, resnet20, mlpnet_mnist (28x28x1),
-/// mlpnet_cifar.
+/// Networks as published, in the names of the peers: cifarnet, resnet20,
+/// mlpnet_mnist (28x28x1), mlpnet_cifar.
 const std::vector<std::string>& benchmark_models();
 std::unique_ptr<Model> benchmark_model(const std::string& name);
 

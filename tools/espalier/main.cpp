@@ -34,8 +34,8 @@ void open_standard_streams() {
 }
 
 /// OpenBLAS starts a thread per core before main(), each with a buffer of 128 MiB, and where `ulimit -v`
-/// leaves no room for one it tries for ever, also at exit. We use none of these threads: without them, start
-/// again.
+/// leaves no room for one it tries for ever, also at exit.
+/// We use none of these threads: without them, start again.
 void restart_without_blas_threads(char** argv) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;

@@ -92,8 +92,8 @@ std::string shown(const std::string& value);
 /// Name of the best method of an earlier part at a value (JSON text; "": over all); empty: not known yet.
 using BestMethod = std::function<std::string(const ExperimentPart& among, const std::string& value)>;
 
-/// All cells of a part in the order in which they are run: seed by seed, so that a first table is there
-/// early.
+/// All cells of a part in the order in which they are run: seed by seed,
+/// so that a first table is there early.
 std::vector<ExperimentCell> cells_of(const Experiment& experiment, const ExperimentPart& part,
                                      const ExperimentPlaces& places, bool quick, const BestMethod& best);
 

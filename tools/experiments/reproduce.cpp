@@ -238,8 +238,8 @@ void prepare_folder(const ExperimentCell& cell) {
   write_file_atomically(file, cell.config);
 }
 
-/// The method with the best mean accuracy at a value, or over all of them if nothing varies. Empty: no
-/// results.
+/// The method with the best mean accuracy at a value,
+/// or over all of them if nothing varies. Empty: no results.
 std::string best_method(const Results& results, const ExperimentPart& among, const std::string& value) {
   std::set<std::string> values{shown(value)};
   if (value.empty())

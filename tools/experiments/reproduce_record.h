@@ -1,5 +1,5 @@
-// reproduce_record.h: the results of an experiment with what is needed to repeat them, small enough for a
-// repository.
+// reproduce_record.h: the results of an experiment with what is needed to repeat them,
+// small enough for a repository.
 #pragma once
 
 #include <vector>

@@ -18,8 +18,8 @@ struct CellStatistics {
   double seconds = 0;              ///< mean
   std::int64_t test_images = 0;
 };
-/// Rows of `part` whose method and value these are; `seeds` is 0 if none has the quantity, a column of the
-/// results.
+/// Rows of `part` whose method and value these are;
+/// `seeds` is 0 if none has the quantity, a column of the results.
 CellStatistics statistics_of(const std::vector<MetricsRow>& rows, const std::string& part,
                              const std::string& method, const std::string& value,
                              const std::string& quantity = "test_accuracy");
@@ -27,8 +27,8 @@ CellStatistics statistics_of(const std::vector<MetricsRow>& rows, const std::str
 /// Half of the 95 % band of an accuracy [%]: that of drawing the test images, and that of the seeds.
 double noise_of(const CellStatistics& cell);
 
-/// One word on ours beside a published accuracy: "equal" (to its last digit), "within" the band, "above" or
-/// "below".
+/// One word on ours beside a published accuracy: "equal" (to its last digit),
+/// "within" the band, "above" or "below".
 std::string verdict(const CellStatistics& ours, double published);
 
 /// The published accuracies of the experiment's folder; none: empty.

@@ -81,8 +81,8 @@ RunConfig with_group(const std::string& resolved, const Group& g) {
   return config;
 }
 
-/// All groups, each once, with what does not matter to a criterion left out. Contradictory ones are named in
-/// `skipped`.
+/// All groups, each once, with what does not matter to a criterion left out.
+/// Contradictory ones are named in `skipped`.
 std::vector<Group> list_groups(const RunConfig& config, const std::string& resolved,
                                std::vector<std::string>& skipped) {
   const SweepConfig& s = *config.sweep;

@@ -1,5 +1,5 @@
-// explain.cpp: `espalier explain`: a small problem worked out, or one weight of a real network seen by every
-// criterion.
+// explain.cpp: `espalier explain`: a small problem worked out,
+// or one weight of a real network seen by every criterion.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

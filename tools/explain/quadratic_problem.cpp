@@ -136,8 +136,8 @@ Matrix inverse_of(const QuadraticProblem& p) {
   return result;
 }
 
-/// All sets of every size below d, for problems of at most 16 weights; kept if the ranking does badly
-/// somewhere.
+/// All sets of every size below d, for problems of at most 16 weights;
+/// kept if the ranking does badly somewhere.
 std::vector<BestSubset> compare_subsets(const QuadraticProblem& p, const QuadraticSolution& s) {
   if (p.d() < 2 || p.d() > 16) return {};
   std::vector<BestSubset> result(p.d() - 1);

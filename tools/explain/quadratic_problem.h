@@ -1,6 +1,6 @@
 // quadratic_problem.h: a pruning problem small enough to be shown whole: a few gradients, weights and a
-// dampening, from a JSON file, and everything that mathematics.md says about it. `espalier explain` prints
-// it.
+// dampening, from a JSON file, and everything that mathematics.md says about it.
+// `espalier explain` prints it.
 #pragma once
 
 #include <array>

@@ -17,8 +17,8 @@ struct Published {
   std::string source;
   std::vector<PublishedRow> rows;
 };
-/// A file as configs/published/*.json; an empty path: nothing. Throws Error(config) if it holds anything
-/// else.
+/// A file as configs/published/*.json; an empty path: nothing.
+/// Throws Error(config) if it holds anything else.
 Published read_published(const std::filesystem::path& path);
 
 }  // namespace espalier

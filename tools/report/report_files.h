@@ -26,8 +26,8 @@ class FolderReader {
   /// The lines of a file that are JSON objects, of plain values only where `flat`. Of more than `most` rows
   /// of one "event", `most` evenly spaced ones are kept, with the first and the last.
   nlohmann::ordered_json rows(const std::string& file, bool flat, std::size_t most);
-  /// {"name", "bytes"} of the files in the folder itself; checkpoints also have "deflated", their size after
-  /// zlib.
+  /// {"name", "bytes"} of the files in the folder itself;
+  /// checkpoints also have "deflated", their size after zlib.
   nlohmann::ordered_json listing() const;
 
   template <class... Args>

@@ -26,8 +26,8 @@ void on_interrupt(int) {
   Trainer::request_stop();
 }
 
-/// OpenBLAS takes a buffer in every thread that multiplies, and tries for ever where `ulimit -v` leaves no
-/// room.
+/// OpenBLAS takes a buffer in every thread that multiplies,
+/// and tries for ever where `ulimit -v` leaves no room.
 void require_room_for_products() {
   constexpr double buffer = 128.0 * 1024 * 1024, rest = 64.0 * 1024 * 1024;
   const double left = static_cast<double>(available_address_space()), needed = threads() * buffer + rest;

@@ -19,8 +19,8 @@ struct Workbench {
   LoadedData data;
   std::unique_ptr<Model> model;
 };
-/// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its
-/// checkpoint.
+/// Opens the data (checking the recorded hash, if the config has one),
+/// builds the model and loads its checkpoint.
 Workbench prepare(RunConfig& config, const std::string& checkpoint);
 
 /// From here on Ctrl-C and SIGTERM ask for a stop with everything saved (Trainer::request_stop). To be called

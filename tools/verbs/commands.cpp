@@ -129,7 +129,7 @@ void prune_command(const CommandOptions& options) { run(options, true); }
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
   std::error_code unknown;
-  // The checkpoint asked for, else the config's, else that of the config's run.
+  // The checkpoint asked for, else that of the config's run, else the config's.
   std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
   const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
   if (options.checkpoint.empty() && std::filesystem::exists(of_run, unknown)) checkpoint = of_run.string();

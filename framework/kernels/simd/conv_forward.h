@@ -1,6 +1,6 @@
 // conv_forward.h: the register tile of the forward convolution: P output pixels x O vectors of output
-// channels stay in registers while the loop runs over the window. Per step: O weight loads, P broadcasts, P*O
-// multiply-adds.
+// channels stay in registers while the loop runs over the window.
+// Per step: O weight loads, P broadcasts, P*O multiply-adds.
 #pragma once
 
 #include "framework/kernels/instruction_set.h"

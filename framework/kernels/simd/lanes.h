@@ -1,7 +1,7 @@
 // lanes.h: the vector type of one instruction set, from the compiler's vector extension. Included by the
-// instruction_set_*.cpp files only, once per instruction set; everything here is in the instruction set's namespace or static, so that the
-// linker never picks code compiled for a newer CPU. For the same reason these files include no standard
-// headers with code.
+// instruction_set_*.cpp files only, once per instruction set; everything here is in the instruction set's
+// namespace or static, so that the linker never picks code compiled for a newer CPU. For the same reason
+// these files include no standard headers with code.
 #pragma once
 
 #include "framework/core/real.h"

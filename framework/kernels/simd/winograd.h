@@ -20,7 +20,7 @@ struct Points {
   double at_zero = 1, at[pairs] = {};  ///< 1 / M'(0), 1 / M'(+-p_k)
 
   constexpr Points() {
-    // Of the sets tried those with the least error in float32 (framework/kernels/README.md).
+    // Of the sets tried those with the least error in float32 (framework/kernels/measurements.md).
     constexpr double six[] = {0.70710678118654752440, 1.41421356237309504880}, eight[] = {0.5, 1, 2};
     for (int k = 0; k < pairs; ++k) {
       point[k] = count == 6 ? six[k % 2] : eight[k % 3];

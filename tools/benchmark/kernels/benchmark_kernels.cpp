@@ -1,8 +1,8 @@
 // benchmark_kernels.cpp: how fast the kernels are at the shapes of our networks, batch 128. Built when Google
 // Benchmark is installed. Run e.g.
 //   build/release/benchmark_kernels --benchmark_filter='conv.*32x15' --benchmark_repetitions=5
-// The number in front of real_time is the number of threads. The tables of framework/kernels/README.md come
-// from here.
+// The number in front of real_time is the number of threads. The tables of
+// framework/kernels/measurements.md come from here.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
