@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -11,6 +10,7 @@
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/compact/float16.h"
 
 namespace espalier {
 namespace {
@@ -47,14 +47,6 @@ void add_values(TensorFile& file, DType type, std::string name, std::vector<std:
   file.tensors.push_back(std::move(t));
 }
 
-float from_half(std::uint16_t h) {
-  const int exponent = (h >> 10) & 31, fraction = h & 1023;
-  const float magnitude = exponent == 31  ? (fraction ? std::numeric_limits<float>::quiet_NaN() : INFINITY)
-                          : exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
-                                          : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-  return (h & 0x8000) ? -magnitude : magnitude;
-}
-
 template <class To, class From, class Convert>
 std::vector<To> converted(const StoredTensor& t, Convert convert) {
   std::vector<To> out(t.bytes.size() / sizeof(From));
@@ -80,7 +72,7 @@ std::vector<To> values_of(const StoredTensor& t) {
     case DType::i16:
       return converted<To, std::int16_t>(t, as_is);
     case DType::f16:
-      return converted<To, std::uint16_t>(t, from_half);
+      return converted<To, std::uint16_t>(t, from_float16);
     case DType::bf16:
       return converted<To, std::uint16_t>(
           t, [](std::uint16_t v) { return std::bit_cast<float>(std::uint32_t{v} << 16); });
@@ -138,21 +130,29 @@ void TensorFile::add(std::string name, std::vector<std::int64_t> shape,
 std::vector<float> to_floats(const StoredTensor& tensor) { return values_of<float>(tensor); }
 std::vector<double> to_doubles(const StoredTensor& tensor) { return values_of<double>(tensor); }
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+namespace {
+
+/// Wide values first, so that all are aligned in the file.
+std::vector<const StoredTensor*> in_file_order(const TensorFile& file) {
   std::vector<const StoredTensor*> order;
+  for (const StoredTensor& t : file.tensors) order.push_back(&t);
+  std::stable_sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
+    return size_of(a->dtype) > size_of(b->dtype);
+  });
+  return order;
+}
+
+/// Length and JSON header; `name` stands for the file in messages.
+std::string head_of(const TensorFile& file, const std::vector<const StoredTensor*>& order,
+                    const std::string& name) {
   std::set<std::string> names{"__metadata__"};
   for (const StoredTensor& t : file.tensors) {
     const auto values = std::accumulate(t.shape.begin(), t.shape.end(), std::int64_t{1}, std::multiplies<>());
     require(static_cast<std::size_t>(values) * size_of(t.dtype) == t.bytes.size(),
-            "{}: tensor '{}' has {} bytes for {} {{{}}}", path.string(), t.name, t.bytes.size(),
-            name_of(t.dtype), fmt::join(t.shape, ","));
-    require(names.insert(t.name).second, "{}: the tensor name '{}' is reserved or used twice", path.string(),
-            t.name);
-    order.push_back(&t);
+            "{}: tensor '{}' has {} bytes for {} {{{}}}", name, t.name, t.bytes.size(), name_of(t.dtype),
+            fmt::join(t.shape, ","));
+    require(names.insert(t.name).second, "{}: the tensor name '{}' is reserved or used twice", name, t.name);
   }
-  std::stable_sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
-    return size_of(a->dtype) > size_of(b->dtype);
-  });
   std::string header = "{";
   const char* separator = "";
   if (!file.metadata.empty()) {
@@ -172,28 +172,27 @@ void write_safetensors(const std::filesystem::path& path, const TensorFile& file
   }
   header += '}';
   header.resize((header.size() + 7) / 8 * 8, ' ');  // so the data begin at a multiple of 8
-
-  AtomicFile out(path);
-  const std::uint64_t header_size = header.size();
-  out.write(&header_size, sizeof header_size);
-  out.write(header);
-  for (const StoredTensor* t : order) out.write(t->bytes.data(), t->bytes.size());
-  out.commit();
+  const std::uint64_t size = header.size();
+  return std::string(reinterpret_cast<const char*>(&size), sizeof size) + header;
 }
 
-void require_finite(const TensorFile& file, const std::filesystem::path& path) {
-  for (const StoredTensor& t : file.tensors) {
-    const bool floating =
-        t.dtype == DType::f16 || t.dtype == DType::bf16 || t.dtype == DType::f32 || t.dtype == DType::f64;
-    if (!floating) continue;
-    const std::vector<double> values = to_doubles(t);
-    const auto bad = std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
-    if (bad != values.end())
-      fail(
-          ExitCode::checkpoint,
-          "{}: tensor '{}' of shape {{{}}} holds {} at index {} (counted row by row); weights must be finite",
-          path.string(), t.name, fmt::join(t.shape, ","), *bad, bad - values.begin());
-  }
+}  // namespace
+
+std::string to_safetensors(const TensorFile& file, const std::string& name) {
+  const auto order = in_file_order(file);
+  std::string bytes = head_of(file, order, name);
+  for (const StoredTensor* t : order)
+    bytes.append(reinterpret_cast<const char*>(t->bytes.data()), t->bytes.size());
+  return bytes;
+}
+
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+  const auto order = in_file_order(file);
+  const std::string head = head_of(file, order, path.string());
+  AtomicFile out(path);
+  out.write(head);
+  for (const StoredTensor* t : order) out.write(t->bytes.data(), t->bytes.size());
+  out.commit();
 }
 
 }  // namespace espalier

@@ -52,6 +52,8 @@ std::vector<double> to_doubles(const StoredTensor& tensor);
 /// gaps, leave the file or differ from the shape, bytes left over.
 /// Throws Error(checkpoint) naming file and tensor.
 TensorFile read_safetensors(const std::filesystem::path& path);
+/// The same of a file that is in memory; `path` is for messages.
+TensorFile parse_safetensors(std::string_view bytes, const std::filesystem::path& path);
 
 /// Only what its header says beside the tensors; the data are not read. Throws as read_safetensors().
 std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
@@ -59,9 +61,7 @@ std::map<std::string, std::string> read_safetensors_metadata(const std::filesyst
 /// Writes atomically (atomic_file.h). Wide values first, so that all are aligned in the file. Throws
 /// Error(io).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
-
-/// Throws Error(checkpoint) naming the first tensor and index with an infinite value or NaN; `path` is for
-/// the message.
-void require_finite(const TensorFile& file, const std::filesystem::path& path);
+/// The bytes of such a file; `name` stands for it in messages.
+std::string to_safetensors(const TensorFile& file, const std::string& name);
 
 }  // namespace espalier

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "framework/core/check.h"
@@ -115,39 +116,31 @@ struct Header {
   std::uint64_t data_begin = 0, data_size = 0;
 };
 
-Header read_header(const std::filesystem::path& path, const FileHandle& in) {
-  const std::uint64_t size = in.size();
+/// `read(offset, to, bytes)` fetches a piece of a file of `size` bytes.
+template <class Read>
+Header read_header(const std::filesystem::path& path, std::uint64_t size, Read read) {
   std::uint64_t header_size = 0;
   std::string head(std::min<std::uint64_t>(size, file_kind_bytes), '\0');
-  in.read(0, head.data(), head.size());
+  read(0, head.data(), head.size());
   const bool header_follows = head.size() > 8 && head[8] == '{';  // whatever the length before it looks like
-  if (const FileKind kind = kind_of_bytes(head); kind != FileKind::safetensors && !header_follows && (kind != FileKind::text || is_utf8(head)))
+  const FileKind kind = kind_of_bytes(head);
+  if (kind != FileKind::safetensors && !header_follows && (kind != FileKind::text || is_utf8(head)))
     if (const auto foreign = foreign_file(kind, "a safetensors file"))
       fail(ExitCode::checkpoint, "{}: {}", path.string(), *foreign);
   if (size < sizeof header_size) corrupt(path, "it has {} bytes and needs at least 8", size);
-  in.read(0, &header_size, sizeof header_size);
+  read(0, &header_size, sizeof header_size);
   if (header_size > size - sizeof header_size || header_size > largest_header)
     corrupt(path, "its header length is {} bytes in a file of {} (at most {} are allowed)", header_size, size,
             largest_header);
   std::string text(header_size, '\0');
-  in.read(sizeof header_size, text.data(), text.size());
-
+  read(sizeof header_size, text.data(), text.size());
   const std::uint64_t begin = sizeof header_size + header_size;
   return {parse_header(path, text), begin, size - begin};
 }
 
-}  // namespace
-
-std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path) {
-  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
-  const Header header = read_header(path, in);
-  const auto found = header.json.find("__metadata__");
-  return found == header.json.end() ? std::map<std::string, std::string>() : parse_metadata(path, *found);
-}
-
-TensorFile read_safetensors(const std::filesystem::path& path) {
-  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
-  const Header header = read_header(path, in);
+template <class Read>
+TensorFile parse(const std::filesystem::path& path, std::uint64_t size, Read read) {
+  const Header header = read_header(path, size, read);
   TensorFile file;
   std::vector<Entry> entries;
   for (const auto& item : header.json.items()) {
@@ -162,10 +155,32 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   check_cover(path, entries, header.data_size);  // before anything is allocated
   for (Entry& e : entries) {
     e.tensor.bytes.resize(e.end - e.begin);
-    in.read(header.data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
+    read(header.data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
     file.tensors.push_back(std::move(e.tensor));
   }
   return file;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  const Header header = read_header(
+      path, in.size(), [&](std::uint64_t at, void* to, std::size_t bytes) { in.read(at, to, bytes); });
+  const auto found = header.json.find("__metadata__");
+  return found == header.json.end() ? std::map<std::string, std::string>() : parse_metadata(path, *found);
+}
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  return parse(path, in.size(),
+               [&](std::uint64_t at, void* to, std::size_t bytes) { in.read(at, to, bytes); });
+}
+
+TensorFile parse_safetensors(std::string_view bytes, const std::filesystem::path& path) {
+  return parse(path, bytes.size(), [&](std::uint64_t at, void* to, std::size_t count) {
+    if (count > 0) std::memcpy(to, bytes.data() + at, count);
+  });
 }
 
 }  // namespace espalier

@@ -1,8 +1,11 @@
 #include "framework/train/checkpoint.h"
 
-#include <cmath>
+#include <algorithm>
 #include <set>
 #include <vector>
+
+#include "framework/io/compact/positions.h"
+#include "framework/io/safetensors.h"
 
 namespace espalier {
 namespace {
@@ -10,7 +13,7 @@ namespace {
 std::vector<std::int64_t> disk_shape(const Shape& s) {
   if (s.rank() == 4) return {s[0], s[3], s[1], s[2]};  // OHWI -> OIHW
   std::vector<std::int64_t> shape;
-  shape.reserve(s.rank());
+  shape.reserve(static_cast<std::size_t>(s.rank()));
   for (int a = 0; a < s.rank(); ++a) shape.push_back(s[a]);
   return shape;
 }
@@ -36,20 +39,53 @@ std::string list(const std::vector<std::string>& items) {
   return text;
 }
 
-/// What a finite float64 may still be: too large for the float32 we compute in, or a variance below zero.
-void check_values(const std::filesystem::path& path, const StoredTensor& t) {
-  const std::vector<float> values = to_floats(t);
-  const bool variance = t.name.ends_with("running_var");
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(values[i]) && !(variance && values[i] < 0)) continue;
-    fail(ExitCode::checkpoint, "{}: tensor '{}' holds {} at index {} (counted row by row); {}", path.string(),
-         t.name, to_doubles(t)[i], i,
-         variance ? "a variance must not be negative, nor larger than float32 holds (3.4e38)"
-                  : "larger than float32 holds (3.4e38)");
-  }
+/// What a finite number may still be: a variance below zero, whose root is none.
+void check_variance(const std::filesystem::path& path, const NamedWeights& t) {
+  if (!t.name.ends_with("running_var")) return;
+  for (std::size_t i = 0; i < t.values.size(); ++i)
+    if (t.values[i] < 0)
+      fail(ExitCode::checkpoint, "{}: tensor '{}' holds {} at index {}; a variance must not be negative",
+           path.string(), t.name, t.values[i], i);
+}
+
+/// Whether a reader finds the mask in the weights themselves: metadata "masks": "zeros"
+/// (io/compact/weights_file.h).
+bool told_by_zeros(const std::vector<std::int64_t>& shape, const std::vector<float>& values,
+                   const std::vector<std::uint8_t>& kept) {
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    if ((kept[i] != 0) != (shape.size() < 2 || values[i] != 0)) return false;
+  return true;
+}
+
+/// One parameter with its mask, in the order on disk.
+NamedWeights on_disk(const ParameterStore& store, const ParameterInfo& p) {
+  NamedWeights t{p.name, disk_shape(p.shape), std::vector<float>(p.shape.size()),
+                 std::vector<std::uint8_t>(p.shape.size())};
+  for_each_value(p.shape, [&](Index memory, Index disk) {
+    t.values[disk] = static_cast<float>(store.values()[p.range.begin + memory]);
+    t.kept[disk] = store.mask()[p.range.begin + memory] != 0;
+  });
+  return t;
+}
+
+NamedWeights on_disk(const ParameterStore& store, const StatisticInfo& s) {
+  const auto values = store.statistics().subspan(s.range.begin, s.range.size());
+  return {s.name, {s.range.size()}, std::vector<float>(values.begin(), values.end()), {}};
 }
 
 }  // namespace
+
+WeightsFile weights_of(const Model& model) {
+  const ParameterStore& store = model.store();
+  WeightsFile weights;
+  for (const ParameterInfo& p : store.infos()) {
+    NamedWeights t = on_disk(store, p);
+    if (std::find(t.kept.begin(), t.kept.end(), 0) == t.kept.end()) t.kept.clear();
+    weights.tensors.push_back(std::move(t));
+  }
+  for (const StatisticInfo& s : store.statistic_infos()) weights.tensors.push_back(on_disk(store, s));
+  return weights;
+}
 
 void save_checkpoint(const std::filesystem::path& path, const Model& model,
                      std::map<std::string, std::string> metadata) {
@@ -57,48 +93,45 @@ void save_checkpoint(const std::filesystem::path& path, const Model& model,
   TensorFile file;
   file.metadata = std::move(metadata);
   file.metadata["format"] = "pt";  // what Python's safetensors expects of PyTorch layouts
+  file.metadata["masks"] = "zeros";
   for (const ParameterInfo& p : store.infos()) {
-    std::vector<float> values(p.shape.size());
-    std::vector<std::uint8_t> mask(values.size());
-    bool pruned = false;
-    for_each_value(p.shape, [&](Index memory, Index disk) {
-      const auto from = static_cast<std::size_t>(p.range.begin + memory);
-      values[disk] = static_cast<float>(store.values()[from]);
-      mask[disk] = store.mask()[from] != 0;
-      pruned |= store.mask()[from] == 0;
-    });
-    file.add(p.name, disk_shape(p.shape), std::span<const float>(values));
-    if (pruned) file.add(p.name + "_mask", disk_shape(p.shape), std::span<const std::uint8_t>(mask));
+    const NamedWeights t = on_disk(store, p);
+    file.add(t.name, t.shape, std::span<const float>(t.values));
+    if (told_by_zeros(t.shape, t.values, t.kept)) continue;
+    ByteArray bits = bitmask_of(t.kept);
+    const auto size = static_cast<std::int64_t>(bits.size());
+    file.tensors.push_back({t.name + "_mask_bits", DType::u8, {size}, std::move(bits)});
   }
   for (const StatisticInfo& s : store.statistic_infos()) {
-    const auto values = store.statistics().subspan(s.range.begin, s.range.size());
-    file.add(s.name, {s.range.size()},
-             std::span<const float>(std::vector<float>(values.begin(), values.end())));
+    const NamedWeights t = on_disk(store, s);
+    file.add(t.name, t.shape, std::span<const float>(t.values));
   }
   write_safetensors(path, file);
 }
 
-std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& path, Model& model) {
-  const TensorFile file = read_safetensors(path);
+LoadedCheckpoint load_checkpoint(const std::filesystem::path& path, Model& model) {
+  WeightsFile file = read_weights_file(path);
+  load_weights(file, path, model);
+  return {std::move(file.metadata), std::move(file.notices)};
+}
+
+void load_weights(const WeightsFile& file, const std::filesystem::path& path, Model& model) {
   require_finite(file, path);
   ParameterStore& store = model.store();
   std::vector<std::string> missing, misshaped, extra;
   std::set<std::string> expected;
-  const auto check = [&](const std::string& name, const Shape& shape, bool optional) {
+  const auto check = [&](const std::string& name, const Shape& shape) {
     expected.insert(name);
-    const StoredTensor* t = file.find(name);
-    if (!t && !optional) missing.push_back(fmt::format("{} {{{}}}", name, fmt::join(disk_shape(shape), ",")));
+    const NamedWeights* t = file.find(name);
+    if (!t) missing.push_back(fmt::format("{} {{{}}}", name, fmt::join(disk_shape(shape), ",")));
     if (t && t->shape != disk_shape(shape))
       misshaped.push_back(fmt::format("{}: {{{}}} in the file, the model has {{{}}}", name,
                                       fmt::join(t->shape, ","), fmt::join(disk_shape(shape), ",")));
   };
-  for (const ParameterInfo& p : store.infos()) {
-    check(p.name, p.shape, false);
-    check(p.name + "_mask", p.shape, true);
-  }
-  for (const StatisticInfo& s : store.statistic_infos()) check(s.name, {s.range.size()}, false);
-  for (const StoredTensor& t : file.tensors)
-    if (!expected.contains(t.name) && !t.name.ends_with("num_batches_tracked")) extra.push_back(t.name);
+  for (const ParameterInfo& p : store.infos()) check(p.name, p.shape);
+  for (const StatisticInfo& s : store.statistic_infos()) check(s.name, {s.range.size()});
+  for (const NamedWeights& t : file.tensors)
+    if (!expected.contains(t.name)) extra.push_back(t.name);
   if (!missing.empty() || !misshaped.empty() || !extra.empty()) {
     std::string text;
     if (!missing.empty()) text += "\n  missing (shapes on disk, OIHW):" + list(missing);
@@ -110,24 +143,20 @@ std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& 
          "was saved from.{}",
          path.string(), text);
   }
-  for (const StoredTensor& t : file.tensors) check_values(path, t);
+  for (const NamedWeights& t : file.tensors) check_variance(path, t);
+  const std::span<Real> values = store.values(), mask = store.mask();
   for (const ParameterInfo& p : store.infos()) {
-    const std::vector<float> values = to_floats(*file.find(p.name));
-    const StoredTensor* stored_mask = file.find(p.name + "_mask");
-    const std::vector<float> mask =
-        stored_mask ? to_floats(*stored_mask) : std::vector<float>(values.size(), 1.0F);
+    const NamedWeights& t = *file.find(p.name);
     for_each_value(p.shape, [&](Index memory, Index disk) {
-      const auto to = static_cast<std::size_t>(p.range.begin + memory);
-      store.values()[to] = static_cast<Real>(values[disk]);
-      store.mask()[to] = mask[disk] != 0 ? Real(1) : Real(0);
+      values[p.range.begin + memory] = static_cast<Real>(t.values[disk]);
+      mask[p.range.begin + memory] = t.kept.empty() || t.kept[disk] ? Real(1) : Real(0);
     });
   }
   for (const StatisticInfo& s : store.statistic_infos()) {
-    const std::vector<float> values = to_floats(*file.find(s.name));
-    std::copy(values.begin(), values.end(), store.statistics().begin() + s.range.begin);
+    const NamedWeights& t = *file.find(s.name);
+    std::copy(t.values.begin(), t.values.end(), store.statistics().begin() + s.range.begin);
   }
   store.apply_mask();
-  return file.metadata;
 }
 
 }  // namespace espalier

@@ -1,13 +1,19 @@
-// checkpoint.h: networks as safetensors files that Python opens: PyTorch's names, OIHW order, masks beside
-// weights ("conv1.weight_mask", U8), what made them in __metadata__. Written to a temporary file, synced and
-// renamed, so that no half of one is ever left.
+// checkpoint.h: networks as safetensors files that Python opens: PyTorch's names, OIHW order, what made them
+// in
+// __metadata__. Written to a temporary file, synced and renamed. A weight of a matrix or kernel is pruned
+// where it is 0, as metadata "masks": "zeros" says, so a pruned network takes no more room than a dense one;
+// where that would be wrong (a kept weight that is 0, a pruned bias), "NAME_mask_bits" has one bit for each
+// value:
+//     mask = np.unpackbits(file["NAME_mask_bits"], count=w.size, bitorder="little").reshape(w.shape)
+// Files of before with "NAME_mask" (0 or 1 for each value) and compact files (io/compact/README.md) are read
+// as well.
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <string>
 
-#include "framework/io/safetensors.h"
+#include "framework/io/compact/weights_file.h"
 #include "framework/nn/model.h"
 
 namespace espalier {
@@ -15,9 +21,19 @@ namespace espalier {
 void save_checkpoint(const std::filesystem::path& path, const Model& model,
                      std::map<std::string, std::string> metadata = {});
 
-/// Loads weights, statistics and masks by name. A missing, extra or mis-shaped tensor is Error(checkpoint)
-/// that lists all of them, and leaves the model as it was; so is a value that is not finite. Missing masks
-/// mean nothing is pruned; PyTorch's num_batches_tracked is ignored. Returns the file's metadata.
-std::map<std::string, std::string> load_checkpoint(const std::filesystem::path& path, Model& model);
+struct LoadedCheckpoint {
+  std::map<std::string, std::string> metadata;
+  std::vector<std::string> notices;  ///< of what was converted
+};
+
+/// Loads weights, statistics and masks by name, of any file that read_weights_file() knows. A missing, extra
+/// or mis-shaped tensor is Error(checkpoint) that lists all of them, and leaves the model as it was; so is a
+/// value that is not finite. Missing masks mean nothing is pruned; PyTorch's num_batches_tracked is ignored.
+LoadedCheckpoint load_checkpoint(const std::filesystem::path& path, Model& model);
+/// The same of a file that has been read; `path` is for messages.
+void load_weights(const WeightsFile& file, const std::filesystem::path& path, Model& model);
+
+/// All tensors of a network under the names and in the order of a checkpoint, for a compact file.
+WeightsFile weights_of(const Model& model);
 
 }  // namespace espalier

@@ -99,10 +99,12 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
       optimizer_(settings.optimizer->make(context.model.store())),
       loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
               settings.batch_size, context.seed),
-      instruction_sets_(kernels::instruction_set().name) {
+      instruction_sets_(instruction_set()) {
   check_last_batch();
 }
 Trainer::~Trainer() = default;
+
+std::string Trainer::instruction_set() { return kernels::instruction_set().name; }
 
 /// A batch of one example may have no variance in a batch norm; better told now than after the first epoch.
 void Trainer::check_last_batch() const {

@@ -88,6 +88,8 @@ class Trainer {
   /// Continues from the folder's state file. Throws Error(checkpoint) naming the field if it is damaged,
   /// Error(usage) if another instruction set began it, Error(config) if its configuration is not accepted.
   void resume(const ResumeOptions& options = {});
+  /// Name of the one that computes now.
+  static std::string instruction_set();
   /// Names of the instruction sets that have computed the run, in order.
   const std::string& instruction_sets() const { return instruction_sets_; }
   /// Trains to the last epoch. Throws Error(numeric) on a non-finite loss, weight or statistic, before it is

@@ -8,7 +8,6 @@
 #include "framework/config/writer.h"
 #include "framework/data/hash.h"
 #include "framework/io/safetensors.h"
-#include "framework/kernels/instruction_set.h"
 #include "framework/train/trainer.h"
 
 namespace espalier {
@@ -127,7 +126,7 @@ void Trainer::resume(const ResumeOptions& options) {
   Bounds most{settings_.epochs, loader_.batches_per_epoch(), context_.data.source.train.size()};
   read(most);  // now that the run is known to be the same
 
-  const std::string now = kernels::instruction_set().name;
+  const std::string now = instruction_set();
   instruction_sets_ = text("instruction_sets");
   if (instruction_sets_ != now) {
     if (!options.other_instruction_set)

@@ -58,6 +58,8 @@ class NothingSilent : public ::testing::Test {
       std::memcpy(&v, &bytes[at], 4);
       if (std::abs(v) < least) std::memset(&bytes[at], 0, 4);
     }
+    // Ours say that zeros are masks; those of other programs do not.
+    if (const auto says = bytes.find("\"masks\":\"zeros\""); says < size) bytes.replace(says, 7, "\"other\"");
     write(name, bytes);
   }
   json last_row(const std::string& run) {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "framework/core/check.h"
-#include "framework/io/safetensors.h"
+#include "framework/io/compact/weights_file.h"
 #include "tools/report/report_text.h"
 
 namespace espalier {
@@ -24,10 +24,10 @@ struct Weights {
   std::vector<bool> kept;
 };
 
-std::optional<TensorFile> read_file(const fs::path& path, std::vector<std::string>& notices) {
+std::optional<WeightsFile> read_file(const fs::path& path, std::vector<std::string>& notices) {
   if (path.empty()) return std::nullopt;
   try {
-    return read_safetensors(path);
+    return read_weights_file(path);
   } catch (const std::exception& e) {
     notices.push_back(fmt::format("{} could not be read, so weights are missing here: {}",
                                   path.filename().string(), e.what()));
@@ -35,16 +35,12 @@ std::optional<TensorFile> read_file(const fs::path& path, std::vector<std::strin
   }
 }
 
-std::optional<Weights> weights_of(const TensorFile& file, const std::string& name,
+std::optional<Weights> weights_of(const WeightsFile& file, const std::string& name,
                                   const std::vector<std::int64_t>& shape) {
-  const StoredTensor* tensor = file.find(name);
+  const NamedWeights* tensor = file.find(name);
   if (!tensor || tensor->shape != shape) return std::nullopt;
-  Weights w{.values = to_floats(*tensor), .kept = {}};
-  w.kept.assign(w.values.size(), true);
-  if (const StoredTensor* mask = file.find(name + "_mask"); mask && mask->shape == shape) {
-    const std::vector<float> flags = to_floats(*mask);
-    for (std::size_t i = 0; i < flags.size(); ++i) w.kept[i] = flags[i] != 0;
-  }
+  Weights w{.values = tensor->values, .kept = std::vector<bool>(tensor->values.size(), true)};
+  if (!tensor->kept.empty()) w.kept.assign(tensor->kept.begin(), tensor->kept.end());
   return w;
 }
 
@@ -94,12 +90,13 @@ bool finite(const Weights& w) {
 Json read_layers(const fs::path& pruned, const fs::path& dense, std::size_t budget,
                  std::vector<std::string>& notices) {
   Json layers = Json::array();
-  const std::optional<TensorFile> file = read_file(pruned, notices), before_file = read_file(dense, notices);
+  const std::optional<WeightsFile> file = read_file(pruned, notices), before_file = read_file(dense, notices);
   if (!file) return layers;
   std::vector<std::string> without_tiles;
-  for (const StoredTensor& tensor : file->tensors) {
+  for (const NamedWeights& tensor : file->tensors) {
     const auto& shape = tensor.shape;
-    if (!tensor.name.ends_with(".weight") || (shape.size() != 2 && shape.size() != 4) || tensor.bytes.empty())
+    if (!tensor.name.ends_with(".weight") || (shape.size() != 2 && shape.size() != 4) ||
+        tensor.values.empty())
       continue;
     const std::string name = tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
     const Weights after = *weights_of(*file, tensor.name, shape);

@@ -4,6 +4,7 @@
 
 #include "framework/config/reader.h"
 #include "framework/config/writer.h"
+#include "framework/io/compact/weights_file.h"
 #include "framework/io/file_kind.h"
 #include "framework/io/safetensors.h"
 
@@ -40,8 +41,14 @@ std::string network_json(RunConfig& config, const LoadedData& data) {
 }
 
 std::optional<NetworkRecord> read_network_record(const std::filesystem::path& path) {
-  if (kind_of_file(path) != FileKind::safetensors) return std::nullopt;  // loading it says what is wrong
-  const auto metadata = read_safetensors_metadata(path);
+  std::map<std::string, std::string> metadata;
+  try {
+    // Of a plain file the beginning is enough.
+    metadata = kind_of_file(path) == FileKind::safetensors ? read_safetensors_metadata(path)
+                                                           : read_weights_file(path).metadata;
+  } catch (const Error&) {
+    return std::nullopt;  // loading it says what is wrong
+  }
   const auto found = metadata.find("network");
   if (found == metadata.end()) return std::nullopt;
   NetworkRecord record;

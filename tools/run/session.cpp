@@ -85,7 +85,8 @@ Workbench prepare(RunConfig& config, const Start& start) {
   bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
                                     bench.data.source.classes(), config.seed);
   if (!start.checkpoint.empty()) {
-    load_checkpoint(start.checkpoint, *bench.model);
+    const std::vector<std::string> said = load_checkpoint(start.checkpoint, *bench.model).notices;
+    bench.notices.insert(bench.notices.end(), said.begin(), said.end());
     if (config.masks == InitialMasks::zeros) mask_zeros(bench.model->store());
   }
   return bench;

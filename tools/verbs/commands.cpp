@@ -10,7 +10,6 @@
 #include "framework/core/parallel.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
-#include "framework/kernels/instruction_set.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
 #include "tools/explain/tour.h"
@@ -163,7 +162,7 @@ void run(const CommandOptions& options, bool with_pruning) {
   settle_folder(folder, options, resuming);
   if (!resuming) {
     config.provenance.threads = threads();  // for the record only: results do not depend on it
-    config.provenance.instruction_set = kernels::instruction_set().name;
+    config.provenance.instruction_set = Trainer::instruction_set();
     write_file_atomically(folder.config(), resolved_json(config) + "\n");
   }
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
