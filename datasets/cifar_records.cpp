@@ -31,11 +31,11 @@ ImageSet read_cifar(const std::filesystem::path& folder, const std::vector<std::
       return foreign_file(kind_of_bytes(head), "a binary file of CIFAR records").value_or(otherwise);
     };
     if (size % record != 0)
-      fail(ExitCode::data,
-           "{}: {}", path.string(),
-           foreign(fmt::format("{} bytes are not a multiple of the {} of a record ({} left over); truncated or "
-                               "overlong",
-                               size, record, size % record)));
+      fail(ExitCode::data, "{}: {}", path.string(),
+           foreign(
+               fmt::format("{} bytes are not a multiple of the {} of a record ({} left over); truncated or "
+                           "overlong",
+                           size, record, size % record)));
     if (records > 0 && size != records * record)
       fail(ExitCode::data,
            "{}: {} records where the published file has {}; truncated or overlong. "
@@ -46,9 +46,10 @@ ImageSet read_cifar(const std::filesystem::path& folder, const std::vector<std::
       const int label = r[format.label_at];
       if (label >= format.classes)
         fail(ExitCode::data, "{}: {}", path.string(),
-             foreign(fmt::format("label {} at byte {} (record {}); it must be 0 to {}; the file is corrupt or of "
-                                 "another data set",
-                                 label, at + format.label_at, at / record, format.classes - 1)));
+             foreign(
+                 fmt::format("label {} at byte {} (record {}); it must be 0 to {}; the file is corrupt or of "
+                             "another data set",
+                             label, at + format.label_at, at / record, format.classes - 1)));
       set.labels.push_back(label);
       const std::size_t begin = set.pixels.size();
       set.pixels.resize(begin + static_cast<std::size_t>(3 * plane));

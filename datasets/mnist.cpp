@@ -73,10 +73,11 @@ ImageSet read_set(const fs::path& folder, const std::string& prefix, int classes
   ImageSet set{static_cast<int>(images.extents[1]), static_cast<int>(images.extents[2]), 1, {}, {}};
   for (std::size_t i = labels.header(); i < labels.bytes.size(); ++i) {
     if (labels.bytes[i] >= classes)
-      fail(ExitCode::data,
-           "{}: label {} at byte {} (image {}), but there are {} classes, numbered from 0; a set with more of "
-           "them, as EMNIST, is read by source \"mnist\" with \"classes\"",
-           labels.path, labels.bytes[i], i, i - labels.header(), classes);
+      fail(
+          ExitCode::data,
+          "{}: label {} at byte {} (image {}), but there are {} classes, numbered from 0; a set with more of "
+          "them, as EMNIST, is read by source \"mnist\" with \"classes\"",
+          labels.path, labels.bytes[i], i, i - labels.header(), classes);
     set.labels.push_back(labels.bytes[i]);
   }
   images.bytes.erase(images.bytes.begin(),
@@ -112,9 +113,7 @@ struct MnistSettings final : IdxSettings {
     f("classes", classes, "number of classes; EMNIST and others have more than MNIST's ten",
       {.low = 2, .high = 256});
   }
-  DataSource open() const override {
-    return open_with(names(), advice);
-  }
+  DataSource open() const override { return open_with(names(), advice); }
   DataSource open_test() const override {
     return test_alone(read_set(path, "t10k", classes, advice), names());
   }
@@ -131,9 +130,7 @@ struct FashionMnistSettings final : IdxSettings {
     f("path", path,
       "folder with the four IDX files; where Debian's dataset-fashion-mnist puts them by default");
   }
-  DataSource open() const override {
-    return open_with(names, fashion_advice);
-  }
+  DataSource open() const override { return open_with(names, fashion_advice); }
   DataSource open_test() const override {
     return test_alone(read_set(path, "t10k", static_cast<int>(names.size()), fashion_advice), names);
   }

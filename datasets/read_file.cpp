@@ -111,7 +111,8 @@ Bytes read_announced(const std::filesystem::path& path, std::size_t head, const 
   const std::size_t begun = contents.size(), size = announced(contents);
   constexpr std::size_t best_ratio = 1032;  // of the format: 258 bytes for two bits
   if (size / best_ratio > bytes.size())
-    fail(ExitCode::data, "{}: the header announces {} bytes, which {} bytes of gzip data can't hold; truncated{}",
+    fail(ExitCode::data,
+         "{}: the header announces {} bytes, which {} bytes of gzip data can't hold; truncated{}",
          path.string(), size, bytes.size(), with(advice));
   require_memory(static_cast<double>(size), path.string());
   contents.resize(std::max(size, begun));

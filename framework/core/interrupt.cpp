@@ -46,7 +46,6 @@ void check_stop(std::string_view doing) {
   if (take_stop()) fail(ExitCode::interrupted, "stopped while {}; continue with --resume", doing);
 }
 
-
 StopAnywhere::StopAnywhere(std::string message) {
   if (regions.load() == 0) message_of_region = std::move(message);
   regions.fetch_add(1);

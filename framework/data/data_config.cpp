@@ -57,7 +57,8 @@ void hold_out(DataSource& source, Index n) {
 void check(const DataSource& source, const std::string& type, bool test_only) {
   const ImageSet &train = source.train, &test = source.test;
   for (const auto& [name, set] : {std::pair{"training", &train}, std::pair{"test", &test}}) {
-    if (set->size() == 0 && !(test_only && set == &train)) fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
+    if (set->size() == 0 && !(test_only && set == &train))
+      fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
     if (static_cast<Index>(set->pixels.size()) != set->size() * set->image_bytes())
       fail(ExitCode::data, "data.source ({}): {} {} images of {} bytes do not make {} bytes", type,
            set->size(), name, set->image_bytes(), set->pixels.size());
@@ -76,8 +77,8 @@ void check(const DataSource& source, const std::string& type, bool test_only) {
 
 std::string class_list(const std::vector<std::string>& names) {
   constexpr std::size_t most = 6;
-  const std::vector<std::string> first(names.begin(),
-                                       names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), most)));
+  const std::vector<std::string> first(
+      names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), most)));
   return fmt::format("{}{}", fmt::join(first, ", "),
                      names.size() > most ? fmt::format(", ... ({} in all)", names.size()) : "");
 }
@@ -108,10 +109,11 @@ LoadedData open_data(const DataConfig& config, DataUse use) {
   DataSource& source = data.source;
   check(source, config.source.type, test_only);
   if (config.channels && config.channels != source.train.channels)
-    fail(ExitCode::data,
-         "data.channels is {} (as the network's checkpoint says, if not the config), but data.source ({}) has "
-         "images of {} channel(s)",
-         config.channels, config.source.type, source.train.channels);
+    fail(
+        ExitCode::data,
+        "data.channels is {} (as the network's checkpoint says, if not the config), but data.source ({}) has "
+        "images of {} channel(s)",
+        config.channels, config.source.type, source.train.channels);
   keep_first(source.train, config.train_limit);
   hold_out(source, config.hold_out);
   keep_first(source.test, config.test_limit);
@@ -125,9 +127,9 @@ LoadedData open_data(const DataConfig& config, DataUse use) {
            "correct or remove data.class_names",
            class_list(config.class_names), config.source.type, class_list(source.class_names));
     if (order == ClassOrder::permuted) {
-      source.notices.push_back(
-          fmt::format("the classes of the data are {}; they are renumbered in the order of data.class_names: {}",
-                      class_list(source.class_names), class_list(config.class_names)));
+      source.notices.push_back(fmt::format(
+          "the classes of the data are {}; they are renumbered in the order of data.class_names: {}",
+          class_list(source.class_names), class_list(config.class_names)));
       reorder_classes(source, config.class_names);
     }
   }

@@ -29,7 +29,8 @@ std::vector<Index> read_index_file(const std::filesystem::path& path, const std:
   if (!repeated.empty()) {
     const std::size_t count = repeated.size();
     repeated.resize(std::min<std::size_t>(count, 5));
-    fail(ExitCode::data, "{}: {} example(s) are named more than once, and would count so often: {}{}; remove "
+    fail(ExitCode::data,
+         "{}: {} example(s) are named more than once, and would count so often: {}{}; remove "
          "the repetitions",
          path.string(), count, fmt::join(repeated, ", "), count > 5 ? ", ..." : "");
   }

@@ -237,7 +237,8 @@ std::optional<JsonProblem> json_problem(std::string_view text, const JsonLimits&
 }
 
 Json parse_json(std::string_view text, const std::string& name, ExitCode code, const JsonLimits& limits) {
-  if (const auto problem = json_problem(text, limits)) fail(code, "{}: {}", printable(name, 4096), problem->text);
+  if (const auto problem = json_problem(text, limits))
+    fail(code, "{}: {}", printable(name, 4096), problem->text);
   return Json::parse(text, nullptr, true, limits.comments);
 }
 

@@ -15,9 +15,10 @@ constexpr const char* lock_name = ".lock";
 
 /// What train, prune, sweep and curvature write into a run's folder itself. The state comes first: without it
 /// nothing of a run can be taken up again.
-constexpr std::array written{"state.safetensors", "checkpoint.safetensors", "dense.safetensors", "metrics.jsonl",
-                             "metrics.csv",       "config.json",            "saliency.jsonl",    "tour.json",
-                             "report.html",       "sweep.csv",              "experiment.json"};
+constexpr std::array written{
+    "state.safetensors", "checkpoint.safetensors", "dense.safetensors", "metrics.jsonl", "metrics.csv",
+    "config.json",       "saliency.jsonl",         "tour.json",         "report.html",   "sweep.csv",
+    "experiment.json"};
 
 /// What lies there before the lock does: the config that `espalier reproduce` writes, and what a run that was
 /// killed in its first moment has made.
@@ -87,7 +88,8 @@ void RunFolder::clear() {
     std::error_code error;
     fs::remove(file, error);
     if (error)
-      fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", file.string(), error.message());
+      fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", file.string(),
+           error.message());
   }
 }
 
@@ -95,10 +97,11 @@ void RunFolder::keep_from(const fs::path& folder, const fs::path& input, const s
   for (const char* name : written) {
     std::error_code unknown;
     if (fs::equivalent(folder / name, input, unknown))
-      fail(ExitCode::usage,
-           "{}: {} is read, and the run in {} would write a file of this name over it; choose another --output, "
-           "or copy it elsewhere first",
-           input.string(), what, folder.string());
+      fail(
+          ExitCode::usage,
+          "{}: {} is read, and the run in {} would write a file of this name over it; choose another --output, "
+          "or copy it elsewhere first",
+          input.string(), what, folder.string());
   }
 }
 

@@ -25,10 +25,11 @@ void claim_blas_buffers(int threads) {
   // Whether there is room is found out by taking it: what other parts of the process hold counts too.
   void* const room = ::mmap(nullptr, needed, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (room == MAP_FAILED)
-    fail(ExitCode::memory,
-         "ulimit -v leaves {:.0f} MB of address space; {} thread(s) need {:.0f} MB before any data; raise it, "
-         "or use fewer --threads",
-         static_cast<double>(available_address_space()) / 1e6, threads, static_cast<double>(needed) / 1e6);
+    fail(
+        ExitCode::memory,
+        "ulimit -v leaves {:.0f} MB of address space; {} thread(s) need {:.0f} MB before any data; raise it, "
+        "or use fewer --threads",
+        static_cast<double>(available_address_space()) / 1e6, threads, static_cast<double>(needed) / 1e6);
   ::munmap(room, needed);
   std::vector<void*> buffers;  // all at once, then given back: OpenBLAS keeps them for later
   for (int i = 0; i < threads; ++i) buffers.push_back(blas_memory_alloc(0));

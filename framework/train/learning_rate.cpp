@@ -21,7 +21,8 @@ struct Step final : LearningRateSettings {
   double factor(double epoch, double) const override { return std::pow(gamma, std::floor(epoch / every)); }
   void own_oddities(int epochs, std::vector<std::string>& found) const override {
     if (every >= epochs)
-      found.push_back(fmt::format("every is {} and the run has {} epochs: the rate never drops", every, epochs));
+      found.push_back(
+          fmt::format("every is {} and the run has {} epochs: the rate never drops", every, epochs));
   }
 };
 
@@ -38,8 +39,9 @@ struct MultiStep final : LearningRateSettings {
     std::copy_if(milestones.begin(), milestones.end(), std::back_inserter(late),
                  [&](int m) { return m >= epochs; });
     if (!late.empty())
-      found.push_back(fmt::format("the milestones {} come after the end of the run at {}: the rate never drops there",
-                                  fmt::join(late, ", "), epochs));
+      found.push_back(
+          fmt::format("the milestones {} come after the end of the run at {}: the rate never drops there",
+                      fmt::join(late, ", "), epochs));
   }
   double factor(double epoch, double) const override {
     const auto passed =

@@ -22,8 +22,9 @@ struct LearningRateSettings {
   std::vector<std::string> oddities(int epochs) const {
     std::vector<std::string> found;
     if (warmup_epochs >= epochs)
-      found.push_back(fmt::format("warmup_epochs is {:g} and the run has {} epochs: the rate {:g} is never reached",
-                                  warmup_epochs, epochs, rate));
+      found.push_back(
+          fmt::format("warmup_epochs is {:g} and the run has {} epochs: the rate {:g} is never reached",
+                      warmup_epochs, epochs, rate));
     own_oddities(epochs, found);
     return found;
   }

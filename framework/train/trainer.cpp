@@ -194,9 +194,8 @@ void Trainer::train_epoch(bool decay) {
 /// The epoch's steps are saved if a stop comes while the network is tested.
 Score Trainer::test_of_epoch() {
   try {
-    const StopAnywhere region(
-        fmt::format("stopped while the network was tested after epoch {}; continue with --resume",
-                    at_.epoch + 1));
+    const StopAnywhere region(fmt::format(
+        "stopped while the network was tested after epoch {}; continue with --resume", at_.epoch + 1));
     return evaluate_test();
   } catch (const Error& e) {
     if (e.code() != ExitCode::interrupted) throw;

@@ -104,21 +104,23 @@ void Trainer::resume(const ResumeOptions& options) {
     const auto found = file.metadata.find(key);
     if (found == file.metadata.end())
       fail(ExitCode::checkpoint,
-           "{}: has no '{}' in its metadata; it is no state of this program, or of another version of it", path,
-           key);
+           "{}: has no '{}' in its metadata; it is no state of this program, or of another version of it",
+           path, key);
     return found->second;
   };
   Position at;
   const auto read = [&](const Bounds& most) {
-    read_fields(JsonDocument::parse(text("position"), path + ": position", ExitCode::checkpoint),
-                [&](Fields& f) { at.fields(f, most); }, ExitCode::checkpoint);
+    read_fields(
+        JsonDocument::parse(text("position"), path + ": position", ExitCode::checkpoint),
+        [&](Fields& f) { at.fields(f, most); }, ExitCode::checkpoint);
   };
   read(Bounds());
   if (checksum(file) != text("sha256"))
-    fail(ExitCode::checkpoint,
-         "{}: is damaged: its contents do not have the checksum that was written with them (sha256). Start the "
-         "run anew (--overwrite), or put back a copy",
-         path);
+    fail(
+        ExitCode::checkpoint,
+        "{}: is damaged: its contents do not have the checksum that was written with them (sha256). Start the "
+        "run anew (--overwrite), or put back a copy",
+        path);
   if (options.accept)
     options.accept({text("resolved_config"), at.epoch, at.step, at.hook_done, at.complete, at.metrics_rows});
   else if (text("resolved_config") != context_.resolved_config)
@@ -130,10 +132,11 @@ void Trainer::resume(const ResumeOptions& options) {
   instruction_sets_ = text("instruction_sets");
   if (instruction_sets_ != now) {
     if (!options.other_instruction_set)
-      fail(ExitCode::usage,
-           "{}: the run was computed by the instruction set {}, and this is {}: it would end with other bits than "
-           "on either alone. Set ESPALIER_CPU={} where the CPU has it, or give --other-instruction-set",
-           path, instruction_sets_, now, instruction_sets_.substr(0, instruction_sets_.find(',')));
+      fail(
+          ExitCode::usage,
+          "{}: the run was computed by the instruction set {}, and this is {}: it would end with other bits than "
+          "on either alone. Set ESPALIER_CPU={} where the CPU has it, or give --other-instruction-set",
+          path, instruction_sets_, now, instruction_sets_.substr(0, instruction_sets_.find(',')));
     if (!instruction_sets_.ends_with(now)) instruction_sets_ += ", " + now;
   }
   ParameterStore& store = context_.model.store();

@@ -229,10 +229,11 @@ GroupChoice select_groups(std::span<const Candidate> candidates, const std::vect
     require_kept(choice.removed, layer.columns, layer.name, sparsity, settings.min_kept_per_layer);
     if (const std::vector<Index> lost = classes_without_weights(choice.removed, layer);
         !lost.empty() && settings.min_kept_per_layer > 0)
-      fail(ExitCode::pruning,
-           "pruning to {:.2f} % would leave {} of {} classes without any weight in layer {} (outputs {}): the "
-           "network could not tell them any more. Prune less, or exclude the layer (prune.exclude)",
-           100 * sparsity, lost.size(), layer.shape[0], layer.name, fmt::join(lost, ", "));
+      fail(
+          ExitCode::pruning,
+          "pruning to {:.2f} % would leave {} of {} classes without any weight in layer {} (outputs {}): the "
+          "network could not tell them any more. Prune less, or exclude the layer (prune.exclude)",
+          100 * sparsity, lost.size(), layer.shape[0], layer.name, fmt::join(lost, ", "));
   }
   return choice;
 }

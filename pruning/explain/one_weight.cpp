@@ -24,8 +24,9 @@ WeightStudy::WeightStudy(Model& model, PruneConfig& config, const LoadedData& da
       parameters_(prunable_layers(config, model)),
       views_(layer_views(model, parameters_)) {
   const ImageSet& train = data.source.train;
-  const std::vector<Index> listed =
-      config.index_file.empty() ? std::vector<Index>() : read_index_file(config.index_file, "prune.index_file");
+  const std::vector<Index> listed = config.index_file.empty()
+                                        ? std::vector<Index>()
+                                        : read_index_file(config.index_file, "prune.index_file");
   examples_ = fisher_examples(config, train, listed, seed, 0, 0);
   w_ = gather(model.store().values(), model.store(), parameters_);
   for (const double m : gather(model.store().mask(), model.store(), parameters_)) pruned_.push_back(m == 0);

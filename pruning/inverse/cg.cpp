@@ -82,10 +82,11 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
   for (std::size_t i = 0; i < d; ++i) square += (b[i] - product[i]) * (b[i] - product[i]);
   const double measured = std::sqrt(square) / goal;
   if (constexpr double most = 1e-3; !(measured <= std::max(most, 100 * options.tolerance)))
-    fail(ExitCode::numeric,
-         "conjugate gradients: float64 does not hold the solution: after {} steps the residual is {:.2g} of the "
-         "right side, where the recurrence has {:.2g}; raise damp (prune.damp), now {:g}",
-         result.steps, measured, result.residual, damp);
+    fail(
+        ExitCode::numeric,
+        "conjugate gradients: float64 does not hold the solution: after {} steps the residual is {:.2g} of the "
+        "right side, where the recurrence has {:.2g}; raise damp (prune.damp), now {:g}",
+        result.steps, measured, result.residual, damp);
   return result;
 }
 

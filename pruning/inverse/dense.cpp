@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "framework/core/interrupt.h"
-
 #include "pruning/inverse/inverse.h"
 
 namespace espalier {
@@ -80,11 +79,12 @@ class DenseInverse final : public FisherInverse {
     for (const double x : back) square += x * x;
     worst = std::max(worst, std::sqrt(square / static_cast<double>(c)));
     if (!(worst <= most))
-      fail(ExitCode::numeric,
-           "prune.inverse: \"dense\" has lost its precision on weights {}..{}: F F^-1 v is {:.2g} of v away from "
-           "v (at most {:g} is accepted). Raise prune.damp (now {:g}), or use \"block\" or \"layer\", which "
-           "subtract nothing of that size",
-           block.begin, block.end, worst, most, damp);
+      fail(
+          ExitCode::numeric,
+          "prune.inverse: \"dense\" has lost its precision on weights {}..{}: F F^-1 v is {:.2g} of v away from "
+          "v (at most {:g} is accepted). Raise prune.damp (now {:g}), or use \"block\" or \"layer\", which "
+          "subtract nothing of that size",
+          block.begin, block.end, worst, most, damp);
   }
   Index size_;
   std::vector<Range> blocks_;

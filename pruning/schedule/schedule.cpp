@@ -28,8 +28,7 @@ struct Polynomial : ScheduleSettings {
       {.low = 0, .high = 1, .high_open = true});
     f("final_sparsity", final_sparsity, "sparsity at end_epoch, reached exactly",
       {.low = 0, .high = 1, .high_open = true});
-    f("start_epoch", start_epoch, "epochs trained before the first step",
-      {.low = 0, .high = most_epochs});
+    f("start_epoch", start_epoch, "epochs trained before the first step", {.low = 0, .high = most_epochs});
     f.required()("end_epoch", end_epoch, "epochs trained before the last step",
                  {.low = 0, .high = most_epochs});
     f("update_frequency", update_frequency,

@@ -20,7 +20,8 @@ namespace {
 
 /// Why a layer that the patterns choose is no subject of the group; empty: it is one. Who names the layer itself,
 /// not by a pattern, means it.
-std::string why_left_alone(const PruneConfig& config, const Model& model, ParameterId id, const std::string& name) {
+std::string why_left_alone(const PruneConfig& config, const Model& model, ParameterId id,
+                           const std::string& name) {
   if (std::find(config.include.begin(), config.include.end(), name) != config.include.end()) return "";
   if (config.group.type == "filter" && id == classifier(model))
     return "its filters are the network's outputs, one for each class";

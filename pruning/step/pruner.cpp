@@ -8,7 +8,6 @@
 #include "framework/io/index_file.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
-#include "pruning/choice/reach.h"
 #include "pruning/step/auto_damp.h"
 #include "pruning/step/examples.h"
 #include "pruning/step/saliency_log.h"
@@ -40,46 +39,6 @@ Pruner::Pruner(const PruneConfig& config, const Model& model, int epochs) : conf
   events_ = config.schedule->events();
   check_layers();
   if (!config.index_file.empty()) index_file_ = read_index_file(config.index_file, "prune.index_file");
-}
-
-/// What settings and layers contradict each other in, all of it at once.
-void Pruner::check_layers() const {
-  std::vector<std::string> problems;
-  for (const LayerView& view : views_) {
-    if (config_.selection.min_kept_per_layer >= view.columns.size())
-      problems.push_back(
-          fmt::format("prune.min_kept_per_layer is {}, and layer {} has {} weights: nothing of it could be pruned; "
-                      "exclude it (prune.exclude) or keep fewer",
-                      config_.selection.min_kept_per_layer, view.name, view.columns.size()));
-    try {
-      if (!config_.group->single()) (void)config_.group->sets(view);
-    } catch (const Error& e) {
-      if (e.code() != ExitCode::config) throw;
-      problems.emplace_back(e.what());
-    }
-  }
-  if (!problems.empty()) fail(ExitCode::config, "{}", fmt::join(problems, "\n"));
-}
-
-void Pruner::check_reach(double sparsity, const ParameterStore& store) const {
-  const std::vector<double> mask = gather(store.mask(), store, layers_);
-  std::vector<bool> pruned(mask.size());
-  for (std::size_t q = 0; q < mask.size(); ++q) pruned[q] = mask[q] == 0;
-  const std::vector<std::string> problems =
-      out_of_reach(sparsity, views_, *config_.group.settings, pruned, config_.selection);
-  if (!problems.empty())
-    fail(ExitCode::config,
-         "prune: by group \"{}\", with min_kept_per_layer {},\n    {}\nAsk for less, or choose another group or "
-         "other layers",
-         config_.group.type, config_.selection.min_kept_per_layer, fmt::join(problems, "\n    "));
-}
-
-void Pruner::check(const ImageSet& train, const ParameterStore& store) const {
-  if (!events_.empty()) check_reach(events_.back().sparsity, store);
-  (void)fisher_examples(config_, train, index_file_, 0, 0, 0);
-  if (config_.needs_inverse() || config_.update == UpdateMode::joint)
-    config_.inverse->check(columns_, config_.needs_inverse());
-  config_.criterion->check(config_.inverse->partition(columns_));
 }
 
 double Pruner::sparsity(const ParameterStore& store) const {
@@ -154,26 +113,6 @@ void Pruner::apply(Trainer& trainer, const Plan& plan, std::span<const double> w
   for (const auto& [name, values] : trainer.optimizer().state())
     for (std::size_t i = 0; i < values.size(); ++i)
       if (store.mask()[i] == 0) values[i] = 0;
-}
-
-void Pruner::say_what_was_missed(RunContext& run, const Plan& plan, double target) const {
-  const auto note = [&](const std::string& text) {
-    fmt::print(stderr, "note: {}\n", text);
-    run.metrics.append({{"event", "notice"}, {"text", text}});
-  };
-  std::size_t group = 1;
-  for (const LayerView& view : views_) {
-    for (const auto& set : config_.group->sets(view)) group = std::max(group, set.size());
-    const std::vector<Index> lost = classes_without_weights(plan.removed, view);
-    if (!lost.empty())
-      note(fmt::format("{} of {} classes have no weight left in layer {} (outputs {})", lost.size(), view.shape[0],
-                       view.name, fmt::join(lost, ", ")));
-  }
-  const double reached = share(plan.removed), missed = std::abs(reached - target) * static_cast<double>(weights());
-  if (!config_.group->single() && missed > static_cast<double>(group))
-    note(fmt::format("the step asked for {:.2f} % and came to {:.2f} %: groups of up to {} weights, ranked as they "
-                     "are, fit no better",
-                     100 * target, 100 * reached, group));
 }
 
 double Pruner::prune_towards(Trainer& trainer, Level to, bool may_split, int epoch, int step) {

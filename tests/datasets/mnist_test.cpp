@@ -98,8 +98,8 @@ TEST(Mnist, BadFilesAreNamedWithTheRuleTheyBreak) {
   idx.expect({"train-images-idx3-ubyte", "34 bytes", "truncated"}, bytes);
   idx.expect({"train-images-idx3-ubyte", "4 images", "train-labels-idx1-ubyte", "3 labels"}, image_file(4));
   idx.folder.write("train-images-idx3-ubyte", image_file(3));
-  idx.expect({"train-labels-idx1-ubyte", "label 10", "byte 9", "image 1", "10 classes", "EMNIST"}, label_file({7, 10, 9}),
-             "train-labels-idx1-ubyte");
+  idx.expect({"train-labels-idx1-ubyte", "label 10", "byte 9", "image 1", "10 classes", "EMNIST"},
+             label_file({7, 10, 9}), "train-labels-idx1-ubyte");
   idx.folder.write("train-labels-idx1-ubyte", label_file({7, 1, 9}));
   idx.expect({"2x3", "3x2", "alike"}, image_file(2, 3, 2), "t10k-images-idx3-ubyte");
 }

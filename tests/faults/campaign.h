@@ -33,14 +33,17 @@ class Campaign {
   }
 
   std::vector<std::string> arguments(const std::string& verb, const std::string& output, bool resume) const {
-    std::vector<std::string> all{verb, "run.json", "--quiet", "--no-report", "--threads", "2", "--output", output};
+    std::vector<std::string> all{verb,        "run.json", "--quiet",  "--no-report",
+                                 "--threads", "2",        "--output", output};
     if (verb == "sweep")
-      for (const char* more : {"--set", "train.epochs=0", "--set", "prune.num_recomputations=1"}) all.push_back(more);
+      for (const char* more : {"--set", "train.epochs=0", "--set", "prune.num_recomputations=1"})
+        all.push_back(more);
     else if (resume)
       all.push_back("--resume");
     return all;
   }
-  Outcome run(const std::string& verb, const std::string& output, bool resume, const Surroundings& around = {}) const {
+  Outcome run(const std::string& verb, const std::string& output, bool resume,
+              const Surroundings& around = {}) const {
     return program.run(arguments(verb, output, resume), around);
   }
   /// What a finished job leaves, without times: weights, or rows of numbers.
@@ -53,8 +56,10 @@ class Campaign {
       return bytes.substr(8 + header);
     }
     std::string rows;
-    std::istringstream lines(slurp(folder / output / (verb == "sweep" ? "metrics.jsonl" : "curvature/metrics.jsonl")));
-    for (std::string line; std::getline(lines, line);) rows += line.substr(0, line.find("\"seconds\"")) + "\n";
+    std::istringstream lines(
+        slurp(folder / output / (verb == "sweep" ? "metrics.jsonl" : "curvature/metrics.jsonl")));
+    for (std::string line; std::getline(lines, line);)
+      rows += line.substr(0, line.find("\"seconds\"")) + "\n";
     return rows;
   }
   /// That of a job that nobody disturbs.
@@ -101,12 +106,14 @@ class Campaign {
   }
   /// Ended by `signal` after so long, and as often as it takes.
   void kill_at(const std::string& verb, int signal, std::chrono::microseconds after) {
-    const std::string what = verb + ", signal " + std::to_string(signal) + " after " + std::to_string(after.count()) + " us";
+    const std::string what =
+        verb + ", signal " + std::to_string(signal) + " after " + std::to_string(after.count()) + " us";
     const pid_t child = program.start(arguments(verb, "killed", true));
     std::this_thread::sleep_for(after);
     ::kill(child, signal);
     const Outcome o = program.finish(child);
-    EXPECT_TRUE(signal == SIGKILL || o.code == 130 || o.code == 0) << what << ": " << o.code << "\n" << o.output;
+    EXPECT_TRUE(signal == SIGKILL || o.code == 130 || o.code == 0) << what << ": " << o.code << "\n"
+                                                                   << o.output;
     expect_resumable(verb, "killed", what);
   }
   /// Two into one folder: one of them runs, the other is told.
@@ -119,7 +126,8 @@ class Campaign {
     const Outcome first = program.finish(a), last = second.finish(b);
     for (const Outcome& o : {first, last})
       EXPECT_TRUE(o.code == 0 || (o.code == 2 && o.output.find("is writing this run") != std::string::npos))
-          << o.code << "\n" << o.output;
+          << o.code << "\n"
+          << o.output;
     EXPECT_TRUE(first.code == 0 || last.code == 0);
     expect_resumable(verb, "shared", verb + ", two at once");
   }

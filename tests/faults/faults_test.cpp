@@ -50,7 +50,8 @@ TEST(Faults, TwoRunsIntoOneFolderDoNotMix) {
 
 TEST(Faults, ASignalInTheFirstMomentsEndsWith130) {
   Campaign c;
-  const pid_t child = c.program.start({"train", "run.json", "--quiet", "--output", "a", "--set", "data.source.train=3000000"});
+  const pid_t child = c.program.start(
+      {"train", "run.json", "--quiet", "--output", "a", "--set", "data.source.train=3000000"});
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   ::kill(child, SIGTERM);
   EXPECT_EQ(c.program.finish(child).code, 130);
@@ -94,18 +95,19 @@ TEST(Faults, AFileSizeLimitIsAFullDiskAndNoDeadlySignal) {
   const Outcome pictures = c.run("prune", "done", true, {.file_size = 2000});
   EXPECT_EQ(pictures.code, 8) << pictures.output;
   for (const auto& entry : std::filesystem::directory_iterator(c.folder / "done/plots"))
-    EXPECT_TRUE(entry.path().extension() != ".png" ||
-                slurp(entry.path()).ends_with("IEND\xae\x42\x60\x82"))
+    EXPECT_TRUE(entry.path().extension() != ".png" || slurp(entry.path()).ends_with("IEND\xae\x42\x60\x82"))
         << entry.path();
 }
 
 TEST(Faults, AClosedPipeIsNoReasonToStop) {
   Campaign c;
-  const std::string command = "cd " + c.folder.str() + " && bash -c '" + ESPALIER_CLI +
-                              " prune run.json --no-report --output piped 2>&1 | true; exit ${PIPESTATUS[0]}'";
+  const std::string command =
+      "cd " + c.folder.str() + " && bash -c '" + ESPALIER_CLI +
+      " prune run.json --no-report --output piped 2>&1 | true; exit ${PIPESTATUS[0]}'";
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 0);
   EXPECT_TRUE(c.result("prune", "piped") == c.expected("prune"));
-  const std::string schema = std::string("bash -c '") + ESPALIER_CLI + " schema | true; exit ${PIPESTATUS[0]}'";
+  const std::string schema =
+      std::string("bash -c '") + ESPALIER_CLI + " schema | true; exit ${PIPESTATUS[0]}'";
   EXPECT_EQ(WEXITSTATUS(std::system(schema.c_str())), 0);
 }
 

@@ -29,7 +29,8 @@ std::string text_of(Input input) { return {reinterpret_cast<const char*>(input.d
 class MemoryFile {
  public:
   explicit MemoryFile(Input input) : descriptor_(::memfd_create("input", 0)) {
-    if (descriptor_ < 0 || ::write(descriptor_, input.data(), input.size()) != static_cast<ssize_t>(input.size()))
+    if (descriptor_ < 0 ||
+        ::write(descriptor_, input.data(), input.size()) != static_cast<ssize_t>(input.size()))
       std::abort();
   }
   ~MemoryFile() { ::close(descriptor_); }
@@ -52,7 +53,8 @@ const fs::path& folder() {
 }
 
 void write(const fs::path& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 void config(Input input) {
@@ -71,18 +73,20 @@ void safetensors(Input input) {
 
 /// The first byte says which of the four files the rest is; the others are whole.
 void idx(Input input) {
-  const std::string images("\0\0\10\3\0\0\0\2\0\0\0\2\0\0\0\2\1\2\3\4\5\6\7\10", 24), labels("\0\0\10\1\0\0\0\2\3\4", 10);
-  constexpr const char* names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                                   "t10k-labels-idx1-ubyte"};
+  const std::string images("\0\0\10\3\0\0\0\2\0\0\0\2\0\0\0\2\1\2\3\4\5\6\7\10", 24),
+      labels("\0\0\10\1\0\0\0\2\3\4", 10);
+  constexpr const char* names[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                   "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
   const std::size_t changed = input.empty() ? 0 : input[0] % 4;
   for (std::size_t i = 0; i < 4; ++i)
     write(folder() / names[i], i == changed ? text_of(input.subspan(std::min<std::size_t>(1, input.size())))
-                               : i % 2     ? labels
-                                           : images);
+                               : i % 2      ? labels
+                                            : images);
   DataConfig data;
   data.source.choose("mnist");
   JsonDocument settings = JsonDocument::parse("{}", "input");
-  settings.apply_override("source={\"type\": \"mnist\", \"path\": " + nlohmann::json(folder().string()).dump() + "}");
+  settings.apply_override(
+      "source={\"type\": \"mnist\", \"path\": " + nlohmann::json(folder().string()).dump() + "}");
   read_config(settings, data);
   (void)open_data(data);
 }
@@ -91,9 +95,10 @@ void cifar(Input input) {
   write(folder() / "input.bin", text_of(input));
   DataConfig data;
   JsonDocument settings = JsonDocument::parse("{}", "input");
-  settings.apply_override("source={\"type\": \"cifar10\", \"train_files\": [\"input.bin\"], \"test_files\": "
-                          "[\"input.bin\"], \"path\": " +
-                          nlohmann::json(folder().string()).dump() + "}");
+  settings.apply_override(
+      "source={\"type\": \"cifar10\", \"train_files\": [\"input.bin\"], \"test_files\": "
+      "[\"input.bin\"], \"path\": " +
+      nlohmann::json(folder().string()).dump() + "}");
   read_config(settings, data);
   (void)open_data(data);
 }
@@ -125,8 +130,8 @@ void problem(Input input) {
 /// Parts divided by lines of "---" are the files of a run folder.
 void report(Input input) {
   const std::string text = text_of(input);
-  constexpr const char* names[] = {"config.json", "metrics.jsonl", "tour.json", "saliency.jsonl", "experiment.json",
-                                   "checkpoint.safetensors"};
+  constexpr const char* names[] = {"config.json",    "metrics.jsonl",   "tour.json",
+                                   "saliency.jsonl", "experiment.json", "checkpoint.safetensors"};
   const fs::path run = folder() / "run";
   fs::create_directories(run);
   std::size_t at = 0;
@@ -141,9 +146,10 @@ void report(Input input) {
 }  // namespace
 
 const std::vector<Target>& targets() {
-  static const std::vector<Target> all{{"config", config},   {"safetensors", safetensors}, {"idx", idx},
-                                       {"cifar", cifar},     {"image", image},             {"metrics", metrics},
-                                       {"indices", indices}, {"problem", problem},         {"report", report}};
+  static const std::vector<Target> all{
+      {"config", config}, {"safetensors", safetensors}, {"idx", idx},         {"cifar", cifar},
+      {"image", image},   {"metrics", metrics},         {"indices", indices}, {"problem", problem},
+      {"report", report}};
   return all;
 }
 

@@ -16,8 +16,9 @@ TEST(IndexFile, ListsAndObjectsWithIndicesAreRead) {
   const TempFolder temp;
   const std::vector<Index> expected{3, 1, 0};
   EXPECT_EQ(read_index_file(temp.write_text("a.json", "[3, 1, 0]"), "prune.index_file"), expected);
-  EXPECT_EQ(read_index_file(temp.write_text("b.json", R"({"indices": [3, 1, 0], "seed": 1})"), "prune.index_file"),
-            expected);
+  EXPECT_EQ(
+      read_index_file(temp.write_text("b.json", R"({"indices": [3, 1, 0], "seed": 1})"), "prune.index_file"),
+      expected);
 }
 
 TEST(IndexFile, WhatIsNoListOfNumbersIsNamed) {

@@ -37,7 +37,8 @@ TEST(JsonText, ReadsWhatIsWellFormed) {
 }
 
 TEST(JsonText, SyntaxErrorsHaveAPlaceAndALikelyCause) {
-  expect_problem("{\n  \"count\": 1,\n  \"flag\" true\n}", {"line 3", "\"flag\" true", "comma or colon is missing"});
+  expect_problem("{\n  \"count\": 1,\n  \"flag\" true\n}",
+                 {"line 3", "\"flag\" true", "comma or colon is missing"});
   expect_problem("{\"a\": 1,}", {"line 1, column 9", "comma before a closing bracket"});
   expect_problem("{\"a\": 1 \"b\": 2}", {"comma or colon is missing"});
   expect_problem("{'a': 1}", {"double quotes"});
@@ -81,7 +82,8 @@ TEST(JsonText, TheFileIsNamedAndTheCodeIsTheCallers) {
   const TempFolder temp;
   const auto file = temp.write_text("a.json", "{\"a\" 1}");
   expect_error(ExitCode::data, {file.string(), "line 1"}, [&] { read_json(file, ExitCode::data); });
-  expect_error(ExitCode::config, {"none.json", "no such file"}, [&] { read_json(temp / "none.json", ExitCode::config); });
+  expect_error(ExitCode::config, {"none.json", "no such file"},
+               [&] { read_json(temp / "none.json", ExitCode::config); });
   expect_error(ExitCode::config, {temp.str(), "folder"}, [&] { read_json(temp.path(), ExitCode::config); });
 }
 

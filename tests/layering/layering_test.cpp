@@ -55,7 +55,8 @@ const std::vector<Layer> table = {
     {"pruning/curvature",
      {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "pruning/rows"}},
     {"pruning/explain",
-     {"framework/core", "framework/io", "framework/data", "pruning/rows", "pruning/curvature", "pruning/step"}},
+     {"framework/core", "framework/io", "framework/data", "pruning/rows", "pruning/curvature",
+      "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
      {"framework/core", "framework/config", "framework/io", "framework/nn", "framework/data",

@@ -26,7 +26,8 @@ TEST_P(FaultCampaign, KilledAtFiftyMoments) {
   Campaign c;
   const auto started = std::chrono::steady_clock::now();
   (void)c.expected(GetParam());
-  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started);
+  const auto whole =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started);
   Random random(4, Random::Use::test);
   const int signals[] = {SIGKILL, SIGKILL, SIGTERM, SIGINT};
   for (int i = 0; i < 50; ++i)

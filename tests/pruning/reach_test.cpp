@@ -15,7 +15,8 @@ const LayerView conv{.name = "conv", .columns = {0, 72}, .shape = {8, 3, 3, 1}};
 const LayerView fc{.name = "fc", .columns = {72, 152}, .shape = {10, 8}, .outputs_are_classes = true};
 const std::vector<bool> none(152, false);
 
-Index most(const LayerView& layer, const char* group, int min_kept = 1, const std::vector<bool>& pruned = none) {
+Index most(const LayerView& layer, const char* group, int min_kept = 1,
+           const std::vector<bool>& pruned = none) {
   return most_removed(layer, *made<GroupSettings>(group), pruned, min_kept);
 }
 
@@ -54,7 +55,8 @@ TEST(Reach, OutOfReachNamesLayersAndWhatTheyCanCome) {
   EXPECT_EQ(layerwise[0], "of fc at most 0.00 % can be removed (0 of 80 weights), not 50.00 %");
   EXPECT_TRUE(problems(0.4, "\"filter\"", Ranking::global).empty()) << "63 of 152";
   EXPECT_EQ(problems(0.5, "\"filter\"", Ranking::global).size(), 1U);
-  EXPECT_TRUE(problems(0.44, "\"filter\"", Ranking::global).empty()) << "to half a group: 67 asked, 63 to be had";
+  EXPECT_TRUE(problems(0.44, "\"filter\"", Ranking::global).empty())
+      << "to half a group: 67 asked, 63 to be had";
 }
 
 TEST(Reach, AStepThatWouldLoseAClassIsRefused) {
@@ -69,10 +71,12 @@ TEST(Reach, AStepThatWouldLoseAClassIsRefused) {
   const std::vector<LayerView> layers{outputs};
   testing::expect_error(ExitCode::pruning, {"5 of 10 classes", "outputs 0, 1, 2, 3, 4", "fc"},
                         [&] { select_groups(rows, std::vector<bool>(80, false), 0.5, layers, {}); });
-  EXPECT_EQ(classes_without_weights(
-                select_groups(rows, std::vector<bool>(80, false), 0.5, layers, {.min_kept_per_layer = 0}).removed, outputs)
-                .size(),
-            5U)
+  EXPECT_EQ(
+      classes_without_weights(
+          select_groups(rows, std::vector<bool>(80, false), 0.5, layers, {.min_kept_per_layer = 0}).removed,
+          outputs)
+          .size(),
+      5U)
       << "unless it is allowed";
 }
 

@@ -117,7 +117,8 @@ TEST_F(ReportCommand, AReportThatCannotBeWrittenIsAnErrorOfWritingAndTheRunIsThe
   fs::create_directories(folder / "a/report.html");
   EXPECT_EQ(run("prune run.json --quiet --output a --resume"), 8) << output;
   EXPECT_NE(output.find("a/report.html"), std::string::npos) << output;
-  EXPECT_NE(output.find("after fine-tuning"), std::string::npos) << "the result is shown all the same: " << output;
+  EXPECT_NE(output.find("after fine-tuning"), std::string::npos)
+      << "the result is shown all the same: " << output;
   expect_error("report a", 8, {"report.html"});
 }
 

@@ -205,9 +205,13 @@ TEST_F(CommandLine, AJobThatDoesNotFitIsRefusedWithWhatWould) {
 
 TEST_F(CommandLine, CriteriaInversesUpdatesAndOptimizersCompose) {
   const std::vector<std::string> once{
-      "--output", "a", "--overwrite",
-      "--set",    "train.epochs=1",
-      "--set",    "prune.schedule={\"type\": \"one_shot\", \"final_sparsity\": 0.6, \"epoch\": 1}"};
+      "--output",
+      "a",
+      "--overwrite",
+      "--set",
+      "train.epochs=1",
+      "--set",
+      "prune.schedule={\"type\": \"one_shot\", \"final_sparsity\": 0.6, \"epoch\": 1}"};
   const auto with = [&](std::initializer_list<const char*> settings) {
     std::vector<std::string> arguments = once;
     for (const char* setting : settings) arguments.insert(arguments.end(), {"--set", setting});
@@ -256,7 +260,8 @@ TEST_F(CommandLine, ARunThatReplacesAnotherAndIsKilledEarlyIsNotMistakenForIt) {
   ASSERT_EQ(prune({"--output", "a"}).code, 0);
   const std::string expected = weights("a");
   // Begun anew and stopped before the first epoch ends: a limit of the file size stands for the kill.
-  const Result stopped = finish(start({"prune", "run.json", "--quiet", "--output", "a", "--overwrite"}, 4096));
+  const Result stopped =
+      finish(start({"prune", "run.json", "--quiet", "--output", "a", "--overwrite"}, 4096));
   ASSERT_EQ(stopped.code, 8) << stopped.output;
   const Result resumed = run({"prune", "run.json", "--quiet", "--output", "a", "--resume"});
   EXPECT_EQ(resumed.code, 0) << resumed.output;

@@ -13,10 +13,10 @@ namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 using testing::expect_outcome;
 using testing::Outcome;
 using testing::slurp;
-using nlohmann::json;
 
 class NothingSilent : public ::testing::Test {
  protected:
@@ -52,8 +52,8 @@ class NothingSilent : public ::testing::Test {
     std::memcpy(&size, bytes.data(), 8);
     const json header = json::parse(bytes.substr(8, size));
     const auto offsets = header["fc.weight"]["data_offsets"];
-    for (std::size_t at = 8 + size + offsets[0].get<std::size_t>(); at < 8 + size + offsets[1].get<std::size_t>();
-         at += 4) {
+    for (std::size_t at = 8 + size + offsets[0].get<std::size_t>();
+         at < 8 + size + offsets[1].get<std::size_t>(); at += 4) {
       float v = 0;
       std::memcpy(&v, &bytes[at], 4);
       if (std::abs(v) < least) std::memset(&bytes[at], 0, 4);
@@ -77,7 +77,8 @@ TEST_F(NothingSilent, ZerosWithoutMasksAreCountedApartAndAdoptedOnRequest) {
   train_dense();
   write_zeros("zeros.safetensors", 0.05F);
   const Outcome seen = quiet("evaluate", {"--checkpoint", "zeros.safetensors"});
-  expect_outcome(seen, 0, {"sparsity of weights 0.00 %", "weights are zero but not pruned", "\"masks\": \"zeros\""});
+  expect_outcome(seen, 0,
+                 {"sparsity of weights 0.00 %", "weights are zero but not pruned", "\"masks\": \"zeros\""});
   const Outcome adopted = quiet("evaluate", {"--checkpoint", "zeros.safetensors", "--set", "masks=zeros"});
   EXPECT_EQ(adopted.output.find("weights 0.00 %"), std::string::npos) << adopted.output;
   EXPECT_EQ(adopted.output.find("not pruned"), std::string::npos) << adopted.output;
@@ -85,7 +86,8 @@ TEST_F(NothingSilent, ZerosWithoutMasksAreCountedApartAndAdoptedOnRequest) {
   expect_outcome(quiet("train", {"--output", "revived", "--set", "checkpoint=zeros.safetensors"}), 0,
                  {"note:", "training revives them"});
   EXPECT_EQ(last_row("revived")["sparsity"], 0.0);
-  const Outcome kept = quiet("train", {"--output", "kept", "--set", "checkpoint=zeros.safetensors", "--set", "masks=zeros"});
+  const Outcome kept =
+      quiet("train", {"--output", "kept", "--set", "checkpoint=zeros.safetensors", "--set", "masks=zeros"});
   ASSERT_EQ(kept.code, 0) << kept.output;
   const double sparsity = last_row("kept")["sparsity"];
   EXPECT_GT(sparsity, 0.1);
@@ -123,8 +125,9 @@ TEST_F(NothingSilent, ACheckpointSaysHowItsImagesWerePreparedAndWhatItsOutputsAr
   const Outcome other = quiet("evaluate", {"--checkpoint", "dense/checkpoint.safetensors", "--set",
                                            "data.normalize={\"mean\": [0.1], \"std\": [0.9]}"});
   expect_outcome(other, 0, {"note: data.normalize is not that of dense/checkpoint.safetensors"});
-  expect_outcome(quiet("evaluate", {"--checkpoint", "dense/checkpoint.safetensors", "--set", "data.source.channels=3"}),
-                 4, {"data.channels is 1", "images of 3 channel(s)"});
+  expect_outcome(
+      quiet("evaluate", {"--checkpoint", "dense/checkpoint.safetensors", "--set", "data.source.channels=3"}),
+      4, {"data.channels is 1", "images of 3 channel(s)"});
   expect_outcome(quiet("evaluate", {"--checkpoint", "dense/checkpoint.safetensors", "--set",
                                     "data.class_names=[\"a\", \"b\"]"}),
                  4, {"data.class_names are a, b", "pattern 0"});
@@ -144,15 +147,19 @@ TEST_F(NothingSilent, ATargetThatCannotBeReachedIsAnErrorThatSaysWhatCan) {
     for (const std::string& s : settings) all.insert(all.end(), {"--set", s});
     return quiet("prune", all);
   };
-  expect_outcome(dry({"prune.group={\"type\": \"n_of_m\"}", "prune.exclude=[\"c\"]", "prune.schedule.final_sparsity=0.9"}),
+  expect_outcome(dry({"prune.group={\"type\": \"n_of_m\"}", "prune.exclude=[\"c\"]",
+                      "prune.schedule.final_sparsity=0.9"}),
                  3, {"n_of_m", "at most 50.00 %", "90.00 %"});
-  expect_outcome(dry({"prune.group=channel", "prune.include=[\"c\"]", "prune.schedule.final_sparsity=0.5"}), 3,
-                 {"at most 0.00 %", "c"});
-  expect_outcome(dry({"prune.min_kept_per_layer=36"}), 3, {"min_kept_per_layer is 36", "layer c has 36 weights"});
+  expect_outcome(dry({"prune.group=channel", "prune.include=[\"c\"]", "prune.schedule.final_sparsity=0.5"}),
+                 3, {"at most 0.00 %", "c"});
+  expect_outcome(dry({"prune.min_kept_per_layer=36"}), 3,
+                 {"min_kept_per_layer is 36", "layer c has 36 weights"});
   // All offending layers at once.
   expect_outcome(dry({"prune.group={\"type\": \"block\", \"size\": 3}", "model.layers.4.out=10"}), 3,
                  {"layer c ", "layer fc "});
-  EXPECT_EQ(dry({"prune.group={\"type\": \"n_of_m\"}", "prune.exclude=[\"c\"]", "prune.schedule.final_sparsity=0.5"}).code,
+  EXPECT_EQ(dry({"prune.group={\"type\": \"n_of_m\"}", "prune.exclude=[\"c\"]",
+                 "prune.schedule.final_sparsity=0.5"})
+                .code,
             0);
 }
 
@@ -167,7 +174,8 @@ TEST_F(NothingSilent, FiltersOfTheOutputsAreLeftAloneUnlessNamed) {
   expect_outcome(prune(named), 3, {"fc", "at most 0.00 %"});
   named.push_back("prune.min_kept_per_layer=0");
   EXPECT_EQ(prune(named).code, 0) << "whoever asks for it twice gets it";
-  expect_outcome(prune({"prune.group=channel", "prune.schedule.final_sparsity=0.25"}), 0, {"leaves layer c alone"});
+  expect_outcome(prune({"prune.group=channel", "prune.schedule.final_sparsity=0.25"}), 0,
+                 {"leaves layer c alone"});
 }
 
 TEST_F(NothingSilent, ARunNeverWritesOverWhatItDidNotMake) {
@@ -181,7 +189,8 @@ TEST_F(NothingSilent, ARunNeverWritesOverWhatItDidNotMake) {
   train_dense();
   const std::string before = slurp(folder / "dense/checkpoint.safetensors");
   expect_outcome(quiet("train", {"--output", "dense"}), 2, {"dense", "--resume", "--overwrite"});
-  expect_outcome(quiet("train", {"--output", "dense", "--overwrite", "--set", "checkpoint=dense/checkpoint.safetensors"}),
+  expect_outcome(quiet("train", {"--output", "dense", "--overwrite", "--set",
+                                 "checkpoint=dense/checkpoint.safetensors"}),
                  2, {"dense/checkpoint.safetensors", "is read"});
   expect_outcome(run({"train", "dense/config.json", "--quiet", "--output", "dense", "--overwrite"}), 2,
                  {"dense/config.json", "is read"});
@@ -192,7 +201,8 @@ TEST_F(NothingSilent, AFolderHoldsFilesOfOneRunOnly) {
   train_dense();
   ASSERT_EQ(prune({"train.epochs=1"}, "r").code, 0);
   ASSERT_TRUE(fs::exists(folder / "r/dense.safetensors"));
-  const Outcome diverged = quiet("train", {"--output", "r", "--overwrite", "--set", "train.learning_rate.rate=1e6"});
+  const Outcome diverged =
+      quiet("train", {"--output", "r", "--overwrite", "--set", "train.learning_rate.rate=1e6"});
   expect_outcome(diverged, 6, {"No checkpoint was saved yet"});
   for (const char* old : {"checkpoint.safetensors", "dense.safetensors", "tour.json", "saliency.jsonl"})
     EXPECT_FALSE(fs::exists(folder / "r" / old)) << old;
@@ -207,7 +217,9 @@ TEST_F(NothingSilent, FilesOfOtherKindsAreCalledByTheirName) {
   expect_outcome(quiet("evaluate", {"--checkpoint", "page.safetensors"}), 5, {"HTML page", "download"});
   write("empty.json", "");
   write("wide.json", std::string("\xff\xfe{\0\"\0", 6));
-  write("nul.json", R"({"name": "t\u0000x", "data": {"source": "synthetic"}, "model": "mlpnet", "train": {"epochs": 0}})");
+  write(
+      "nul.json",
+      R"({"name": "t\u0000x", "data": {"source": "synthetic"}, "model": "mlpnet", "train": {"epochs": 0}})");
   expect_outcome(run({"train", "empty.json"}), 3, {"empty.json", "empty file"});
   expect_outcome(run({"train", "wide.json"}), 3, {"wide.json", "UTF-16", "UTF-8"});
   expect_outcome(run({"train", "nul.json"}), 3, {"nul.json: name", "NUL"});
@@ -216,9 +228,11 @@ TEST_F(NothingSilent, FilesOfOtherKindsAreCalledByTheirName) {
 TEST_F(NothingSilent, DocumentedRangesAreTheEnforcedOnes) {
   EXPECT_EQ(quiet("train", {"--dry-run", "--set", "seed=18446744073709551615"}).code, 0);
   expect_outcome(quiet("train", {"--set", "seed=18446744073709551616"}), 3, {"seed", "18446744073709551615"});
-  expect_outcome(quiet("train", {"--set", "train.batch_size=3000000000"}), 3, {"train.batch_size", "at most 2147483647"});
+  expect_outcome(quiet("train", {"--set", "train.batch_size=3000000000"}), 3,
+                 {"train.batch_size", "at most 2147483647"});
   const std::string documented = run({"settings"}).output;
-  for (const char* row : {"| `seed` | integer in [0, 18446744073709551615] |", "| `train.batch_size` | integer in [1, 2147483647] |",
+  for (const char* row : {"| `seed` | integer in [0, 18446744073709551615] |",
+                          "| `train.batch_size` | integer in [1, 2147483647] |",
                           "| `train.epochs` | integer in [0, 1000000] |"})
     EXPECT_NE(documented.find(row), std::string::npos) << row;
 }
@@ -234,10 +248,11 @@ TEST_F(NothingSilent, WhatIsKnownBeforehandIsToldBeforehand) {
                  {"cg", "2596 weights", "100"});
   write("list.json", "[1, 99]");
   expect_outcome(dry({"prune.num_grads=2", "prune.index_file=list.json"}), 4, {"list.json", "example 99"});
-  expect_outcome(dry({"prune.num_grads=40", "prune.schedule={\"type\": \"cubic\", \"end_epoch\": 2147483647}"}), 3,
-                 {"end_epoch", "at most 1000000"});
-  expect_outcome(dry({"prune.num_grads=40", "prune.schedule={\"type\": \"cubic\", \"end_epoch\": 1000000}"}), 3,
-                 {"epoch 1000000", "train.epochs is 2"});
+  expect_outcome(
+      dry({"prune.num_grads=40", "prune.schedule={\"type\": \"cubic\", \"end_epoch\": 2147483647}"}), 3,
+      {"end_epoch", "at most 1000000"});
+  expect_outcome(dry({"prune.num_grads=40", "prune.schedule={\"type\": \"cubic\", \"end_epoch\": 1000000}"}),
+                 3, {"epoch 1000000", "train.epochs is 2"});
   expect_outcome(dry({"prune.num_stages=2147483648"}), 3, {"num_stages", "at most 10000"});
   expect_outcome(dry({"prune.num_recomputations=2147483647"}), 3, {"num_recomputations", "at most 10000"});
   const auto note = [&](const char* setting, const char* part) {
@@ -258,7 +273,8 @@ TEST_F(NothingSilent, AResumedRunMayChangeWhatHasHadNoEffectYet) {
   expect_outcome(resume({"seed=5", "train.batch_size=20"}), 3,
                  {"another configuration", "seed: 1 -> 5", "train.batch_size: 10 -> 20", "used already"});
   expect_outcome(resume({"train.epochs=1"}), 3, {"train.epochs: 2 -> 1", "2 epochs are done"});
-  expect_outcome(resume({"train.learning_rate.rate=0.1"}), 3, {"train.learning_rate.rate", "rates of the epochs"});
+  expect_outcome(resume({"train.learning_rate.rate=0.1"}), 3,
+                 {"train.learning_rate.rate", "rates of the epochs"});
   expect_outcome(resume({"train.epochs=4"}), 0, {"note: resumed with train.epochs: 2 -> 4"});
   EXPECT_EQ(json::parse(slurp(folder / "dense/config.json"))["train"]["epochs"], 4);
   const json done = last_row("dense");
@@ -278,7 +294,8 @@ TEST_F(NothingSilent, MoreEpochsAtAConstantRateGiveTheBitsOfALongerRun) {
   const char* rate = "train.learning_rate={\"type\": \"constant\", \"rate\": 0.05}";
   ASSERT_EQ(quiet("train", {"--output", "long", "--set", rate, "--set", "train.epochs=3"}).code, 0);
   ASSERT_EQ(quiet("train", {"--output", "short", "--set", rate, "--set", "train.epochs=1"}).code, 0);
-  ASSERT_EQ(quiet("train", {"--output", "short", "--resume", "--set", rate, "--set", "train.epochs=3"}).code, 0);
+  ASSERT_EQ(quiet("train", {"--output", "short", "--resume", "--set", rate, "--set", "train.epochs=3"}).code,
+            0);
   const auto weights = [&](const char* run) {
     const std::string bytes = slurp(folder / run / "checkpoint.safetensors");
     std::uint64_t header = 0;
@@ -290,8 +307,9 @@ TEST_F(NothingSilent, MoreEpochsAtAConstantRateGiveTheBitsOfALongerRun) {
 
 TEST_F(NothingSilent, ALossOfPrecisionEndsInAnErrorThatNamesTheSetting) {
   train_dense();
-  expect_outcome(prune({"prune.inverse={\"type\": \"dense\", \"fisher_block_size\": 200}", "prune.damp=1e-30"}), 6,
-                 {"lost its precision", "prune.damp"});
+  expect_outcome(
+      prune({"prune.inverse={\"type\": \"dense\", \"fisher_block_size\": 200}", "prune.damp=1e-30"}), 6,
+      {"lost its precision", "prune.damp"});
   expect_outcome(prune({"prune.inverse=cg", "prune.damp=1e-16"}), 6, {"prune.damp", "1e-16"});
   EXPECT_EQ(prune({"prune.inverse={\"type\": \"dense\", \"fisher_block_size\": 200}"}).code, 0);
 }
@@ -307,7 +325,8 @@ TEST_F(NothingSilent, ExplainRefusesWhatItCouldOnlyMisread) {
   expect_outcome(explain(std::string(200'000, '[')), 3, {"problem.json", "200 deep"});
   expect_outcome(explain(R"({"gradients": [[1, 2]], "lambda": 1, "weights": [1e308, 1]})"), 6,
                  {"problem.json", "too large"});
-  expect_outcome(explain(R"({"gradients": [[1e200, 2]], "lambda": 1, "weights": [1, 1]})"), 6, {"problem.json"});
+  expect_outcome(explain(R"({"gradients": [[1e200, 2]], "lambda": 1, "weights": [1, 1]})"), 6,
+                 {"problem.json"});
   // The recursion's steps are not kept where they are not shown: 512 weights x 600 gradients were 1.3 GB.
   json big{{"lambda", 1.0}, {"weights", std::vector<double>(300, 1.0)}};
   for (int n = 0; n < 900; ++n) big["gradients"].push_back(std::vector<double>(300, n % 7 - 3.0));
@@ -323,8 +342,9 @@ TEST_F(NothingSilent, HostileJsonInARunFolderOrAnExperimentIsNamed) {
   EXPECT_NE(slurp(folder / "page.html").find("200 deep"), std::string::npos);
   write("exp/experiment.json", R"({"title": "t", "parts": [{"name": "p", "config": 3}]})");
   expect_outcome(run({"reproduce", "exp", "--dry-run"}), 3, {"exp/experiment.json", "parts.0.config is 3"});
-  write("exp/experiment.json",
-        R"({"title": "t", "config": {"seed": 1}, "parts": [{"name": "p", "vary": "seed.x", "values": [1]}]})");
+  write(
+      "exp/experiment.json",
+      R"({"title": "t", "config": {"seed": 1}, "parts": [{"name": "p", "vary": "seed.x", "values": [1]}]})");
   expect_outcome(run({"reproduce", "exp", "--dry-run"}), 3, {"exp/experiment.json", "seed.x", "no object"});
 }
 

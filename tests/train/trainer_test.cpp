@@ -190,7 +190,8 @@ struct DamagedState {
     change(bad);
     write_safetensors(bench->folder.state(), bad);
     Trainer again(bench->context, settings);
-    testing::expect_error(ExitCode::checkpoint, {"state.safetensors", *parts.begin()}, [&] { again.resume(); });
+    testing::expect_error(ExitCode::checkpoint, {"state.safetensors", *parts.begin()},
+                          [&] { again.resume(); });
   }
   void expect_position(const std::string& from, const std::string& to, const std::string& part) {
     expect({part}, [&](TensorFile& f) {

@@ -18,9 +18,9 @@
 #include "pruning/curvature/compare.h"
 #include "pruning/rows/image_examples.h"
 #include "tools/curvature/curvature_report.h"
-#include "tools/run/commands.h"
 #include "tools/explain/tour.h"
 #include "tools/report/report.h"
+#include "tools/run/commands.h"
 #include "tools/run/session.h"
 
 namespace espalier {
@@ -254,10 +254,11 @@ void curvature_command(const CommandOptions& options) {
     const std::vector<MetricsRow> rows = read_metrics(folder.metrics_jsonl());
     if (read_whole_file(folder.config()) != resolved || rows.empty() ||
         text(rows[0], "weights_sha256") != weights_hash)
-      fail(ExitCode::config,
-           "{} was made with other settings or weights, so it cannot be resumed; give --overwrite in place of "
-           "--resume to replace it, or choose another --output",
-           folder.path().string());
+      fail(
+          ExitCode::config,
+          "{} was made with other settings or weights, so it cannot be resumed; give --overwrite in place of "
+          "--resume to replace it, or choose another --output",
+          folder.path().string());
   } else if (std::filesystem::exists(folder.config())) {
     if (!options.overwrite)
       fail(ExitCode::usage, "{}: holds an earlier study; --resume goes on with it, --overwrite replaces it",

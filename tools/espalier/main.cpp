@@ -10,9 +10,9 @@
 #include "framework/core/parallel.h"
 #include "framework/kernels/blas_memory.h"
 #include "tools/benchmark/benchmark.h"
-#include "tools/run/commands.h"
 #include "tools/espalier/process.h"
 #include "tools/report/report.h"
+#include "tools/run/commands.h"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
@@ -35,8 +35,8 @@ ssize_t write_or_drop(void* cookie, const char* data, std::size_t bytes) {
 void tolerate_closed_pipe(FILE*& stream, int descriptor, int buffering) {
   cookie_io_functions_t functions{};
   functions.write = write_or_drop;
-  FILE* const own = ::fopencookie(reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)), "w",
-                                  functions);
+  FILE* const own =
+      ::fopencookie(reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)), "w", functions);
   if (!own) return;
   std::setvbuf(own, nullptr, buffering, BUFSIZ);
   stream = own;

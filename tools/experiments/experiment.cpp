@@ -228,7 +228,8 @@ std::vector<ExperimentCell> cells_of(const Experiment& experiment, const Experim
         if (&source != &part) patch(config, Json::parse(source.config));
         patch(config, Json::parse(part.config));
         if (method) patch(config, Json::parse(method->config));
-        if (!value.empty()) set(config, part.vary, Json::parse(value),
+        if (!value.empty())
+          set(config, part.vary, Json::parse(value),
               fmt::format("{}: vary \"{}\" of part {}", (experiment.folder / "experiment.json").string(),
                           part.vary, part.name));
         config["seed"] = seed;

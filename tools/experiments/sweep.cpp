@@ -22,9 +22,9 @@
 #include "pruning/step/examples.h"
 #include "pruning/step/planner.h"
 #include "pruning/step/trial.h"
-#include "tools/run/estimate.h"
 #include "tools/report/published.h"
 #include "tools/report/report.h"
+#include "tools/run/estimate.h"
 #include "tools/run/session.h"
 
 namespace espalier {
@@ -291,8 +291,8 @@ void sweep_command(const CommandOptions& options) {
   // What is here already: cells of the same experiment, whatever the lists were then.
   Json base = Json::parse(resolved);
   base.erase("sweep");
-  const std::filesystem::path lies = !options.output.empty() ? std::filesystem::path(options.output)
-                                                             : run_directory(config);
+  const std::filesystem::path lies =
+      !options.output.empty() ? std::filesystem::path(options.output) : run_directory(config);
   RunFolder::keep_from(lies, options.config, "the config");
   if (!config.checkpoint.empty()) RunFolder::keep_from(lies, config.checkpoint, "the checkpoint");
   RunFolder folder(lies);
@@ -300,7 +300,8 @@ void sweep_command(const CommandOptions& options) {
   if (options.overwrite) {
     folder.clear();
   } else if (!ours && !folder.earlier_files().empty()) {
-    fail(ExitCode::usage, "{}: holds a run that is no sweep; --overwrite replaces it, --output puts this one "
+    fail(ExitCode::usage,
+         "{}: holds a run that is no sweep; --overwrite replaces it, --output puts this one "
          "elsewhere",
          lies.string());
   }
@@ -334,8 +335,9 @@ void sweep_command(const CommandOptions& options) {
 
   stop_gently_on_signals();  // what is in the metrics stays
   const ImageSet& train = bench.data.source.train;
-  const std::vector<Index> listed =
-      common.index_file.empty() ? std::vector<Index>() : read_index_file(common.index_file, "prune.index_file");
+  const std::vector<Index> listed = common.index_file.empty()
+                                        ? std::vector<Index>()
+                                        : read_index_file(common.index_file, "prune.index_file");
   const std::vector<Index> examples = fisher_examples(common, train, listed, config.seed, 0, 0);
   ParameterStore& store = bench.model->store();
   const std::vector<double> w = gather(store.values(), store, layers),

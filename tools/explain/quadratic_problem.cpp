@@ -103,8 +103,8 @@ Vector solve_with(const QuadraticProblem& p, const Matrix& m, Vector b) {
   Vector flat;
   for (const Vector& row : m) flat.insert(flat.end(), row.begin(), row.end());
   if (kernels::cholesky(k, flat.data(), k) != 0)
-    fail(ExitCode::numeric,
-         "{}: [F^-1]_QQ is not positive definite in float64 at lambda {:g}; raise lambda", p.file, p.damp);
+    fail(ExitCode::numeric, "{}: [F^-1]_QQ is not positive definite in float64 at lambda {:g}; raise lambda",
+         p.file, p.damp);
   kernels::triangular_solve(kernels::Transpose::no, k, 1, flat.data(), k, b.data(), 1);
   kernels::triangular_solve(kernels::Transpose::yes, k, 1, flat.data(), k, b.data(), 1);
   return b;
@@ -141,10 +141,11 @@ void require_finite(const QuadraticProblem& p, const QuadraticSolution& s) {
   const auto check = [&](const char* what, const Vector& v) {
     for (std::size_t q = 0; q < v.size(); ++q)
       if (!std::isfinite(v[q]))
-        fail(ExitCode::numeric,
-             "{}: {} of weight {} is {}: weights, gradients or 1 / lambda are too large for float64; scale the "
-             "problem",
-             p.file, what, q, v[q]);
+        fail(
+            ExitCode::numeric,
+            "{}: {} of weight {} is {}: weights, gradients or 1 / lambda are too large for float64; scale the "
+            "problem",
+            p.file, what, q, v[q]);
   };
   for (const Vector& row : s.inverse) check("a row of F^-1", row);
   check("F^-1 g", s.h);
@@ -157,8 +158,9 @@ void require_finite(const QuadraticProblem& p, const QuadraticSolution& s) {
         check("the move of a removal, that", r.delta);
         check("the simultaneous move of a removal, that", r.zeroed);
         if (!std::isfinite(r.loss) || !std::isfinite(r.zeroed_loss))
-          fail(ExitCode::numeric, "{}: the loss change of removing weight {} is not finite; scale the problem",
-               p.file, r.removed.front());
+          fail(ExitCode::numeric,
+               "{}: the loss change of removing weight {} is not finite; scale the problem", p.file,
+               r.removed.front());
       }
   if (!std::isfinite(s.constant))
     fail(ExitCode::numeric, "{}: g'F^-1 g is {}; scale the problem", p.file, s.constant);

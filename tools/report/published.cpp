@@ -31,7 +31,8 @@ Published read_published(const std::filesystem::path& path) {
     const std::string at = fmt::format("rows.{}", i);
     if (!r.is_object() || !r.contains("method") || !r["method"].is_string())
       wrong(at + ".method", "is missing or no string");
-    if (!r.contains("accuracy") || !r["accuracy"].is_object()) wrong(at + ".accuracy", "is missing or no object");
+    if (!r.contains("accuracy") || !r["accuracy"].is_object())
+      wrong(at + ".accuracy", "is missing or no object");
     PublishedRow row{r["method"].get<std::string>(), {}};
     for (const auto& [value, accuracy] : r["accuracy"].items()) {
       char* end = nullptr;

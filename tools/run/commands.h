@@ -13,12 +13,12 @@ struct CommandOptions {
   std::string output, checkpoint;
   int threads = 0;
   bool resume = false, quiet = false, dry_run = false;
-  bool overwrite = false;  ///< replace an earlier run in the folder
+  bool overwrite = false;              ///< replace an earlier run in the folder
   bool other_instruction_set = false;  ///< resume what another kind of processor has begun
-  bool no_report = false;  ///< train, prune, sweep, curvature: write no report.html
-  std::string weight;      ///< explain: layer[o,i,h,w]
-  bool json = false;       ///< explain: for programs
-  bool summary = true;     ///< train, prune, sweep, curvature: show the result at the end, and report it
+  bool no_report = false;              ///< train, prune, sweep, curvature: write no report.html
+  std::string weight;                  ///< explain: layer[o,i,h,w]
+  bool json = false;                   ///< explain: for programs
+  bool summary = true;  ///< train, prune, sweep, curvature: show the result at the end, and report it
   // reproduce
   std::string experiments = "configs/reproduce", data = "data", checkpoints, only;
   bool list = false, quick = false, record = false, recorded = false, markdown = false;

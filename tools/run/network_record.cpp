@@ -28,9 +28,9 @@ void NetworkRecord::fields(Fields& f) {
 
 std::string network_json(RunConfig& config, const LoadedData& data) {
   NetworkRecord record;
-  record.model =
-      nlohmann::ordered_json::parse(write_fields([&](Fields& f) { f.variant("model", config.model, ""); }))["model"]
-          .dump();
+  record.model = nlohmann::ordered_json::parse(
+                     write_fields([&](Fields& f) { f.variant("model", config.model, ""); }))["model"]
+                     .dump();
   record.height = data.preprocessing.height;
   record.width = data.preprocessing.width;
   record.channels = data.source.train.channels;
@@ -64,9 +64,9 @@ std::vector<std::string> apply_record(const NetworkRecord& record, DataConfig& c
   if (!config.normalize)
     config.normalize = record.normalize;
   else if (!same(*config.normalize, record.normalize))
-    notices.push_back(fmt::format(
-        "data.normalize is not that of {} (mean {:.4g}, std {:.4g}); the config's is used", checkpoint,
-        fmt::join(record.normalize.mean, " "), fmt::join(record.normalize.std, " ")));
+    notices.push_back(
+        fmt::format("data.normalize is not that of {} (mean {:.4g}, std {:.4g}); the config's is used",
+                    checkpoint, fmt::join(record.normalize.mean, " "), fmt::join(record.normalize.std, " ")));
   if (config.channels == 0) config.channels = record.channels;
   if (config.pad_to == 0)
     config.pad_to = record.pad_to;

@@ -13,7 +13,7 @@
 namespace espalier {
 
 struct NetworkRecord {
-  std::string model = "{}";  ///< the "model" section, resolved, as JSON
+  std::string model = "{}";                 ///< the "model" section, resolved, as JSON
   int height = 0, width = 0, channels = 0;  ///< of the images the network sees
   int pad_to = 0;
   Normalization normalize;

@@ -33,9 +33,10 @@ std::vector<std::string> zeros_without_masks(const Model& model, InitialMasks ma
   if (masks == InitialMasks::zeros ||
       static_cast<double>(count.zeros) < remarkable * static_cast<double>(count.weights))
     return {};
-  return {fmt::format("{} of {} weights are zero, but not pruned: no mask keeps them so, and training revives them; "
-                      "\"masks\": \"zeros\" makes them pruned ones",
-                      format_count(count.zeros), format_count(count.weights))};
+  return {fmt::format(
+      "{} of {} weights are zero, but not pruned: no mask keeps them so, and training revives them; "
+      "\"masks\": \"zeros\" makes them pruned ones",
+      format_count(count.zeros), format_count(count.weights))};
 }
 
 }  // namespace espalier

@@ -59,9 +59,10 @@ std::vector<ScheduleEvent> past_events(const RunConfig& config, const ResumePoin
 }
 
 bool equal(const std::vector<ScheduleEvent>& a, const std::vector<ScheduleEvent>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ScheduleEvent& x, const ScheduleEvent& y) {
-    return x.epoch == y.epoch && x.sparsity == y.sparsity;
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const ScheduleEvent& x, const ScheduleEvent& y) {
+                      return x.epoch == y.epoch && x.sparsity == y.sparsity;
+                    });
 }
 
 }  // namespace
@@ -82,7 +83,8 @@ std::vector<std::string> accept_changes(const ResumePoint& point, const RunConfi
   const auto version = std::find_if(found.begin(), found.end(),
                                     [](const Difference& d) { return d.path == "provenance.version"; });
   if (version != found.end())
-    fail(ExitCode::config, "{}: the run was begun by version {} of this program, and this is {}; start it anew "
+    fail(ExitCode::config,
+         "{}: the run was begun by version {} of this program, and this is {}; start it anew "
          "(--overwrite), or finish it with that version",
          state.string(), shown(version->before), shown(version->now));
   RunConfig before;
@@ -117,10 +119,11 @@ std::vector<std::string> accept_changes(const ResumePoint& point, const RunConfi
     (fine ? accepted : refused).push_back(fine ? change : fmt::format("{} ({})", change, why));
   }
   if (!refused.empty())
-    fail(ExitCode::config,
-         "{}: the run stopped there had another configuration, and can't go on with\n    {}\nResume with the old "
-         "values (they are in the folder's config.json), or choose another --output",
-         state.string(), fmt::join(refused, "\n    "));
+    fail(
+        ExitCode::config,
+        "{}: the run stopped there had another configuration, and can't go on with\n    {}\nResume with the old "
+        "values (they are in the folder's config.json), or choose another --output",
+        state.string(), fmt::join(refused, "\n    "));
   return accepted;
 }
 

@@ -54,9 +54,10 @@ struct RunConfig {
     f.object("data", data, "training and test images");
     f.required().variant("model", model, "the network");
     f("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
-    f.choice("masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
-             "which weights of that checkpoint are pruned, and stay zero: recorded: as its masks say; zeros: every "
-             "weight that is zero, as in files without masks");
+    f.choice(
+        "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
+        "which weights of that checkpoint are pruned, and stay zero: recorded: as its masks say; zeros: every "
+        "weight that is zero, as in files without masks");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
     f.optional_object("curvature", curvature, "what `espalier curvature` looks at; other verbs ignore it");

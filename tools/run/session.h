@@ -24,8 +24,8 @@ struct Workbench {
 struct Start {
   std::string checkpoint;         ///< loaded; empty: fresh weights
   std::string described_by = {};  ///< file whose record (network_record.h) counts; empty: the checkpoint's
-  bool test_only = false;         ///< the training images need not be there (if the record says what they would)
-  bool same_classes = false;      ///< other classes than those of the record are an error, not a notice
+  bool test_only = false;     ///< the training images need not be there (if the record says what they would)
+  bool same_classes = false;  ///< other classes than those of the record are an error, not a notice
 };
 /// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its
 /// checkpoint. What the config left open (normalisation, class names, padding) is taken from the checkpoint's

@@ -41,9 +41,8 @@ std::string history(const std::vector<MetricsRow>& rows) {
       table.add({pruning ? "after fine-tuning" : "trained", fmt::format("{:g}", epochs),
                  percent(number(row, "sparsity")), percent(number(row, "test_accuracy"))});
       if (const double zeros = number(row, "unmasked_zeros"); zeros > 0)
-        besides = fmt::format(
-            "  besides, {} weights are zero but not pruned: no mask keeps them so\n",
-            format_count(std::llround(zeros)));
+        besides = fmt::format("  besides, {} weights are zero but not pruned: no mask keeps them so\n",
+                              format_count(std::llround(zeros)));
     }
   }
   return table.str("  ") + besides;

@@ -74,10 +74,11 @@ void settle_folder(RunFolder& folder, const CommandOptions& options, bool resumi
   std::error_code unknown;
   const bool hardly_begun = options.resume && !std::filesystem::exists(folder.checkpoint(), unknown);
   if (!options.overwrite && !hardly_begun)
-    fail(ExitCode::usage,
-         "{}: holds an earlier run ({}{}); --resume goes on with it, --overwrite replaces it, --output puts this "
-         "one elsewhere",
-         folder.path().string(), earlier.front().filename().string(), earlier.size() > 1 ? ", ..." : "");
+    fail(
+        ExitCode::usage,
+        "{}: holds an earlier run ({}{}); --resume goes on with it, --overwrite replaces it, --output puts this "
+        "one elsewhere",
+        folder.path().string(), earlier.front().filename().string(), earlier.size() > 1 ? ", ..." : "");
   if (!hardly_begun)
     say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
   folder.clear();
@@ -87,13 +88,15 @@ void settle_folder(RunFolder& folder, const CommandOptions& options, bool resumi
 void keep_inputs(const RunConfig& config, const CommandOptions& options, bool resuming) {
   const std::filesystem::path folder = run_directory(config);
   if (!resuming) RunFolder::keep_from(folder, options.config, "the config");
-  if (!config.checkpoint.empty() && !resuming) RunFolder::keep_from(folder, config.checkpoint, "the checkpoint");
+  if (!config.checkpoint.empty() && !resuming)
+    RunFolder::keep_from(folder, config.checkpoint, "the checkpoint");
   if (config.prune && !config.prune->index_file.empty())
     RunFolder::keep_from(folder, config.prune->index_file, "prune.index_file");
 }
 
 /// Takes up a run from its state; says what is another than it was.
-void take_up(Trainer& trainer, RunConfig& config, const CommandOptions& options, const std::string& resolved) {
+void take_up(Trainer& trainer, RunConfig& config, const CommandOptions& options,
+             const std::string& resolved) {
   RunContext& context = trainer.context();
   std::vector<std::string> changes;
   const std::string sets = trainer.instruction_sets();
@@ -166,8 +169,8 @@ void run(const CommandOptions& options, bool with_pruning) {
     write_file_atomically(folder.config(), resolved_json(config) + "\n");
   }
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
-  RunContext context{*bench.model,  bench.data, folder,        metrics,
-                     config.seed,   resolved,   options.quiet, network_json(config, bench.data)};
+  RunContext context{*bench.model, bench.data, folder,        metrics,
+                     config.seed,  resolved,   options.quiet, network_json(config, bench.data)};
   Trainer trainer(context, config.train);
   if (resuming)
     take_up(trainer, config, options, resolved);
@@ -212,7 +215,8 @@ void evaluate_command(const CommandOptions& options) {
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
          of_run.string());
-  const Workbench bench = prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
+  const Workbench bench =
+      prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
   say_notices(bench.notices);
   const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   if (!std::isfinite(score.loss))
@@ -228,9 +232,10 @@ void evaluate_command(const CommandOptions& options) {
              100.0 * static_cast<double>(count.pruned) / static_cast<double>(count.weights),
              format_count(count.pruned), format_count(count.weights));
   if (count.zeros > 0)
-    fmt::print("besides, {} weights are zero but not pruned: no mask keeps them so (\"masks\": \"zeros\" makes them "
-               "pruned ones)\n",
-               format_count(count.zeros));
+    fmt::print(
+        "besides, {} weights are zero but not pruned: no mask keeps them so (\"masks\": \"zeros\" makes them "
+        "pruned ones)\n",
+        format_count(count.zeros));
 }
 
 void schema_command() {
