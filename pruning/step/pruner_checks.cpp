@@ -13,11 +13,12 @@ namespace espalier {
 void Pruner::check_layers() const {
   std::vector<std::string> problems;
   for (const LayerView& view : views_) {
-    if (config_.selection.min_kept_per_layer >= view.columns.size())
+    const Index kept = config_.selection.min_kept_per_layer;
+    if (kept > 1 && kept >= view.columns.size())
       problems.push_back(fmt::format(
           "prune.min_kept_per_layer is {}, and layer {} has {} weights: nothing of it could be pruned; "
           "exclude it (prune.exclude) or keep fewer",
-          config_.selection.min_kept_per_layer, view.name, view.columns.size()));
+          kept, view.name, view.columns.size()));
     try {
       if (!config_.group->single()) (void)config_.group->sets(view);
     } catch (const Error& e) {
