@@ -2,6 +2,7 @@
 // PATH/test/CLASS/*.png. All must have one size; nothing is scaled.
 #include <algorithm>
 #include <cctype>
+#include <mutex>
 
 #include "datasets/decode_image.h"
 #include "framework/core/memory.h"
@@ -102,6 +103,30 @@ Listing list_images(const fs::path& split, const std::vector<std::string>& class
   return listing;
 }
 
+/// What is wrong with files of a folder, so that all are told at once.
+class Problems {
+ public:
+  void add(Index file, std::string text) {
+    const std::lock_guard lock(guard_);
+    found_.emplace_back(file, std::move(text));
+  }
+  /// Throws Error(data) with the first few, in the order of the files.
+  void report() {
+    if (found_.empty()) return;
+    constexpr std::size_t most = 8;
+    std::ranges::sort(found_);
+    std::string text;
+    for (std::size_t i = 0; i < std::min(found_.size(), most); ++i)
+      text += (i ? "\n  " : "") + found_[i].second;
+    if (found_.size() > most) text += fmt::format("\n  ... and {} more files", found_.size() - most);
+    fail(ExitCode::data, "{}", text);
+  }
+
+ private:
+  std::mutex guard_;
+  std::vector<std::pair<Index, std::string>> found_;
+};
+
 /// Decodes all files; each must have the size of `first`, which is named in the message if not.
 ImageSet decode_all(Listing listing, const fs::path& first, const DecodedImage& sample, int channels) {
   ImageSet set{sample.height, sample.width, channels, {}, std::move(listing.labels)};
@@ -109,17 +134,24 @@ ImageSet decode_all(Listing listing, const fs::path& first, const DecodedImage& 
                  fmt::format("{}: {} images of {}x{}", first.parent_path().parent_path().string(), set.size(),
                              set.height, set.width));
   set.pixels.resize(set.size() * set.image_bytes());
+  Problems problems;
   parallel_for(set.size(), 16, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {
       const fs::path& file = listing.files[i];
-      const DecodedImage image = decode_image(file, channels);
-      if (image.height != set.height || image.width != set.width)
-        fail(ExitCode::data,
-             "{}: {}x{} pixels (height x width), but {} has {}x{}; all images must have one size",
-             file.string(), image.height, image.width, first.string(), set.height, set.width);
-      std::ranges::copy(image.pixels, set.pixels.begin() + i * set.image_bytes());
+      try {
+        const DecodedImage image = decode_image(file, channels);
+        if (image.height != set.height || image.width != set.width)
+          fail(ExitCode::data,
+               "{}: {}x{} pixels (height x width), but {} has {}x{}; all images must have one size",
+               file.string(), image.height, image.width, first.string(), set.height, set.width);
+        std::ranges::copy(image.pixels, set.pixels.begin() + i * set.image_bytes());
+      } catch (const Error& e) {
+        if (e.code() != ExitCode::data) throw;
+        problems.add(i, e.what());
+      }
     }
   });
+  problems.report();
   return set;
 }
 

@@ -117,9 +117,12 @@ Bytes read_announced(const std::filesystem::path& path, std::size_t head, const 
   require_memory(static_cast<double>(size), path.string());
   contents.resize(std::max(size, begun));
   const std::size_t all = begun + unpacker.fill(std::span(contents).subspan(begun));
-  if (all != size)
-    fail(ExitCode::data, "{}: unpacks to {} bytes where the header announces {}; {}{}", path.string(), all,
-         size, all < size ? "truncated" : "overlong", with(advice));
+  if (all > size)
+    fail(ExitCode::data, "{}: unpacks to more than the {} bytes that its header announces; overlong{}",
+         path.string(), size, with(advice));
+  if (all < size)
+    fail(ExitCode::data, "{}: unpacks to {} bytes where the header announces {}; truncated{}", path.string(),
+         all, size, with(advice));
   unpacker.finish(size);
   return contents;
 }
