@@ -10,6 +10,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
 
 #include "framework/core/check.h"
 #include "framework/core/interrupt.h"
@@ -42,6 +45,21 @@ void tolerate_closed_pipe(FILE*& stream, int descriptor, int buffering) {
   stream = own;
 }
 
+constexpr const char* no_memory = "error: out of memory; --dry-run shows what each part of a run takes\n";
+
+/// Destructors of the JSON library allocate. Where that fails nothing can be caught; but what counts is on the
+/// disk or not at all, so that the program may end at any point.
+[[noreturn]] void at_the_end() {
+  try {
+    if (const std::exception_ptr e = std::current_exception()) std::rethrow_exception(e);
+  } catch (const std::bad_alloc&) {
+    [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, no_memory, std::strlen(no_memory));
+    ::_exit(static_cast<int>(ExitCode::memory));
+  } catch (...) {
+  }
+  std::abort();
+}
+
 sigset_t interrupts() {
   sigset_t set;
   sigemptyset(&set);
@@ -64,6 +82,7 @@ void settle_standard_streams() {
 }
 
 void settle_signals() {
+  std::set_terminate(at_the_end);
   end_on_signals();
   std::signal(SIGXFSZ, SIG_IGN);
   const sigset_t set = interrupts();  // blocked by restart_without_blas_threads

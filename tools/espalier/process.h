@@ -8,7 +8,8 @@ namespace espalier {
 /// which nobody reads any more is no reason to end a run: what is written there is dropped.
 void settle_standard_streams();
 
-/// Ctrl-C and SIGTERM end with exit code 130 from here on. A file size limit (ulimit -f) is an error when
+/// Ctrl-C and SIGTERM end with exit code 130 from here on; want of memory with 7, also where it strikes in a
+/// destructor. A file size limit (ulimit -f) is an error when
 /// writing, not a deadly signal.
 void settle_signals();
 
