@@ -290,6 +290,25 @@ TEST_F(NothingSilent, AResumedRunMayChangeWhatHasHadNoEffectYet) {
   expect_outcome(resume({"train.epochs=4"}), 0, {});
 }
 
+TEST_F(NothingSilent, AStepThatWasRefusedMayBeCorrectedWithoutTheEpochsBeforeIt) {
+  const auto attempt = [&](const char* sparsity, bool resume) {
+    std::vector<std::string> all{"--output", "p"};
+    if (resume) all.push_back("--resume");
+    for (const std::string& s : {std::string("prune.criterion=magnitude"), std::string("prune.num_grads=40"),
+                                 fmt::format("prune.schedule={{\"type\": \"one_shot\", \"epoch\": 1, "
+                                             "\"final_sparsity\": {}}}",
+                                             sparsity)})
+      all.insert(all.end(), {"--set", s});
+    return quiet("prune", all);
+  };
+  expect_outcome(attempt("0.9995", false), 9, {"min_kept_per_layer"});
+  expect_outcome(attempt("0.5", true), 0,
+                 {"note: resumed with prune.schedule.final_sparsity: 0.9995 -> 0.5"});
+  EXPECT_NEAR(last_row("p")["sparsity"].get<double>(), 0.5, 1e-3);
+  expect_outcome(attempt("0.6", true), 3,
+                 {"prune.schedule.final_sparsity: 0.5 -> 0.6", "steps that are over"});
+}
+
 TEST_F(NothingSilent, MoreEpochsAtAConstantRateGiveTheBitsOfALongerRun) {
   const char* rate = "train.learning_rate={\"type\": \"constant\", \"rate\": 0.05}";
   ASSERT_EQ(quiet("train", {"--output", "long", "--set", rate, "--set", "train.epochs=3"}).code, 0);
