@@ -18,6 +18,7 @@ using testing::Outcome;
 using testing::slurp;
 
 TEST(Faults, AFullDiskIsAnErrorWhereverItStrikes) {
+  ESPALIER_NEEDS_A_PLAIN_BUILD();
   Campaign c;
   const long writes = c.count("prune").first;
   ASSERT_GT(writes, 20);
@@ -26,6 +27,7 @@ TEST(Faults, AFullDiskIsAnErrorWhereverItStrikes) {
 }
 
 TEST(Faults, NoMemoryIsAnErrorWhereverItStrikes) {
+  ESPALIER_NEEDS_A_PLAIN_BUILD();
   Campaign c;
   const long allocations = c.count("prune").second;
   ASSERT_GT(allocations, 1000);
@@ -112,6 +114,7 @@ TEST(Faults, AClosedPipeIsNoReasonToStop) {
 }
 
 TEST(Faults, AnAddressSpaceWithoutRoomForTheBuffersOfProductsIsAnErrorAndNoEndlessLoop) {
+  ESPALIER_NEEDS_A_PLAIN_BUILD();
   Campaign c;
   for (const rlim_t mib : {200, 280, 330, 360, 400, 450, 520}) {
     const pid_t child = c.program.start(c.arguments("prune", "narrow", true), {.address_space = mib << 20});

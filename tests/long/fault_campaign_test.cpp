@@ -10,12 +10,14 @@ using testing::Campaign;
 class FaultCampaign : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(FaultCampaign, DiskFullAtEveryWrite) {
+  ESPALIER_NEEDS_A_PLAIN_BUILD();
   Campaign c;
   const long writes = c.count(GetParam()).first;
   for (long at = 1; at <= writes; ++at) c.full_disk(GetParam(), at);
 }
 
 TEST_P(FaultCampaign, NoMemoryAtTwoHundredAllocations) {
+  ESPALIER_NEEDS_A_PLAIN_BUILD();
   Campaign c;
   const auto allocations = static_cast<std::uint64_t>(c.count(GetParam()).second);
   Random random(3, Random::Use::test);
