@@ -15,12 +15,6 @@
 
 namespace espalier::testing {
 
-/// Sanitizers want to be loaded first, and take more address space than any limit leaves.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 #define ESPALIER_NEEDS_A_PLAIN_BUILD() \
   if (espalier::testing::sanitized) GTEST_SKIP() << "calls cannot be made to fail under a sanitizer"
 

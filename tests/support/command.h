@@ -23,6 +23,13 @@ inline std::string slurp(const std::filesystem::path& path) {
   return text.str();
 }
 
+/// Sanitizers want to be loaded first, and take more address space than any limit leaves.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 struct Outcome {
   int code = 0;        ///< exit code; 1000 + signal if one ended it
   std::string output;  ///< standard output and error
