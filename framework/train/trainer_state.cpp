@@ -130,7 +130,8 @@ void Trainer::resume(const ResumeOptions& options) {
 
   const std::string now = instruction_set();
   instruction_sets_ = text("instruction_sets");
-  if (instruction_sets_ != now) {
+  const bool over = at.complete && at.epoch >= settings_.epochs;  // nothing is left to compute
+  if (instruction_sets_ != now && !over) {
     if (!options.other_instruction_set)
       fail(
           ExitCode::usage,

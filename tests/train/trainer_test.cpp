@@ -229,6 +229,7 @@ TEST_F(TrainerTest, AStateOfAnotherInstructionSetIsRefusedUnlessAskedForAndThenN
   DamagedState state(*model, data);
   kernels::use_instruction_set(*kernels::find_instruction_set("avx2"));
   Trainer again(state.bench->context, state.settings);
+  ASSERT_FALSE(again.complete());
   testing::expect_error(ExitCode::usage, {"state.safetensors", "baseline", "avx2", "--other-instruction-set"},
                         [&] { again.resume(); });
   again.resume({.other_instruction_set = true});
