@@ -301,9 +301,9 @@ TEST_F(NothingSilent, AStepThatWasRefusedMayBeCorrectedWithoutTheEpochsBeforeIt)
       all.insert(all.end(), {"--set", s});
     return quiet("prune", all);
   };
-  expect_outcome(attempt("0.9995", false), 9, {"min_kept_per_layer"});
+  expect_outcome(attempt("0.999", false), 9, {"min_kept_per_layer"});
   expect_outcome(attempt("0.5", true), 0,
-                 {"note: resumed with prune.schedule.final_sparsity: 0.9995 -> 0.5"});
+                 {"note: resumed with prune.schedule.final_sparsity: 0.999 -> 0.5"});
   EXPECT_NEAR(last_row("p")["sparsity"].get<double>(), 0.5, 1e-3);
   expect_outcome(attempt("0.6", true), 3,
                  {"prune.schedule.final_sparsity: 0.5 -> 0.6", "steps that are over"});
