@@ -14,7 +14,7 @@ struct Cifar100Settings final : DataSettings {
 
   void fields(Fields& f) override {
     f.required()("path", path, "folder with train.bin and test.bin");
-    f.choice("labels", labels, {{"fine", Labels::fine}, {"coarse", Labels::coarse}},
+    f.one_of("labels", labels, {{"fine", Labels::fine}, {"coarse", Labels::coarse}},
              "100 fine or 20 coarse classes");
     f("train_files", train_files,
       "files of the training images; other names than the standard ones may hold any number");

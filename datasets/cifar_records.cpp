@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "datasets/read_file.h"
+#include "framework/data/read_file.h"
 #include "framework/io/file_kind.h"
 
 namespace espalier {

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <mutex>
 
-#include "datasets/decode_image.h"
+#include "framework/data/decode_image.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/data/image_set.h"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "datasets/read_file.h"
+#include "framework/data/read_file.h"
 #include "framework/data/image_set.h"
 #include "framework/io/file_kind.h"
 

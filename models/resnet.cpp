@@ -1,29 +1,31 @@
 // resnet.cpp: the residual networks of He et al. 2016 for CIFAR (6n+2 layers) with projection shortcuts
 // (their option B). Parameter names are those of the WoodFisher checkpoints (torchvision's scheme).
-#include "framework/nn/layers.h"
+#include "framework/graph/builder.h"
 #include "framework/nn/model.h"
 
 namespace espalier {
 namespace {
 
-Conv2dOptions conv3x3(Index in, Index out, Index stride) {
-  return {.in = in, .out = out, .kernel = 3, .stride = stride, .pad = 1, .bias = false};
+const ActivationOp relu(Activation::Kind::relu);
+
+ConvOp conv3x3(Index out, Index stride) {
+  return ConvOp({.out = out, .kernel = 3, .stride = stride, .pad = 1, .bias = false});
 }
 
-ModulePtr basic_block(const Scope& block, Index in, Index out, Index stride) {
-  auto body = std::make_unique<Sequential>();
-  body->add<Conv2d>(block.child("conv1"), conv3x3(in, out, stride));
-  body->add<BatchNorm>(block.child("bn1"), out).add<Relu>();
-  body->add<Conv2d>(block.child("conv2"), conv3x3(out, out, 1));
-  body->add<BatchNorm>(block.child("bn2"), out);
-  std::unique_ptr<Sequential> shortcut;
-  if (stride != 1 || in != out) {
-    shortcut = std::make_unique<Sequential>();
-    shortcut->add<Conv2d>(block.child("downsample.0"),
-                          Conv2dOptions{.in = in, .out = out, .kernel = 1, .stride = stride, .bias = false});
-    shortcut->add<BatchNorm>(block.child("downsample.1"), out);
+void add_basic_block(GraphBuilder& net, const std::string& block, Index out, Index stride) {
+  const ValueId x = net.last();
+  net.add(block + ".conv1", conv3x3(out, stride));
+  net.add(block + ".bn1", BatchNormOp());
+  net.add(block + ".relu1", relu);
+  net.add(block + ".conv2", conv3x3(out, 1));
+  const ValueId body = net.add(block + ".bn2", BatchNormOp());
+  ValueId shortcut = x;
+  if (stride != 1 || net.shape(x)[2] != out) {
+    net.add(block + ".downsample.0", ConvOp({.out = out, .kernel = 1, .stride = stride, .bias = false}), {x});
+    shortcut = net.add(block + ".downsample.1", BatchNormOp());
   }
-  return std::make_unique<Residual>(std::move(body), std::move(shortcut));
+  net.add(block + ".add", AddOp(), {body, shortcut});
+  net.add(block + ".relu2", relu);
 }
 
 template <int depth>
@@ -32,25 +34,19 @@ struct ResNetSettings final : ModelSettings {
   void fields(Fields& f) override {
     f("width", width, "channels of the first stage; doubled at each further one", {.low = 1});
   }
-  std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed) const override {
+  Graph graph(const Shape& image, int classes) const override {
     static_assert((depth - 2) % 6 == 0);
-    return std::make_unique<Model>(image, classes, seed, [&](const Scope& net) {
-      auto root = std::make_unique<Sequential>();
-      root->add<Conv2d>(net.child("conv1"), conv3x3(image[2], width, 1));
-      root->add<BatchNorm>(net.child("bn1"), width).add<Relu>();
-      Index in = width;
-      for (int stage = 0; stage < 3; ++stage) {
-        const Index out = Index{width} << stage;
-        const Scope layer = net.child("layer" + std::to_string(stage + 1));
-        for (int b = 0; b < (depth - 2) / 6; ++b) {
-          root->add(basic_block(layer.child(std::to_string(b)), in, out, stage > 0 && b == 0 ? 2 : 1));
-          in = out;
-        }
-      }
-      root->add<GlobalAveragePool>();
-      root->add<Linear>(net.child("fc"), LinearOptions{.in = in, .out = classes, .init = Init::glorot});
-      return root;
-    });
+    GraphBuilder net(image);
+    net.add("conv1", conv3x3(width, 1));
+    net.add("bn1", BatchNormOp());
+    net.add("relu", relu);
+    for (int stage = 0; stage < 3; ++stage)
+      for (int b = 0; b < (depth - 2) / 6; ++b)
+        add_basic_block(net, fmt::format("layer{}.{}", stage + 1, b), Index{width} << stage,
+                        stage > 0 && b == 0 ? 2 : 1);
+    net.add("pool", GlobalAveragePoolOp());
+    net.add("fc", LinearOp({.out = classes, .init = Init::glorot}));
+    return net.finish();
   }
 };
 

@@ -96,7 +96,7 @@ std::vector<Var> grad(const Var& y, std::span<const Var> wrt, GradOptions option
 }
 
 void Partial::check(Range range) const {
-  if (node_.examples == Examples::coupled && range != Range{0, examples()})
+  if (node_.coupling == Coupling::coupled && range != Range{0, examples()})
     fail(ExitCode::internal,
          "[{}] couples the examples of a batch, so single "
          "examples have no gradient: run it in evaluation mode",
@@ -134,7 +134,7 @@ Tensor Partial::operator()(Range range) const {
   return gradient;
 }
 
-void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph) {
+void backward(const Var& y, const Tensor& seed, GradientSink& sink, Tape tape) {
   thread_local std::vector<Var> order;
   collect(y, order, Parameters::without);
   const auto wanted = [&](const Node& node) { return node.parameter >= 0 && sink.wants(node.parameter); };
@@ -154,7 +154,7 @@ void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph)
           accumulate(input, node.rule(i, node.inputs, v, dy));
       }
     }
-    if (graph == Graph::consume) node.inputs.clear();  // what only this node needed is free for the next rule
+    if (tape == Tape::consume) node.inputs.clear();  // what only this node needed is free for the next rule
     v = Var();
   }
 }

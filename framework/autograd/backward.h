@@ -49,11 +49,11 @@ struct GradientSink {
   virtual void accept(ParameterId parameter, const Partial& partial) = 0;
 };
 
-enum class Graph { consume, keep };
+enum class Tape { consume, keep };
 
 /// Reverse pass from y with `seed` of y's shape (for per-example losses y[n]: ones give the sum over
-/// examples, 1/n their mean). Graph::consume releases buffers as the pass goes, so y's graph can't be used
-/// again; Graph::keep leaves it for another pass with another seed.
-void backward(const Var& y, const Tensor& seed, GradientSink& sink, Graph graph = Graph::consume);
+/// examples, 1/n their mean). Tape::consume releases buffers as the pass goes, so y's graph can't be used
+/// again; Tape::keep leaves it for another pass with another seed.
+void backward(const Var& y, const Tensor& seed, GradientSink& sink, Tape tape = Tape::consume);
 
 }  // namespace espalier

@@ -42,12 +42,12 @@ bool detail::any_requires_grad(const Inputs& in) {
   return false;
 }
 
-void detail::finish(Node& node, const char* op, const Inputs& in, Tensor out, Examples examples) {
+void detail::finish(Node& node, const char* op, const Inputs& in, Tensor out, Coupling coupling) {
   node.op = op;
   node.value = std::move(out);
   node.inputs = in;
   node.requires_grad = true;
-  node.examples = examples;
+  node.coupling = coupling;
   node.order = next_order.fetch_add(1, std::memory_order_relaxed);
 }
 

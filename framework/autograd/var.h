@@ -3,12 +3,15 @@
 // so the derivative of a derivative comes from the same rule, and nothing is derived by hand twice.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "framework/core/buffer_pool.h"
 #include "framework/core/check.h"
@@ -41,27 +44,38 @@ class Var {
 
 /// Does row n of the output depend on row n of the inputs only? Training-mode batch norm couples its
 /// examples, and per-example gradients have no meaning there.
-enum class Examples { independent, coupled };
+enum class Coupling { independent, coupled };
 
-/// The inputs of one op as its rules see them.
+/// The inputs of one op as its rules see them: a few in place, which is all that most ops have, others behind
+/// them.
 class Inputs {
  public:
-  static constexpr int max_count = 4;
   Inputs() = default;
-  Inputs(std::initializer_list<Var> vars) {
-    require(vars.size() <= max_count, "[record] an op has at most {} inputs", max_count);
-    for (const Var& v : vars) vars_[count_++] = v;
-  }
-  const Var& operator[](int i) const { return vars_[i]; }
-  Var& operator[](int i) { return vars_[i]; }
+  Inputs(std::initializer_list<Var> vars) { fill(vars); }
+  explicit Inputs(std::span<const Var> vars) { fill(vars); }
+  const Var& operator[](int i) const { return i < few ? first_[i] : rest_[i - few]; }
+  Var& operator[](int i) { return i < few ? first_[i] : rest_[i - few]; }
   int count() const { return count_; }
   void clear() {
-    for (Var& v : vars_) v = Var();
+    for (Var& v : first_) v = Var();
+    rest_.clear();
     count_ = 0;
   }
 
  private:
-  std::array<Var, max_count> vars_;
+  template <class Vars>
+  void fill(const Vars& vars) {
+    for (const Var& v : vars) {
+      if (count_ < few)
+        first_[count_] = v;
+      else
+        rest_.push_back(v);
+      ++count_;
+    }
+  }
+  static constexpr int few = 4;
+  std::array<Var, few> first_;
+  std::vector<Var, PoolAllocator<Var>> rest_;
   int count_ = 0;
 };
 
@@ -83,7 +97,7 @@ struct Node {
   Tensor value;
   Inputs inputs;
   bool requires_grad = false;
-  Examples examples = Examples::independent;
+  Coupling coupling = Coupling::independent;
   ParameterId parameter = -1;
   std::uint64_t order = 0;  // creation number: inputs always have smaller ones than outputs
 
@@ -141,7 +155,15 @@ struct OpNode final : Node {
   }
   std::tuple<Rules...> rules;
 };
-void finish(Node& node, const char* op, const Inputs& in, Tensor out, Examples examples);
+template <class Rule>
+struct AlikeNode final : Node {
+  explicit AlikeNode(Rule r) : one_rule(std::move(r)) {}
+  Var rule(int argument, const Inputs& in, const Var& out, const Var& dy) const override {
+    return one_rule(argument, in, out, dy);
+  }
+  Rule one_rule;
+};
+void finish(Node& node, const char* op, const Inputs& in, Tensor out, Coupling coupling);
 bool any_requires_grad(const Inputs& in);
 
 }  // namespace detail
@@ -152,17 +174,27 @@ bool any_requires_grad(const Inputs& in);
 /// The rule of a weight may have a member write(in, dy, range, to) besides, which puts the gradient over the
 /// examples `range` where it is wanted (Partial::write).
 template <class... Rules>
-Var record(const char* op, const Inputs& in, Tensor out, Examples examples, Rules... rules) {
+Var record(const char* op, const Inputs& in, Tensor out, Coupling coupling, Rules... rules) {
   if (!recording() || !detail::any_requires_grad(in)) return Var(std::move(out));
   require(in.count() == sizeof...(Rules), "[{}] {} inputs but {} rules", op, in.count(), sizeof...(Rules));
   auto node = std::allocate_shared<detail::OpNode<Rules...>>(PoolAllocator<Node>(), std::move(rules)...);
-  detail::finish(*node, op, in, std::move(out), examples);
+  detail::finish(*node, op, in, std::move(out), coupling);
   return Var(std::move(node));
 }
 template <class Rule, class... Rules>
-requires(!std::is_same_v<Rule, Examples>) Var
+requires(!std::is_same_v<Rule, Coupling>) Var
     record(const char* op, const Inputs& in, Tensor out, Rule rule, Rules... rules) {
-  return record(op, in, std::move(out), Examples::independent, std::move(rule), std::move(rules)...);
+  return record(op, in, std::move(out), Coupling::independent, std::move(rule), std::move(rules)...);
+}
+
+/// The same for any number of inputs that are alike: Var rule(int argument, in, out, dy) serves them all.
+template <class Rule>
+Var record_alike(const char* op, std::span<const Var> in, Tensor out, Rule rule) {
+  const Inputs inputs(in);
+  if (!recording() || !detail::any_requires_grad(inputs)) return Var(std::move(out));
+  auto node = std::allocate_shared<detail::AlikeNode<Rule>>(PoolAllocator<Node>(), std::move(rule));
+  detail::finish(*node, op, inputs, std::move(out), Coupling::independent);
+  return Var(std::move(node));
 }
 
 }  // namespace espalier

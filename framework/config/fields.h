@@ -41,7 +41,7 @@ struct Limits {
 /// A polymorphic part of the config: {"type": name, ...its fields}. A bare string "name" is short for
 /// {"type": "name"}. Default: set `type` and `settings` with choose().
 template <class Base>
-struct Choice {
+struct Variant {
   std::string type;
   std::unique_ptr<Base> settings;
   Base* operator->() const { return settings.get(); }
@@ -52,9 +52,10 @@ struct Choice {
   }
 };
 
-/// What a type-erased Choice needs; implemented by the template below.
-struct ChoiceAccess {
-  virtual ~ChoiceAccess() = default;
+/// What a type-erased Variant needs; implemented by the template below.
+struct VariantAccess {
+  virtual ~VariantAccess() = default;
+  virtual const char* tag() const { return "type"; }  ///< the key that holds the name
   virtual std::vector<std::pair<std::string, std::string>> names() const = 0;  ///< (name, help)
   virtual const std::string& type() const = 0;
   virtual void choose(const std::string& name) = 0;
@@ -104,6 +105,12 @@ class Fields {
   void operator()(std::string_view key, std::vector<std::string>& v, std::string_view help) {
     on_strings(take(key, help), v);
   }
+  /// Lengths at the sides of an image (height and width; or top, left, bottom and right): an integer if they
+  /// are equal, else a list of them.
+  void sides(std::string_view key, const std::vector<std::int64_t*>& v, std::string_view help,
+             Limits l = {}) {
+    on_sides(take(key, help), v, clip(l));
+  }
   /// Any JSON value, as text.
   void json(std::string_view key, std::string& v, std::string_view help) { on_json(take(key, help), v); }
   /// A number or the word "auto", which is std::nullopt.
@@ -117,7 +124,7 @@ class Fields {
   }
   /// Enumerations by name.
   template <class E>
-  void choice(std::string_view key, E& v, std::initializer_list<std::pair<const char*, E>> names,
+  void one_of(std::string_view key, E& v, std::initializer_list<std::pair<const char*, E>> names,
               std::string_view help) {
     std::vector<std::string> all;
     std::string text;
@@ -154,21 +161,28 @@ class Fields {
   }
   /// A polymorphic object by registry; with `nullable`, null or absence leaves it empty.
   template <class Base>
-  void variant(std::string_view key, Choice<Base>& v, std::string_view help, bool nullable = false) {
+  void variant(std::string_view key, Variant<Base>& v, std::string_view help, bool nullable = false) {
     Access<Base> access(v);
     on_variant(take(key, help), access, nullable);
   }
   /// A list of polymorphic objects (the layers of a sequential model). May nest.
   template <class Base>
-  void variants(std::string_view key, std::vector<Choice<Base>>& v, std::string_view help) {
-    Choice<Base> sample;
+  void variants(std::string_view key, std::vector<Variant<Base>>& v, std::string_view help) {
+    Variant<Base> sample;
     Access<Base> access(sample);
     on_variants(
         take(key, help), access, v.size(), [&](std::size_t n) { v.resize(n); },
         [&](std::size_t i) { return std::make_unique<Access<Base>>(v[i]); });
   }
-  /// A rule that ties several fields together.
-  /// When reading, a failure is Error(config) that names this object.
+  /// The same of elements that are no Variant: `element(i)` gives access to the i-th, `sample` to a fresh one.
+  void variants(std::string_view key, VariantAccess& sample, std::size_t count,
+                const std::function<void(std::size_t)>& resize,
+                const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element,
+                std::string_view help) {
+    on_variants(take(key, help), sample, count, resize, element);
+  }
+  /// A rule that ties several fields together. When reading, a failure is Error(config) that names this
+  /// object.
   virtual void rule(bool holds, const std::string& message) = 0;
 
  protected:
@@ -185,21 +199,22 @@ class Fields {
   virtual void on_string(const Field&, std::string&, const std::vector<std::string>& allowed) = 0;
   virtual void on_integers(const Field&, std::vector<int>&, const Limits&) = 0;
   virtual void on_numbers(const Field&, std::vector<double>&, const Limits&) = 0;
+  virtual void on_sides(const Field&, const std::vector<std::int64_t*>&, const Limits&) = 0;
   virtual void on_strings(const Field&, std::vector<std::string>&) = 0;
   virtual void on_json(const Field&, std::string&) = 0;
   virtual void on_object(const Field&, const Body&) = 0;
   virtual void on_optional_object(const Field&, bool& present, const Body&) = 0;
   virtual void on_objects(const Field&, std::size_t count, const std::function<void(std::size_t)>& resize,
                           const std::function<void(std::size_t, Fields&)>& element) = 0;
-  virtual void on_variant(const Field&, ChoiceAccess&, bool nullable) = 0;
-  virtual void on_variants(const Field&, ChoiceAccess& sample, std::size_t count,
+  virtual void on_variant(const Field&, VariantAccess&, bool nullable) = 0;
+  virtual void on_variants(const Field&, VariantAccess& sample, std::size_t count,
                            const std::function<void(std::size_t)>& resize,
-                           const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) = 0;
+                           const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element) = 0;
 
  private:
   template <class Base>
-  struct Access final : ChoiceAccess {
-    explicit Access(Choice<Base>& c) : choice(c) {}
+  struct Access final : VariantAccess {
+    explicit Access(Variant<Base>& c) : choice(c) {}
     std::vector<std::pair<std::string, std::string>> names() const override {
       std::vector<std::pair<std::string, std::string>> all;
       for (const auto& [name, entry] : Registry<Base>::entries()) all.emplace_back(name, entry.help);
@@ -211,7 +226,7 @@ class Fields {
       Registry<Base>::entries().at(name).make()->fields(f);
     }
     void fields(Fields& f) override { choice.settings->fields(f); }
-    Choice<Base>& choice;
+    Variant<Base>& choice;
   };
   Field take(std::string_view key, std::string_view help) {
     return {std::string(key), std::string(help), std::exchange(required_, false)};

@@ -55,7 +55,7 @@ class Reader final : public Fields {
       : object_(object), path_(std::move(path)), problems_(problems) {}
 
   /// To be called when all fields have been declared: what is left over is unknown.
-  void finish(std::initializer_list<std::string> also_known = {}) {
+  void finish(const std::vector<std::string>& also_known = {}) {
     std::vector<std::string> known = declared_;
     known.insert(known.end(), also_known.begin(), also_known.end());
     for (const auto& [key, value] : object_.items()) {
@@ -132,6 +132,19 @@ class Reader final : public Fields {
       if (in_range(f, j.get<double>(), l, j)) element = j.get<double>();
     });
   }
+  void on_sides(const Field& f, const std::vector<std::int64_t*>& v, const Limits& l) override {
+    const Json* j = value(f);
+    if (!j) return;
+    const std::string expected = fmt::format("an integer or a list of {} integers", v.size());
+    if (j->is_array() && j->size() != v.size()) return wrong(f, *j, expected);
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      const Json& side = j->is_array() ? (*j)[i] : *j;
+      std::int64_t read = 0;
+      if (!integer(side, read)) return wrong(f, side, expected);
+      if (!in_range(f, static_cast<double>(read), l, side)) return;
+      *v[i] = read;
+    }
+  }
   void on_strings(const Field& f, std::vector<std::string>& v) override {
     list(f, v, "a list of strings", [&](const Json& j, std::string& element) {
       if (!j.is_string()) return wrong(f, j, "a list of strings");
@@ -164,7 +177,7 @@ class Reader final : public Fields {
       nested(
           {std::to_string(i), "", false}, (*j)[i], [&](Fields& fields) { element(i, fields); }, at(f));
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool nullable) override {
     const Json* j = value(f);
     if (!j || (nullable && j->is_null())) {
       // A default choice still declares its fields, so that its own required ones are noticed.
@@ -174,8 +187,9 @@ class Reader final : public Fields {
     }
     variant(at(f), *j, choice);
   }
-  void on_variants(const Field& f, ChoiceAccess&, std::size_t, const std::function<void(std::size_t)>& resize,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) override {
+  void on_variants(const Field& f, VariantAccess&, std::size_t,
+                   const std::function<void(std::size_t)>& resize,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element) override {
     const Json* j = value(f);
     if (!j) return;
     if (!j->is_array()) return wrong(f, *j, "a list");
@@ -228,7 +242,7 @@ class Reader final : public Fields {
     body(inner);
     inner.finish();
   }
-  void variant(const std::string& path, const Json& j, ChoiceAccess& choice) {
+  void variant(const std::string& path, const Json& j, VariantAccess& choice) {
     static const Json empty = Json::object();
     const auto options = choice.names();
     std::vector<std::string> names;
@@ -239,25 +253,28 @@ class Reader final : public Fields {
     }
     if (!j.is_string() && !j.is_object())
       return problems_.add(
-          path, fmt::format("is {} ({}); it must be an object with a \"type\", or the type's name: {}",
-                            shown(j), j.type_name(), fmt::join(names, ", ")));
+          path, fmt::format("is {} ({}); it must be an object with \"{}\", or that name alone: {}", shown(j),
+                            j.type_name(), choice.tag(), fmt::join(names, ", ")));
     const Json& object = j.is_object() ? j : empty;
     std::string type = choice.type();
+    const std::string tag = choice.tag(), at_tag = path + "." + tag;
     if (j.is_string()) {
       type = j.get<std::string>();
-    } else if (const auto given = j.find("type"); given != j.end()) {
+    } else if (const auto given = j.find(tag); given != j.end()) {
       if (!given->is_string())
-        return problems_.add(path + ".type", fmt::format("is {}; it must be a string", shown(*given)));
+        return problems_.add(at_tag, fmt::format("is {}; it must be a string", shown(*given)));
       type = given->get<std::string>();
     }
-    if (type.empty()) return problems_.add(path, fmt::format("needs a \"type\"; one of:{}", menu));
+    if (type.empty())
+      return problems_.add(path,
+                           fmt::format("needs {} \"{}\"; one of:{}", tag == "op" ? "an" : "a", tag, menu));
     if (std::find(names.begin(), names.end(), type) == names.end())
-      return problems_.add(path + ".type", fmt::format("is \"{}\"{} It must be one of:{}", type,
-                                                       did_you_mean(type, names), menu));
+      return problems_.add(
+          at_tag, fmt::format("is \"{}\"{} It must be one of:{}", type, did_you_mean(type, names), menu));
     if (type != choice.type()) choice.choose(type);
     Reader inner(object, path, problems_);
     choice.fields(inner);
-    inner.finish({"type"});
+    inner.finish({tag});
   }
 
   const Json& object_;

@@ -61,6 +61,11 @@ class SchemaWriter final : public Fields {
   void on_numbers(const Field& f, std::vector<double>& v, const Limits& l) override {
     put(f, {{"type", "array"}, {"items", bounded("number", l)}}, v);
   }
+  void on_sides(const Field& f, const std::vector<std::int64_t*>& v, const Limits& l) override {
+    const Json side = bounded("integer", l);
+    const Json list{{"type", "array"}, {"items", side}, {"minItems", v.size()}, {"maxItems", v.size()}};
+    put(f, {{"anyOf", Json::array({side, list})}}, *v[0]);
+  }
   void on_strings(const Field& f, std::vector<std::string>& v) override {
     put(f, {{"type", "array"}, {"items", typed("string")}}, v);
   }
@@ -74,7 +79,7 @@ class SchemaWriter final : public Fields {
     put(f, {{"type", "array"},
             {"items", nested([&](Fields& inner) { element(count, inner); })}});  // a fresh element
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool nullable) override {
     Json s = reference(choice);
     if (nullable) s = {{"oneOf", Json::array({s, typed("null")})}};
     if (choice.type().empty())
@@ -82,8 +87,9 @@ class SchemaWriter final : public Fields {
     else
       put(f, {{"allOf", Json::array({s})}}, choice.type());
   }
-  void on_variants(const Field& f, ChoiceAccess& sample, std::size_t, const std::function<void(std::size_t)>&,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>&) override {
+  void on_variants(const Field& f, VariantAccess& sample, std::size_t,
+                   const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>&) override {
     put(f, {{"type", "array"}, {"items", reference(sample)}});
   }
 
@@ -104,9 +110,11 @@ class SchemaWriter final : public Fields {
     body(inner);
     return s;
   }
-  Json reference(ChoiceAccess& choice) {
+  Json reference(VariantAccess& choice) {
+    const std::string tag = choice.tag();
     std::string id;
     for (const auto& [name, help] : choice.names()) id += (id.empty() ? "" : "-or-") + name;
+    if (tag != "type") id = tag + "-" + id;
     id = id.substr(0, 80);
     if (!definitions_.contains(id)) {
       definitions_[id] = Json::object();  // before the fields are described: they may refer to it
@@ -115,11 +123,11 @@ class SchemaWriter final : public Fields {
         Json s;
         SchemaWriter inner(s, definitions_);
         Json type{{"const", name}, {"description", help}};
-        s["properties"]["type"] = type;
+        s["properties"][tag] = type;
         choice.fields_of(name, inner);
         const bool is_default = name == choice.type();
-        if (!is_default) s["required"].push_back("type");
-        if (!s.contains("required") || s["required"] == Json::array({"type"})) names.push_back(name);
+        if (!is_default) s["required"].push_back(tag);
+        if (!s.contains("required") || s["required"] == Json::array({tag})) names.push_back(name);
         options.push_back(std::move(s));
       }
       options.push_back(
@@ -169,6 +177,9 @@ class MarkdownWriter final : public Fields {
   void on_numbers(const Field& f, std::vector<double>& v, const Limits& l) override {
     row(f, "numbers" + range(l), Json(v).dump());
   }
+  void on_sides(const Field& f, const std::vector<std::int64_t*>& v, const Limits& l) override {
+    row(f, fmt::format("integer{}, or a list of {}", range(l), v.size()), Json(*v[0]).dump());
+  }
   void on_strings(const Field& f, std::vector<std::string>& v) override { row(f, "strings", Json(v).dump()); }
   void on_json(const Field& f, std::string& v) override { row(f, "JSON", v); }
   void on_object(const Field& f, const Body& body) override {
@@ -184,12 +195,13 @@ class MarkdownWriter final : public Fields {
     row(f, "list of objects", "[]");
     nested(join(f.key) + "[]", [&](Fields& inner) { element(count, inner); });
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool nullable) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool nullable) override {
     row(f, nullable ? "variant or null" : "variant", choice.type().empty() ? "" : choice.type());
     options(join(f.key), choice);
   }
-  void on_variants(const Field& f, ChoiceAccess& sample, std::size_t, const std::function<void(std::size_t)>&,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>&) override {
+  void on_variants(const Field& f, VariantAccess& sample, std::size_t,
+                   const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>&) override {
     row(f, "list of variants", "[]");
     options(join(f.key) + "[]", sample);
   }
@@ -214,14 +226,14 @@ class MarkdownWriter final : public Fields {
     MarkdownWriter inner(text_, path, open_);
     body(inner);
   }
-  void options(const std::string& path, ChoiceAccess& choice) {
-    std::string id;
-    for (const auto& [name, help] : choice.names()) id += name + ",";
+  void options(const std::string& path, VariantAccess& choice) {
+    std::string id = choice.tag();
+    for (const auto& [name, help] : choice.names()) id += "," + name;
     for (const std::string& seen : open_)
       if (seen == id) return;  // a layer within a layer: described once
     open_.push_back(id);
     for (const auto& [name, help] : choice.names()) {
-      text_ += fmt::format("| `{}.type` | `\"{}\"` | | *{}* |\n", path, name, cell(help));
+      text_ += fmt::format("| `{}.{}` | `\"{}\"` | | *{}* |\n", path, choice.tag(), name, cell(help));
       MarkdownWriter inner(text_, path, open_);
       choice.fields_of(name, inner);
     }

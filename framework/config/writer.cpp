@@ -1,5 +1,6 @@
 #include "framework/config/writer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace espalier {
@@ -27,6 +28,9 @@ class Writer final : public Fields {
   }
   void on_integers(const Field& f, std::vector<int>& v, const Limits&) override { object_[f.key] = v; }
   void on_numbers(const Field& f, std::vector<double>& v, const Limits&) override { object_[f.key] = v; }
+  void on_sides(const Field& f, const std::vector<std::int64_t*>& v, const Limits&) override {
+    object_[f.key] = side_lengths(v);
+  }
   void on_strings(const Field& f, std::vector<std::string>& v) override { object_[f.key] = v; }
   void on_json(const Field& f, std::string& v) override { object_[f.key] = Json::parse(v); }
   void on_object(const Field& f, const Body& body) override { nested(object_[f.key], body); }
@@ -42,9 +46,9 @@ class Writer final : public Fields {
     for (std::size_t i = 0; i < count; ++i)
       nested(list.emplace_back(), [&](Fields& fields) { element(i, fields); });
   }
-  void on_variant(const Field& f, ChoiceAccess& choice, bool) override { variant(object_[f.key], choice); }
-  void on_variants(const Field& f, ChoiceAccess&, std::size_t count, const std::function<void(std::size_t)>&,
-                   const std::function<std::unique_ptr<ChoiceAccess>(std::size_t)>& element) override {
+  void on_variant(const Field& f, VariantAccess& choice, bool) override { variant(object_[f.key], choice); }
+  void on_variants(const Field& f, VariantAccess&, std::size_t count, const std::function<void(std::size_t)>&,
+                   const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element) override {
     Json& list = object_[f.key] = Json::array();
     for (std::size_t i = 0; i < count; ++i) variant(list.emplace_back(), *element(i));
   }
@@ -54,16 +58,24 @@ class Writer final : public Fields {
     Writer inner(into);
     body(inner);
   }
-  static void variant(Json& into, ChoiceAccess& choice) {
+  static void variant(Json& into, VariantAccess& choice) {
     if (choice.type().empty()) return void(into = nullptr);
-    into = Json{{"type", choice.type()}};
+    into = Json{{choice.tag(), choice.type()}};
     Writer inner(into);
     choice.fields(inner);
+  }
+  static Json side_lengths(const std::vector<std::int64_t*>& v) {
+    Json all = Json::array();
+    for (const std::int64_t* side : v) all.push_back(*side);
+    return std::all_of(all.begin(), all.end(), [&](const Json& side) { return side == all[0]; }) ? all[0]
+                                                                                                 : all;
   }
   Json& object_;
 };
 
 }  // namespace
+
+std::string one_line(const std::string& json) { return Json::parse(json).dump(); }
 
 std::string write_fields(const std::function<void(Fields&)>& fn) {
   Json json = Json::object();

@@ -9,6 +9,9 @@
 
 namespace espalier {
 
+/// JSON without line breaks and blanks between its parts.
+std::string one_line(const std::string& json);
+
 std::string write_fields(const std::function<void(Fields&)>& fn);
 
 template <class Settings>

@@ -34,6 +34,10 @@ int threads();
 /// Whether the caller runs inside a chunk that other threads may run beside.
 bool inside_chunk();
 
+/// Whether a loop begun here would have other threads at its side: worth cutting small work for, where the
+/// cut does not show in the bits.
+inline bool can_share() { return threads() > 1 && !inside_chunk(); }
+
 /// Calls `fn` on [0, items) cut into chunks of `chunk` > 0, on all threads; returns when all are done. The
 /// first exception is rethrown in the caller; within a StopAnywhere (interrupt.h) a requested stop is one. A call from inside a chunk runs on the calling thread alone.
 void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn);

@@ -7,10 +7,18 @@
 #include <cstdint>
 #include <initializer_list>
 #include <numbers>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace espalier {
+
+/// A key from a name, the same on every machine: FNV-1a.
+constexpr std::uint64_t key_of(std::string_view name) {
+  std::uint64_t key = 0xcbf29ce484222325ULL;
+  for (const char c : name) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return key;
+}
 
 class Random {
  public:

@@ -13,6 +13,21 @@
 
 namespace espalier {
 
+/// A number along the height and one along the width of images, most often the same.
+struct Extent2 {
+  Index h, w;
+  constexpr Extent2(Index both) : h(both), w(both) {}  // NOLINT(google-explicit-constructor): {.stride = 2}
+  constexpr Extent2(Index height, Index width) : h(height), w(width) {}
+  bool operator==(const Extent2&) const = default;
+};
+/// Pixels around an image.
+struct Border {
+  Index top, left, bottom, right;
+  constexpr Border(Index all) : top(all), left(all), bottom(all), right(all) {}  // NOLINT: {.pad = 1}
+  constexpr Border(Index t, Index l, Index b, Index r) : top(t), left(l), bottom(b), right(r) {}
+  bool operator==(const Border&) const = default;
+};
+
 class Shape {
  public:
   static constexpr int max_rank = 4;

@@ -8,7 +8,7 @@
 namespace espalier {
 
 struct DataConfig {
-  Choice<DataSettings> source;
+  Variant<DataSettings> source;
   int channels = 0;                        ///< of the images; 0: as the source has them
   int pad_to = 0;                          ///< height and width the network sees; 0: those of the images
   std::optional<Normalization> normalize;  ///< absent: measured on the training images in use

@@ -79,18 +79,16 @@ struct TrainLoader::State {
 };
 
 TrainLoader::TrainLoader(const ImageSet& images, const Preprocessing& preprocessing,
-                         const Augmentation& augmentation, Index batch_size, std::uint64_t seed,
-                         bool drop_last)
+                         const Augmentation& augmentation, Index batch_size, std::uint64_t seed)
     : state_(std::make_unique<State>(images, preprocessing, augmentation, batch_size, seed)) {
   if (batch_size < 1) fail(ExitCode::config, "batch_size is {}; it must be at least 1", batch_size);
   if (augmentation.crop_padding < 0)
     fail(ExitCode::config, "data.augment.crop_padding is {}; it must not be negative",
          augmentation.crop_padding);
   const Index n = images.size();
-  state_->batches = drop_last ? n / batch_size : (n + batch_size - 1) / batch_size;
+  state_->batches = (n + batch_size - 1) / batch_size;
   if (state_->batches == 0)
-    fail(ExitCode::config, "a training set of {} images gives no batch of {}; make batch_size smaller", n,
-         batch_size);
+    fail(ExitCode::config, "the training set has no images; check data.source and data.train_limit");
   state_->order.resize(n);
   state_->to_prepare = state_->batches;  // nothing to do before start_epoch()
   state_->thread = std::thread([s = state_.get()] { s->run(); });

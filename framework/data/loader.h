@@ -13,11 +13,10 @@ namespace espalier {
 /// augmented, is a function of (seed, e, b) alone, so a run can be resumed at any batch.
 class TrainLoader {
  public:
-  /// `images` must outlive the loader and stay as it is. With `drop_last` the smaller batch that may remain
-  /// at the end is left out. Throws Error(config) on sizes that do not fit,
-  /// or if there would be no batch at all.
+  /// `images` must outlive the loader and stay as it is; the last batch of an epoch may be smaller. Throws
+  /// Error(config) on sizes that do not fit, or if there are no images.
   TrainLoader(const ImageSet& images, const Preprocessing& preprocessing, const Augmentation& augmentation,
-              Index batch_size, std::uint64_t seed, bool drop_last = false);
+              Index batch_size, std::uint64_t seed);
   ~TrainLoader();
   TrainLoader(const TrainLoader&) = delete;
   TrainLoader& operator=(const TrainLoader&) = delete;

@@ -24,7 +24,7 @@ class RunFolder {
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.safetensors"; }
   std::filesystem::path dense() const { return path_ / "dense.safetensors"; }
   std::filesystem::path state() const { return path_ / "state.safetensors"; }
-  std::filesystem::path tour() const { return path_ / "tour.json"; }
+  std::filesystem::path lesson_data() const { return path_ / "tour.json"; }
   std::filesystem::path plots() const { return path_ / "plots"; }
 
   /// Files of an earlier run that lie here, as far as this one would write or read the same names.

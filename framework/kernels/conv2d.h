@@ -5,6 +5,8 @@
 // Letters: n example, h w pixel of the input, p r pixel of the output, i channel in, o channel out, y x tap.
 #pragma once
 
+#include <vector>
+
 #include "framework/core/real.h"
 #include "framework/core/shape.h"
 
@@ -13,7 +15,10 @@ namespace espalier {
 /// Geometry without the batch size, so a slice of a batch shares it. Checked once by conv_geometry().
 struct ConvGeometry {
   Index in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w;
-  Index stride = 1, pad = 0, dilation = 1, groups = 1;
+  Extent2 stride = 1;
+  Extent2 pad = 0;  ///< zeros above and to the left; those below and to the right follow from the output
+  Extent2 dilation = 1;
+  Index groups = 1;
   bool operator==(const ConvGeometry&) const = default;
   Shape input(Index n) const { return {n, in_h, in_w, in_c}; }
   Shape output(Index n) const { return {n, out_h, out_w, out_c}; }
@@ -24,10 +29,13 @@ struct ConvGeometry {
 
 namespace kernels {
 
-/// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride - pad + y*dilation, ..., i] w[o,y,x,i], then
-/// max(., 0) if `relu`. Parallel over examples.
+/// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride.h - pad.h + y*dilation.h, ..., i]
+/// w[o,y,x,i], then max(., 0) if `relu`. Parallel over examples.
 void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
             Real* y);
+
+/// By which of the three a convolution is computed: "winograd", "tiles" or "im2col".
+const char* conv2d_way(const ConvGeometry& g);
 
 /// dx = the transpose of conv2d applied to dy. Overwrites dx.
 void conv2d_input_grad(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
@@ -36,7 +44,22 @@ void conv2d_input_grad(const ConvGeometry& g, Index n, const Real* dy, const Rea
 /// in fixed order: same bits on any number of threads.
 void conv2d_weight_grad(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 
-// The definitions, which only tests call: dilation and groups go through im2col (conv2d_general.cpp).
+/// The forward pass for a weight that meets many batches: put in the order of the kernel chosen once. Same
+/// bits as conv2d(). A batch of few images is cut within them.
+class PackedConv2d {
+ public:
+  /// `bias` may be null. Keeps a copy of both.
+  PackedConv2d(const ConvGeometry& g, const Real* w, const Real* bias);
+  void run(Index n, const Real* x, bool relu, Real* y) const;
+  const ConvGeometry& geometry() const { return g_; }
+
+ private:
+  ConvGeometry g_;
+  bool has_bias_;
+  std::vector<Real> packed_, bias_;
+};
+
+// The definitions, for tests.
 void conv2d_reference(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
                       bool relu, Real* y);
 void conv2d_input_grad_reference(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);

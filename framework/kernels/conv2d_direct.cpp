@@ -57,8 +57,8 @@ PaddedImage padded_input(const ConvGeometry& g, Index extra) {
   return {g.in_h,
           g.in_w,
           g.in_c,
-          {g.pad, (g.out_h - 1) * g.stride + g.kernel_h},
-          {g.pad, (g.out_w - 1) * g.stride + g.kernel_w},
+          {g.pad.h, (g.out_h - 1) * g.stride.h + g.kernel_h},
+          {g.pad.w, (g.out_w - 1) * g.stride.w + g.kernel_w},
           extra};
 }
 
@@ -66,8 +66,8 @@ ConvImage windows(const ConvGeometry& g, Index padded_row) {
   return {.out_h = g.out_h,
           .out_w = g.out_w,
           .channels = g.out_c,
-          .x_row = g.stride * padded_row,
-          .x_pixel = g.stride * g.in_c,
+          .x_row = g.stride.h * padded_row,
+          .x_pixel = g.stride.w * g.in_c,
           .rows = g.kernel_h,
           .window = g.kernel_w * g.in_c,
           .window_row = padded_row,
@@ -79,12 +79,18 @@ ConvImage windows(const ConvGeometry& g, Index padded_row) {
 /// h = stride q + phase - pad and tap y = phase + stride t it reads dx[h] = sum_t dy[q - t] w[y]: a
 /// convolution of stride 1 with every stride-th tap, flipped.
 struct Phase {
-  Phase(Index phase, Index in, Index kernel, const ConvGeometry& g)
+  Phase(Index phase, Index in, Index kernel, Index stride, Index pad)
       : tap(phase),
-        taps(kernel > phase ? (kernel - phase + g.stride - 1) / g.stride : 0),
-        first(g.pad > phase ? (g.pad - phase + g.stride - 1) / g.stride : 0),
-        count(in + g.pad > phase ? std::max<Index>(0, (in - 1 + g.pad - phase) / g.stride - first + 1) : 0),
-        input(g.stride * first + phase - g.pad) {}
+        taps(kernel > phase ? (kernel - phase + stride - 1) / stride : 0),
+        first(pad > phase ? (pad - phase + stride - 1) / stride : 0),
+        count(in + pad > phase ? std::max<Index>(0, (in - 1 + pad - phase) / stride - first + 1) : 0),
+        input(stride * first + phase - pad) {}
+  static Phase down(Index phase, const ConvGeometry& g) {
+    return {phase, g.in_h, g.kernel_h, g.stride.h, g.pad.h};
+  }
+  static Phase across(Index phase, const ConvGeometry& g) {
+    return {phase, g.in_w, g.kernel_w, g.stride.w, g.pad.w};
+  }
   Index tap, taps;     ///< taps are tap, tap + stride, ...
   Index first, count;  ///< range of q
   Index input;         ///< the h of q = first
@@ -95,62 +101,97 @@ struct Phase {
 
 }  // namespace
 
-void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
-                   Real* y) {
+Index direct_packed_size(const ConvGeometry& g) {
+  return instruction_set().packed_size(g.kernel_h * g.kernel_w * g.in_c, g.out_c);
+}
+
+void direct_pack(const ConvGeometry& g, const Real* w, const Real* bias, Real* packed) {
+  const Index window = g.kernel_w * g.in_c;
+  instruction_set().pack({.w = w,
+                          .rows = g.kernel_h,
+                          .window = window,
+                          .channels = g.out_c,
+                          .row_step = window,
+                          .inner = window,
+                          .outer_step = 0,
+                          .inner_step = 1,
+                          .channel_step = g.kernel_h * window},
+                         bias, packed);
+}
+
+namespace {
+
+/// The rows of one image's output.
+void convolve_rows(const ConvGeometry& g, Range rows, const Real* x, const Real* packed, bool relu, Real* y) {
+  // The rows of x that these windows read, and how many of them lie above the image.
+  const Index first = rows.begin * g.stride.h - g.pad.h, above = std::max<Index>(0, -first);
+  const Index begin = std::min(std::max<Index>(0, first), g.in_h);
+  PaddedImage image(g.in_h - begin, g.in_w, g.in_c, {above, (rows.size() - 1) * g.stride.h + g.kernel_h},
+                    {g.pad.w, (g.out_w - 1) * g.stride.w + g.kernel_w}, 0);
+  ConvImage form = windows(g, image.row());
+  form.out_h = rows.size();
+  instruction_set().conv_image(form, image.load(x + begin * g.in_w * g.in_c), packed, relu,
+                               y + rows.begin * g.out_w * g.out_c);
+}
+
+}  // namespace
+
+void conv2d_direct_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed, bool relu,
+                          Real* y) {
+  const Index size_x = g.in_h * g.in_w * g.in_c, size_y = g.out_h * g.out_w * g.out_c;
+  constexpr Index few = 4;
+  if (n < few && can_share()) {  // strips of an image, about 5 microseconds at least
+    constexpr Index worth = Index{1} << 18, strips = 8;
+    const Index least = worth / std::max<Index>(1, g.macs() / g.out_h) + 1;
+    const Index strip = std::max(least, (g.out_h + strips - 1) / strips);
+    for (Index e = 0; e < n; ++e)
+      parallel_for(g.out_h, strip,
+                   [&](Range rows) { convolve_rows(g, rows, x + e * size_x, packed, relu, y + e * size_y); });
+    return;
+  }
   const InstructionSet& simd = instruction_set();
-  const Index window = g.kernel_w * g.in_c, taps = g.kernel_h * window;
-  Scratch<Real> packed(simd.packed_size(taps, g.out_c));
-  simd.pack({.w = w,
-             .rows = g.kernel_h,
-             .window = window,
-             .channels = g.out_c,
-             .row_step = window,
-             .inner = window,
-             .outer_step = 0,
-             .inner_step = 1,
-             .channel_step = taps},
-            bias, packed.data());
   parallel_for(n, examples_per_chunk(n), [&](Range examples) {
     PaddedImage image = padded_input(g, 0);
     const ConvImage form = windows(g, image.row());
     for (Index e = examples.begin; e < examples.end; ++e)
-      simd.conv_image(form, image.load(x + e * g.in_h * g.in_w * g.in_c), packed.data(), relu,
-                      y + e * g.out_h * g.out_w * g.out_c);
+      simd.conv_image(form, image.load(x + e * size_x), packed, relu, y + e * size_y);
   });
+}
+
+void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
+                   Real* y) {
+  Scratch<Real> packed(direct_packed_size(g));
+  direct_pack(g, w, bias, packed.data());
+  conv2d_direct_packed(g, n, x, packed.data(), relu, y);
 }
 
 void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
   const InstructionSet& simd = instruction_set();
-  const Index s = g.stride, taps = g.kernel_h * g.kernel_w * g.in_c;  // of one output channel
+  const Extent2 s = g.stride;
+  const Index taps = g.kernel_h * g.kernel_w * g.in_c;  // of one output channel
   // All phases read one padded copy of dy, and their packed weights lie behind each other.
   PaddedAxis h{0, 0}, v{0, 0};
-  for (Index a = 0; a < s; ++a) {
-    h.before = std::max(h.before, Phase(a, g.in_h, g.kernel_h, g).before());
-    v.before = std::max(v.before, Phase(a, g.in_w, g.kernel_w, g).before());
-  }
+  for (Index a = 0; a < s.h; ++a) h.before = std::max(h.before, Phase::down(a, g).before());
+  for (Index b = 0; b < s.w; ++b) v.before = std::max(v.before, Phase::across(b, g).before());
+  for (Index a = 0; a < s.h; ++a) h.total = std::max(h.total, Phase::down(a, g).total(h.before));
+  for (Index b = 0; b < s.w; ++b) v.total = std::max(v.total, Phase::across(b, g).total(v.before));
   Index packed_size = 0;
-  for (Index a = 0; a < s; ++a) {
-    const Phase across(a, g.in_w, g.kernel_w, g), down(a, g.in_h, g.kernel_h, g);
-    h.total = std::max(h.total, down.total(h.before));
-    v.total = std::max(v.total, across.total(v.before));
-  }
-  for (Index a = 0; a < s; ++a)
-    for (Index b = 0; b < s; ++b)
-      packed_size += simd.packed_size(
-          Phase(a, g.in_h, g.kernel_h, g).taps * Phase(b, g.in_w, g.kernel_w, g).taps * g.out_c, g.in_c);
+  for (Index a = 0; a < s.h; ++a)
+    for (Index b = 0; b < s.w; ++b)
+      packed_size += simd.packed_size(Phase::down(a, g).taps * Phase::across(b, g).taps * g.out_c, g.in_c);
   Scratch<Real> packed(packed_size);
   Real* next = packed.data();
-  for (Index a = 0; a < s; ++a)
-    for (Index b = 0; b < s; ++b) {
-      const Phase down(a, g.in_h, g.kernel_h, g), across(b, g.in_w, g.kernel_w, g);
-      const Index last_y = a + s * (down.taps - 1), last_x = b + s * (across.taps - 1);
+  for (Index a = 0; a < s.h; ++a)
+    for (Index b = 0; b < s.w; ++b) {
+      const Phase down = Phase::down(a, g), across = Phase::across(b, g);
+      const Index last_y = a + s.h * (down.taps - 1), last_x = b + s.w * (across.taps - 1);
       simd.pack({.w = w + (last_y * g.kernel_w + last_x) * g.in_c,
                  .rows = down.taps,
                  .window = across.taps * g.out_c,
                  .channels = g.in_c,
-                 .row_step = -s * g.kernel_w * g.in_c,
+                 .row_step = -s.h * g.kernel_w * g.in_c,
                  .inner = g.out_c,
-                 .outer_step = -s * g.in_c,
+                 .outer_step = -s.w * g.in_c,
                  .inner_step = taps,
                  .channel_step = 1},
                 nullptr, next);
@@ -162,9 +203,9 @@ void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, co
       const Real* from = image.load(dy + e * g.out_h * g.out_w * g.out_c);
       Real* to = dx + e * g.in_h * g.in_w * g.in_c;
       const Real* weight = packed.data();
-      for (Index a = 0; a < s; ++a)
-        for (Index b = 0; b < s; ++b) {
-          const Phase down(a, g.in_h, g.kernel_h, g), across(b, g.in_w, g.kernel_w, g);
+      for (Index a = 0; a < s.h; ++a)
+        for (Index b = 0; b < s.w; ++b) {
+          const Phase down = Phase::down(a, g), across = Phase::across(b, g);
           const Index row = down.first - (down.taps - 1) + h.before;
           const Index column = across.first - (across.taps - 1) + v.before;
           simd.conv_image({.out_h = down.count,
@@ -175,8 +216,8 @@ void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, co
                            .rows = down.taps,
                            .window = across.taps * g.out_c,
                            .window_row = image.row(),
-                           .y_row = s * g.in_w * g.in_c,
-                           .y_pixel = s * g.in_c},
+                           .y_row = s.h * g.in_w * g.in_c,
+                           .y_pixel = s.w * g.in_c},
                           from + row * image.row() + column * g.out_c, weight, false,
                           to + (down.input * g.in_w + across.input) * g.in_c);
           weight += simd.packed_size(down.taps * across.taps * g.out_c, g.in_c);

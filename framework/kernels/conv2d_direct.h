@@ -7,6 +7,12 @@ namespace espalier::kernels {
 
 inline bool direct_applies(const ConvGeometry& g) { return g.dilation == 1 && g.groups == 1; }
 
+/// A weight in the order in which the tiles read it, with its bias (may be null).
+Index direct_packed_size(const ConvGeometry& g);
+void direct_pack(const ConvGeometry& g, const Real* w, const Real* bias, Real* packed);
+void conv2d_direct_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed, bool relu,
+                          Real* y);
+
 void conv2d_direct(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
                    Real* y);
 void conv2d_input_grad_direct(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);

@@ -19,9 +19,9 @@ struct Product {
         in(g.in_c / g.groups),
         out(g.out_c / g.groups),
         taps(g.kernel_h * g.kernel_w * in),
-        identity(g.kernel_h == 1 && g.kernel_w == 1 && g.stride == 1 && g.pad == 0) {}
+        identity(g.kernel_h == 1 && g.kernel_w == 1 && g.stride == 1 && pixels == g.in_h * g.in_w) {}
   Index pixels, in, out, taps;
-  bool identity;  ///< 1x1, stride 1: the image is its own column matrix
+  bool identity;  ///< 1x1, stride 1, no padding: the image is its own column matrix
   Index scratch() const { return identity ? 0 : pixels * taps; }
 };
 
@@ -32,9 +32,9 @@ void for_each_window_pixel(const ConvGeometry& g, const Product& m, Visit visit)
   for (Index p = 0; p < g.out_h; ++p)
     for (Index r = 0; r < g.out_w; ++r)
       for (Index y = 0; y < g.kernel_h; ++y) {
-        const Index h = p * g.stride - g.pad + y * g.dilation;
+        const Index h = p * g.stride.h - g.pad.h + y * g.dilation.h;
         for (Index x = 0; x < g.kernel_w; ++x, column += m.in) {
-          const Index w = r * g.stride - g.pad + x * g.dilation;
+          const Index w = r * g.stride.w - g.pad.w + x * g.dilation.w;
           const bool inside = h >= 0 && h < g.in_h && w >= 0 && w < g.in_w;
           visit(column, inside ? (h * g.in_w + w) * g.in_c : -1);
         }

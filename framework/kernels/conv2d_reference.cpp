@@ -19,8 +19,8 @@ void for_each_product(const ConvGeometry& g, Visit visit) {
         for (Index y = 0; y < g.kernel_h; ++y)
           for (Index x = 0; x < g.kernel_w; ++x)
             for (Index i = 0; i < in_group; ++i) {
-              const Index h = p * g.stride - g.pad + y * g.dilation,
-                          w = r * g.stride - g.pad + x * g.dilation;
+              const Index h = p * g.stride.h - g.pad.h + y * g.dilation.h,
+                          w = r * g.stride.w - g.pad.w + x * g.dilation.w;
               if (h < 0 || h >= g.in_h || w < 0 || w >= g.in_w) continue;  // zero padding
               visit((p * g.out_w + r) * g.out_c + o, (h * g.in_w + w) * g.in_c + o / out_group * in_group + i,
                     ((o * g.kernel_h + y) * g.kernel_w + x) * in_group + i);

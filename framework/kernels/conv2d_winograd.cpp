@@ -68,44 +68,102 @@ ConvImage product(Index rows, Index inner, Index channels) {
           .y_pixel = channels};
 }
 
-/// y = combination of the products of x (`from`) and a weight already at the points (`packed`).
-void convolve(const Tiling& tiling, Index n, const WinogradImages& from, const Real* x, const Real* packed,
-              const WinogradImages& to, const Real* bias, bool relu, Real* y) {
-  const InstructionSet& simd = instruction_set();
-  const Index points = tiling.points(), block = tiling.block(from.channels, to.channels);
-  const Index plane = simd.packed_size(from.channels, to.channels);
-  parallel_for(n * tiling.per_image(), block, [&](Range tiles) {
-    const Index count = tiles.size(), size_in = count * from.channels, size_out = count * to.channels;
-    Scratch<Real> in(points * size_in), out(points * size_out), outside(std::max(from.channels, to.channels));
-    WinogradImages read = from, write = to;
-    read.first = write.first = tiles.begin;
-    read.count = write.count = count;
-    read.plane = size_in;
-    write.plane = size_out;
-    std::fill_n(outside.data(), from.channels, Real(0));
-    simd.winograd_points(read, x, outside.data(), in.data());
+/// One convolution by tiles: the maps, with the products of all points between them.
+struct Convolution {
+  const Tiling& tiling;
+  const WinogradImages &from, &to;
+  const Real *x, *packed, *bias;
+  bool relu;
+  Real* y;
+
+  void read(Range tiles, Index plane, const Real* zeros, Real* in) const {
+    WinogradImages view = from;
+    view.first = tiles.begin;
+    view.count = tiles.size();
+    view.plane = plane;
+    instruction_set().winograd_points(view, x, zeros, in);
+  }
+  void multiply(Range points, Index count, const Real* in, Real* out) const {
+    const InstructionSet& simd = instruction_set();
+    const Index weight = simd.packed_size(from.channels, to.channels);
     const ConvImage form = product(count, from.channels, to.channels);
-    for (Index f = 0; f < points; ++f)
-      simd.conv_image(form, in.data() + f * size_in, packed + f * plane, false, out.data() + f * size_out);
-    simd.winograd_images(write, out.data(), bias, relu, outside.data(), y);
+    for (Index f = points.begin; f < points.end; ++f)
+      simd.conv_image(form, in + f * count * from.channels, packed + f * weight, false,
+                      out + f * count * to.channels);
+  }
+  void write(Range tiles, Index plane, const Real* out, Real* nowhere) const {
+    WinogradImages view = to;
+    view.first = tiles.begin;
+    view.count = tiles.size();
+    view.plane = plane;
+    instruction_set().winograd_images(view, out, bias, relu, nowhere, y);
+  }
+};
+
+/// y = combination of the products of x (`from`) and a weight already at the points (`packed`).
+void convolve(const Convolution& c, Index n) {
+  const Index in_c = c.from.channels, out_c = c.to.channels;
+  const Index points = c.tiling.points(), block = c.tiling.block(in_c, out_c),
+              tiles = n * c.tiling.per_image();
+  constexpr Index worth = Index{1} << 19;  // multiply-adds, about 10 microseconds
+  if (tiles <= 2 * block && points * tiles * in_c * out_c >= worth && can_share()) {
+    // Too few tiles for blocks: each step is cut on its own, the products by points, so that every weight is
+    // read once.
+    constexpr Index parts = 4;
+    Scratch<Real> in(points * tiles * in_c), out(points * tiles * out_c);
+    parallel_for(tiles, (tiles + parts - 1) / parts, [&](Range r) {
+      Scratch<Real> zeros(in_c);
+      std::fill_n(zeros.data(), in_c, Real(0));
+      c.read(r, tiles * in_c, zeros.data(), in.data() + r.begin * in_c);
+    });
+    parallel_for(points, (points + parts - 1) / parts,
+                 [&](Range r) { c.multiply(r, tiles, in.data(), out.data()); });
+    parallel_for(tiles, (tiles + parts - 1) / parts, [&](Range r) {
+      Scratch<Real> nowhere(out_c);
+      c.write(r, tiles * out_c, out.data() + r.begin * out_c, nowhere.data());
+    });
+    return;
+  }
+  parallel_for(tiles, block, [&](Range r) {
+    Scratch<Real> in(points * r.size() * in_c), out(points * r.size() * out_c),
+        outside(std::max(in_c, out_c));
+    std::fill_n(outside.data(), in_c, Real(0));
+    c.read(r, r.size() * in_c, outside.data(), in.data());
+    c.multiply({0, points}, r.size(), in.data(), out.data());
+    c.write(r, r.size() * out_c, out.data(), outside.data());
   });
 }
 
 }  // namespace
 
-void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
-                     bool relu, Real* y) {
+Index winograd_packed_size(const ConvGeometry& g) {
+  return Tiling(g, g.out_h, g.out_w).points() * instruction_set().packed_size(g.in_c, g.out_c);
+}
+
+void winograd_pack(const ConvGeometry& g, const Real* w, Real* packed) {
   const InstructionSet& simd = instruction_set();
   // [o][tap][i] -> [i][tap][o], so that the products have output channels innermost.
   const Index taps = g.kernel_h * g.kernel_w;
-  const Tiling tiling(g, g.out_h, g.out_w);
-  Scratch<Real> turned(g.in_c * taps * g.out_c), packed(tiling.points() * simd.packed_size(g.in_c, g.out_c));
+  Scratch<Real> turned(g.in_c * taps * g.out_c);
   for (Index k = 0; k < taps; ++k)
     simd.transpose(g.in_c, g.out_c, w + k * g.in_c, taps * g.in_c, turned.data() + k * g.out_c,
                    taps * g.out_c);
-  simd.winograd_pack(g.in_c, g.out_c, g.kernel_h, false, turned.data(), packed.data());
-  convolve(tiling, n, tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad), x, packed.data(),
-           tiling.view(g.out_h, g.out_w, g.out_c, tile, 0), bias, relu, y);
+  simd.winograd_pack(g.in_c, g.out_c, g.kernel_h, false, turned.data(), packed);
+}
+
+void conv2d_winograd_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed,
+                            const Real* bias, bool relu, Real* y) {
+  const Tiling tiling(g, g.out_h, g.out_w);
+  const WinogradImages from = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad.h),
+                       to = tiling.view(g.out_h, g.out_w, g.out_c, tile, 0);
+  convolve({tiling, from, to, x, packed, bias, relu, y}, n);
+}
+
+void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+                     bool relu, Real* y) {
+  Scratch<Real> packed(winograd_packed_size(g));
+  winograd_pack(g, w, packed.data());
+  conv2d_winograd_packed(g, n, x, packed.data(), bias, relu, y);
 }
 
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
@@ -113,8 +171,9 @@ void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, 
   const Tiling tiling(g, g.in_h, g.in_w);
   Scratch<Real> packed(tiling.points() * simd.packed_size(g.out_c, g.in_c));
   simd.winograd_pack(g.out_c, g.in_c, g.kernel_h, true, w, packed.data());
-  convolve(tiling, n, tiling.view(g.out_h, g.out_w, g.out_c, tiling.edge(), g.kernel_h - 1 - g.pad), dy,
-           packed.data(), tiling.view(g.in_h, g.in_w, g.in_c, tile, 0), nullptr, false, dx);
+  const WinogradImages from = tiling.view(g.out_h, g.out_w, g.out_c, tiling.edge(), g.kernel_h - 1 - g.pad.h),
+                       to = tiling.view(g.in_h, g.in_w, g.in_c, tile, 0);
+  convolve({tiling, from, to, dy, packed.data(), nullptr, false, dx}, n);
 }
 
 void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
@@ -147,7 +206,7 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
         sums(points * plane), zeros(std::max(g.in_c, g.out_c));
     std::fill_n(zeros.data(), std::max(g.in_c, g.out_c), Real(0));
     std::fill_n(in.data() + points * block * g.in_c, simd.lanes, Real(0));  // read, but not used
-    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad);
+    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad.h);
     WinogradImages filter = tiling.view(g.out_h, g.out_w, g.out_c, tile, 0);
     const Index last = examples.end * tiling.per_image();
     for (Index t = examples.begin * tiling.per_image(); t < last; t += block) {

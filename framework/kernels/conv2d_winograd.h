@@ -10,12 +10,18 @@ namespace espalier::kernels {
 /// Whether the functions below can compute this geometry.
 inline bool winograd_covers(const ConvGeometry& g) {
   return g.stride == 1 && g.dilation == 1 && g.groups == 1 && g.kernel_h == g.kernel_w &&
-         g.pad < g.kernel_h && (g.kernel_h == 3 || g.kernel_h == 5);
+         g.pad.h == g.pad.w && g.pad.h < g.kernel_h && (g.kernel_h == 3 || g.kernel_h == 5);
 }
 /// Whether that is also faster: transforms cost the same whatever the number of channels on the other side.
 inline bool winograd_pays(const ConvGeometry& g) {
   return winograd_covers(g) && g.in_c >= 16 && g.out_c >= 16;
 }
+
+/// The values of a weight at the points, in the order in which the tiles read them.
+Index winograd_packed_size(const ConvGeometry& g);
+void winograd_pack(const ConvGeometry& g, const Real* w, Real* packed);
+void conv2d_winograd_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed,
+                            const Real* bias, bool relu, Real* y);
 
 void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
                      bool relu, Real* y);

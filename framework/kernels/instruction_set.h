@@ -121,6 +121,9 @@ struct InstructionSet {
   double (*mixed_dot)(Index n, const float* a, const double* x);
   void (*mixed_add_rows)(Index n, const float* a, Index lda, const double* x, double* y);
   void (*mixed_add_squares)(Index n, const float* a, Index lda, double* y);
+
+  /// Loops with images innermost, and by the weights kept: blocked_loops.h.
+  const struct BlockedLoops* blocked;
 };
 
 /// A weight as the packing sees it; see InstructionSet::pack.

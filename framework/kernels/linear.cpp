@@ -18,22 +18,25 @@ Index rows_per_chunk(Index inner, Index channels) {
 }
 constexpr Index columns_per_chunk = 48;  // of a weight gradient: a tile of three vectors
 
-/// y [n, channels] = bias + x [n, inner] times a packed weight.
+/// y [n, channels] = bias + x [n, inner] times a packed weight; rows of y begin y_step apart.
+void multiply(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu, Real* y,
+              Index y_step) {
+  instruction_set().conv_image({.out_h = 1,
+                                .out_w = n,
+                                .channels = channels,
+                                .x_row = 0,
+                                .x_pixel = inner,
+                                .rows = 1,
+                                .window = inner,
+                                .window_row = 0,
+                                .y_row = 0,
+                                .y_pixel = y_step},
+                               x, packed, relu, y);
+}
 void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,
                    Real* y) {
-  const InstructionSet& simd = instruction_set();
   parallel_for(n, rows_per_chunk(inner, channels), [&](Range r) {
-    simd.conv_image({.out_h = 1,
-                     .out_w = r.size(),
-                     .channels = channels,
-                     .x_row = 0,
-                     .x_pixel = inner,
-                     .rows = 1,
-                     .window = inner,
-                     .window_row = 0,
-                     .y_row = 0,
-                     .y_pixel = channels},
-                    x + r.begin * inner, packed, relu, y + r.begin * channels);
+    multiply(r.size(), inner, channels, x + r.begin * inner, packed, relu, y + r.begin * channels, channels);
   });
 }
 
@@ -57,9 +60,9 @@ void weight_columns(Index n, Index columns, Index x_step, Index out, const Real*
 
 }  // namespace
 
-Index linear_packed_size(Index in, Index out) { return instruction_set().packed_size(in, out); }
-
-void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* packed) {
+namespace {
+/// Packs the weight rows [out, in] of `out` outputs.
+void pack_outputs(Index in, Index out, const Real* w, const Real* bias, Real* packed) {
   instruction_set().pack({.w = w,
                           .rows = 1,
                           .window = in,
@@ -71,16 +74,46 @@ void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* pac
                           .channel_step = in},
                          bias, packed);
 }
+/// Outputs of a piece: enough for about 5 microseconds with one example, and whole tiles.
+Index outputs_per_piece(Index in) {
+  constexpr Index tile = 64, worth = Index{1} << 17;
+  return (worth / std::max<Index>(in, 1) / tile + 1) * tile;
+}
+}  // namespace
 
-void linear_packed(Index n, Index in, Index out, const Real* x, const Real* packed, bool relu, Real* y) {
-  multiply_rows(n, in, out, x, packed, relu, y);
+PackedLinear::PackedLinear(Index in, Index out, const Real* w, const Real* bias)
+    : in_(in), out_(out), piece_(outputs_per_piece(in)) {
+  Index size = 0;
+  for (Index o = 0; o < out; o += piece_)
+    size += instruction_set().packed_size(in, std::min(piece_, out - o));
+  packed_.resize(size);
+  Real* next = packed_.data();
+  for (Index o = 0; o < out; o += piece_) {
+    const Index count = std::min(piece_, out - o);
+    pack_outputs(in, count, w + o * in, bias ? bias + o : nullptr, next);
+    next += instruction_set().packed_size(in, count);
+  }
+}
+
+void PackedLinear::run(Index n, const Real* x, bool relu, Real* y) const {
+  const Index step = instruction_set().packed_size(in_, piece_);  // every piece but the last has this size
+  const auto outputs = [&](Range examples, Range pieces) {
+    for (Index p = pieces.begin; p < pieces.end; ++p)
+      multiply(examples.size(), in_, std::min(piece_, out_ - p * piece_), x + examples.begin * in_,
+               packed_.data() + p * step, relu, y + examples.begin * out_ + p * piece_, out_);
+  };
+  const Index pieces = (out_ + piece_ - 1) / piece_, rows = rows_per_chunk(in_, out_);
+  if (n <= rows)
+    parallel_for(pieces, 1, [&](Range r) { outputs({0, n}, r); });
+  else
+    parallel_for(n, rows, [&](Range r) { outputs(r, {0, pieces}); });
 }
 
 void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu,
             Real* y) {
-  Scratch<Real> packed(linear_packed_size(in, out));
-  linear_pack(in, out, w, bias, packed.data());
-  linear_packed(n, in, out, x, packed.data(), relu, y);
+  Scratch<Real> packed(instruction_set().packed_size(in, out));
+  pack_outputs(in, out, w, bias, packed.data());
+  multiply_rows(n, in, out, x, packed.data(), relu, y);
 }
 
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx) {

@@ -2,16 +2,25 @@
 // contiguous, by the register tiles of the convolution. Any other product is gemm.h.
 #pragma once
 
+#include <vector>
+
 #include "framework/core/real.h"
 
 namespace espalier::kernels {
 
 /// y[n,o] = (bias ? bias[o] : 0) + sum_i x[n,i] w[o,i], then max(., 0) if `relu`. Parallel over examples.
 void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu, Real* y);
-/// The same in two steps, for a weight that meets many batches: packing takes as long as six examples.
-Index linear_packed_size(Index in, Index out);
-void linear_pack(Index in, Index out, const Real* w, const Real* bias, Real* packed);
-void linear_packed(Index n, Index in, Index out, const Real* x, const Real* packed, bool relu, Real* y);
+/// The same for a weight that meets many batches (packing takes as long as six examples). Same bits. A batch
+/// of few examples is cut along the outputs.
+class PackedLinear {
+ public:
+  PackedLinear(Index in, Index out, const Real* w, const Real* bias);
+  void run(Index n, const Real* x, bool relu, Real* y) const;
+
+ private:
+  Index in_, out_, piece_;  // outputs are packed in pieces of `piece_`
+  std::vector<Real> packed_;
+};
 /// dx[n,i] = sum_o dy[n,o] w[o,i]. Overwrites dx.
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx);
 /// dw[o,i] = sum_n dy[n,o] x[n,i], over the examples in order:

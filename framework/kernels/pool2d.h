@@ -1,5 +1,5 @@
-// pool2d.h: maximum and average over windows of NHWC images, no padding, output extent rounded down (as the
-// networks of this field use it: kernel 3, stride 2).
+// pool2d.h: maximum and average over windows of NHWC images. The networks of this field use square windows within the
+// image; those have fast loops, others a general one.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,10 @@
 namespace espalier {
 
 struct PoolGeometry {
-  Index in_h, in_w, channels, out_h, out_w, kernel, stride;
+  Index in_h, in_w, channels, out_h, out_w;
+  Extent2 kernel, stride;
+  Border pad = 0;             ///< around the image; what lies there never wins a maximum
+  bool count_padding = true;  ///< whether a mean divides by the pixels of `pad` too
   Shape input(Index n) const { return {n, in_h, in_w, channels}; }
   Shape output(Index n) const { return {n, out_h, out_w, channels}; }
 };
@@ -18,8 +21,8 @@ struct PoolGeometry {
 namespace kernels {
 
 /// y = max over the window; `relu` takes the maximum with 0 as well. which[n,p,r,c] receives the tap
-/// (row * kernel + column, the first of equals) that won. `which` holds small integers stored as Real, so
-/// that it can be a tensor with examples on axis 0.
+/// (row * kernel.w + column, the first of equals) that won. `which` holds small integers stored as Real, so
+/// that it can be a tensor with examples on axis 0. It may be null: only the reverse pass needs it.
 void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which);
 /// dx = dy at the winners, 0 elsewhere (windows may overlap: contributions add up). Overwrites dx.
 void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* which, Real* dx);
@@ -29,6 +32,9 @@ void max_pool_gather(const PoolGeometry& g, Index n, const Real* x, const Real* 
 void average_pool(const PoolGeometry& g, Index n, const Real* x, Real* y);
 /// dx = transpose of average_pool applied to dy. Overwrites dx.
 void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx);
+
+/// y[n,c] = mean over the pixels of x[n,pixels,c].
+void global_average(Index n, Index pixels, Index channels, const Real* x, Real* y);
 
 }  // namespace kernels
 }  // namespace espalier

@@ -1,46 +1,73 @@
 #include "framework/nn/model.h"
 
 #include <algorithm>
+#include <numeric>
 
-#include "framework/core/parallel.h"
+#include "framework/graph/passes.h"
 
 namespace espalier {
+namespace {
 
-void Model::trace() {
-  const Recording off(false);
-  Pass pass{.costs = &costs_};
-  try {
-    const Var logits = forward(Tensor::zeros({1, image_[0], image_[1], image_[2]}), pass);
-    if (logits.shape() != Shape{1, classes_})
-      fail(ExitCode::config, "model: its output has shape {} for one example; {} classes need {}",
-           logits.shape(), classes_, Shape{1, classes_});
-  } catch (const Error& e) {
-    if (e.code() != ExitCode::internal) throw;
-    fail(ExitCode::config, "model: images of {}x{}x{} (height, width, channels) do not fit: {}", image_[0],
-         image_[1], image_[2], e.what());
+Shape batch_of_one(const Shape& s) { return s.rank() == 3 ? Shape{1, s[0], s[1], s[2]} : Shape{1, s[0]}; }
+
+}  // namespace
+
+Model::Model(Graph graph, int classes, std::uint64_t seed)
+    : graph_(std::move(graph)), joined_(join_activations(graph_)), classes_(classes) {
+  require(graph_.outputs.size() == 1, "[model] a network has one output, not {}", graph_.outputs.size());
+  const Value& output = graph_.value(graph_.outputs[0]);
+  if (output.shape != Shape{classes})
+    fail(ExitCode::config, "model: its output '{}' has shape {} for one example; {} classes need {}",
+         output.name, output.shape, classes, Shape{classes});
+  for (ParameterSpec& p : graph_.parameters) store_.declare(p.name, p.shape, p.role, p.init);
+  for (StatisticSpec& s : graph_.statistics) store_.declare_statistic(s.name, s.size, s.initial);
+  store_.allocate(seed);
+
+  std::vector<bool> read_later(joined_.values.size(), false);
+  read_later[joined_.outputs[0]] = true;
+  prepared_.resize(joined_.steps.size());
+  for (std::size_t s = prepared_.size(); s-- > 0;) {
+    const Step& step = joined_.steps[s];
+    for (const int p : step.parameters) prepared_[s].parameters.push_back(store_.var(p));
+    for (const int p : step.statistics) prepared_[s].statistics.push_back(store_.statistic(p));
+    for (const ValueId id : step.inputs) {
+      if (!read_later[id]) prepared_[s].last_read.push_back(id);
+      read_later[id] = true;
+    }
+  }
+  for (const Step& step : graph_.steps) {
+    const auto weight = std::find_if(step.parameters.begin(), step.parameters.end(),
+                                     [&](int p) { return graph_.parameters[p].role == Role::weight; });
+    if (weight == step.parameters.end()) continue;
+    const auto* conv = dynamic_cast<const ConvOp*>(step.op.get());
+    costs_.push_back({*weight, step.op->macs(graph_.shapes(step)), batch_of_one(graph_.shape(step.output)),
+                      conv ? conv->spec() : Conv2dSpec{}});
   }
 }
 
+Var Model::forward(const Var& images, Pass& pass) const {
+  const Shape& s = images.shape();
+  require(s.rank() == 4 && Shape{s[1], s[2], s[3]} == image(), "[model] takes images [n, {}, {}, {}], got {}",
+          image()[0], image()[1], image()[2], s);
+  std::vector<Var> values(joined_.values.size()), inputs;
+  values[joined_.input] = images;
+  for (std::size_t i = 0; i < joined_.steps.size(); ++i) {
+    const Step& step = joined_.steps[i];
+    inputs.clear();
+    for (const ValueId id : step.inputs) inputs.push_back(values[id]);
+    // What nobody reads again is let go, so that its memory serves the next step.
+    for (const ValueId id : prepared_[i].last_read) values[id] = Var();
+    values[step.output] =
+        step.op->apply(inputs, {step.name, prepared_[i].parameters, prepared_[i].statistics}, pass);
+  }
+  return values[joined_.outputs[0]];
+}
+
 Index Model::examples_in_cache() const {
-  Index largest = image_.size();
+  Index largest = image().size();
   for (const LayerCost& cost : costs_) largest = std::max(largest, cost.output.size());
   constexpr Index values = (Index{1} << 20) / static_cast<Index>(sizeof(Real));
   return std::max<Index>(8, values / largest);
-}
-
-Var Model::forward(const Var& images, Pass& pass) const {
-  // At least 20 microseconds of work, at most four parts of what would fit a cache as a whole.
-  const Index n = images.shape()[0], worth = (Index{1} << 20) / std::max<Index>(macs(), 1);
-  const Index part = std::min(examples_in_cache(), std::max<Index>({worth, (n + 3) / 4, 1}));
-  if (recording() || pass.training || pass.costs || n <= part) return root_->forward(images, pass);
-  Tensor logits = Tensor::uninitialized({n, classes_});
-  parallel_for(n, part, [&](Range examples) {
-    const Recording off(false);  // known per thread
-    Pass mine = pass;
-    const Var rows = root_->forward(Var(images.value().slice(examples)), mine);
-    std::copy_n(rows.value().data(), rows.value().size(), logits.data() + examples.begin * classes_);
-  });
-  return Var(std::move(logits));
 }
 
 ParameterId classifier(const Model& model) {
@@ -50,9 +77,9 @@ ParameterId classifier(const Model& model) {
 }
 
 Index Model::macs() const {
-  Index total = 0;
-  for (const LayerCost& cost : costs_) total += cost.macs;
-  return total;
+  const std::vector<StepCost> costs = count(graph_);
+  return std::accumulate(costs.begin(), costs.end(), Index{0},
+                         [](Index sum, const StepCost& cost) { return sum + cost.macs; });
 }
 
 }  // namespace espalier

@@ -62,6 +62,15 @@ Tensor ParameterStore::statistic(StatisticId id) const {
   return Tensor::view({r.size()}, std::shared_ptr<Real>(statistics_, statistics_.get() + r.begin));
 }
 
+Weights weights_of(const ParameterStore& store) {
+  Weights all;
+  for (std::size_t p = 0; p < store.infos().size(); ++p)
+    all.tensors[store.infos()[p].name] = store.var(static_cast<ParameterId>(p)).value();
+  for (std::size_t s = 0; s < store.statistic_infos().size(); ++s)
+    all.tensors[store.statistic_infos()[s].name] = store.statistic(static_cast<StatisticId>(s));
+  return all;
+}
+
 void ParameterStore::apply_mask() {
   for (Index i = 0; i < size_; ++i)
     if (mask_.get()[i] == 0)

@@ -3,19 +3,16 @@
 // not trained.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "framework/autograd/var.h"
-#include "framework/core/random.h"
+#include "framework/graph/graph.h"
+#include "framework/graph/weights.h"
 
 namespace espalier {
-
-/// What a parameter is to its layer. Only weights can be pruned.
-enum class Role { weight, bias, norm_scale, norm_shift };
 
 struct ParameterInfo {
   std::string name;  ///< as in PyTorch, e.g. "layer1.0.conv1.weight"
@@ -28,7 +25,6 @@ struct StatisticInfo {
   Range range;
 };
 using StatisticId = int;
-using Initializer = std::function<void(std::span<Real>, Random&)>;
 
 class ParameterStore {
  public:
@@ -86,12 +82,7 @@ struct WeightCount {
 };
 WeightCount count_weights(const ParameterStore& store);
 
-/// A store and a name prefix: how layers declare what they own under their place in the network.
-struct Scope {
-  ParameterStore& store;
-  std::string prefix;
-  Scope child(const std::string& name) const { return {store, prefix.empty() ? name : prefix + "." + name}; }
-  std::string name(const std::string& leaf) const { return prefix.empty() ? leaf : prefix + "." + leaf; }
-};
+/// Views of all values by name, for an engine: they change with the store's.
+Weights weights_of(const ParameterStore& store);
 
 }  // namespace espalier

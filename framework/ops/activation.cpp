@@ -1,4 +1,4 @@
-// activation.cpp: ReLU and dropout.
+// activation.cpp: ReLU, the other activations, and dropout.
 #include "framework/autograd/arithmetic.h"
 #include "framework/core/parallel.h"
 #include "framework/core/random.h"
@@ -13,6 +13,101 @@ Var relu(const Var& x) {
   kernels::relu(y.size(), x.value().data(), y.data());
   return record("relu", {x}, std::move(y),
                 [](const Inputs&, const Var& out, const Var& dy) { return keep_positive(dy, out); });
+}
+
+namespace {
+
+using Kind = Activation::Kind;
+
+Tensor values_of(const Activation& f, const Var& x) {
+  Tensor y = Tensor::uninitialized(x.shape());
+  kernels::activate(f, y.size(), x.value().data(), y.data());
+  return y;
+}
+Var one_minus(const Var& x) { return subtract(Var(Tensor::full(x.shape(), 1)), x); }
+template <class Fn>
+Var constant_map(const Var& x, Fn fn) {
+  Tensor y = Tensor::uninitialized(x.shape());
+  for (Index k = 0; k < y.size(); ++k) y.data()[k] = fn(x.value().data()[k]);
+  return Var(std::move(y));
+}
+
+/// Made of straight pieces: the slope is a constant of each, so that second derivatives are zero almost
+/// everywhere.
+Var piecewise(const Var& x, const Activation& f) {
+  const auto a = static_cast<Real>(f.alpha), b = static_cast<Real>(f.beta);
+  const auto slope = [kind = f.kind, a, b](Real v) -> Real {
+    if (kind == Kind::leaky_relu) return v > 0 ? Real(1) : a;
+    const Real at = kind == Kind::clip ? v : a * v + b, low = kind == Kind::clip ? a : Real(0),
+               high = kind == Kind::clip ? b : Real(1);
+    return at <= low || at >= high ? Real(0) : kind == Kind::clip ? Real(1) : a;
+  };
+  return record(name_of(f.kind), {x}, values_of(f, x), [slope](const Inputs& in, const Var&, const Var& dy) {
+    return multiply(dy, constant_map(in[0], slope));
+  });
+}
+
+Var sigmoid(const Var& x) {
+  return record("sigmoid", {x}, values_of(Kind::sigmoid, x),
+                [](const Inputs&, const Var& out, const Var& dy) {
+                  return multiply(dy, multiply(out, one_minus(out)));
+                });
+}
+Var hyperbolic_tangent(const Var& x) {
+  return record("tanh", {x}, values_of(Kind::tanh, x), [](const Inputs&, const Var& out, const Var& dy) {
+    return multiply(dy, one_minus(multiply(out, out)));
+  });
+}
+Var elu(const Var& x, const Activation& f) {
+  return record("elu", {x}, values_of(f, x),
+                [a = static_cast<Real>(f.alpha)](const Inputs& in, const Var& out, const Var& dy) {
+                  // 1 on the right; on the left a e^x = y + a.
+                  const Var left = constant_map(in[0], [](Real v) { return v > 0 ? Real(0) : Real(1); });
+                  const Var slope = multiply(left, add(out, Var(Tensor::full(out.shape(), a))));
+                  return multiply(dy, add(slope, one_minus(left)));
+                });
+}
+Var normal_density(const Var& x) {
+  Tensor y = Tensor::uninitialized(x.shape());
+  kernels::normal_density(y.size(), x.value().data(), y.data());
+  return record("normal_density", {x}, std::move(y), [](const Inputs& in, const Var& out, const Var& dy) {
+    return multiply(dy, multiply(scale(in[0], -1), out));
+  });
+}
+Var normal_distribution(const Var& x) {
+  Tensor y = Tensor::uninitialized(x.shape());
+  kernels::normal_distribution(y.size(), x.value().data(), y.data());
+  return record("normal_distribution", {x}, std::move(y), [](const Inputs& in, const Var&, const Var& dy) {
+    return multiply(dy, normal_density(in[0]));
+  });
+}
+
+}  // namespace
+
+Var activate(const Var& x, const Activation& f) {
+  switch (f.kind) {
+    case Kind::none:
+      return x;
+    case Kind::relu:
+      return relu(x);
+    case Kind::leaky_relu:
+    case Kind::clip:
+    case Kind::hard_sigmoid:
+      return piecewise(x, f);
+    case Kind::sigmoid:
+      return sigmoid(x);
+    case Kind::hard_swish:
+      return multiply(x, piecewise(x, {Kind::hard_sigmoid, f.alpha, f.beta}));
+    case Kind::tanh:
+      return hyperbolic_tangent(x);
+    case Kind::elu:
+      return elu(x, f);
+    case Kind::gelu:
+      return multiply(x, normal_distribution(x));
+    case Kind::silu:
+      return multiply(x, sigmoid(x));
+  }
+  fail(ExitCode::internal, "[activate] an activation without a rule");
 }
 
 Var add_relu(const Var& a, const Var& b) {

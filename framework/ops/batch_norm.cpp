@@ -170,7 +170,7 @@ Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double eps
   const BatchNormTrain rule{epsilon, with_relu, moments.mean, inv,
                             Affine(gamma.value(), beta.value(), moments.mean, inv)};
   return record(
-      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, with_relu), Examples::coupled,
+      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, with_relu), Coupling::coupled,
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dgamma(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dbeta(in, out, dy); });

@@ -58,26 +58,15 @@ struct WeightRule {
 };
 }  // namespace
 
-Tensor packed_linear(const Var& w, const Var& bias) {
-  const Index out = w.shape()[0], in = w.shape()[1];
-  Tensor packed = Tensor::uninitialized({kernels::linear_packed_size(in, out)});
-  kernels::linear_pack(in, out, w.value().data(), bias.empty() ? nullptr : bias.value().data(),
-                       packed.data());
-  return packed;
-}
-
-Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu, const Tensor* packed) {
+Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu) {
   const Shape &sx = x.shape(), &sw = w.shape();
   require(sx.rank() == 2 && sw.rank() == 2 && sx[1] == sw[1],
           "[linear] input {} ([n, in]) does not fit weight {} ([out, in])", sx, sw);
   require(bias.empty() || bias.shape() == Shape{sw[0]}, "[linear] bias has shape {}, weight {} needs {{{}}}",
           bias.empty() ? Shape{} : bias.shape(), sw, sw[0]);
   Tensor y = Tensor::uninitialized({sx[0], sw[0]});
-  if (packed)
-    kernels::linear_packed(sx[0], sw[1], sw[0], x.value().data(), packed->data(), with_relu, y.data());
-  else
-    kernels::linear(sx[0], sw[1], sw[0], x.value().data(), w.value().data(),
-                    bias.empty() ? nullptr : bias.value().data(), with_relu, y.data());
+  kernels::linear(sx[0], sw[1], sw[0], x.value().data(), w.value().data(),
+                  bias.empty() ? nullptr : bias.value().data(), with_relu, y.data());
   const auto db = [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); };
   const Var z = bias.empty() ? record("linear", {x, w}, std::move(y), InputRule(), WeightRule())
                              : record("linear", {x, w, bias}, std::move(y), InputRule(), WeightRule(), db);

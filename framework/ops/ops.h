@@ -9,6 +9,7 @@
 #include <span>
 
 #include "framework/autograd/var.h"
+#include "framework/kernels/activation.h"
 #include "framework/kernels/conv2d.h"
 #include "framework/kernels/pool2d.h"
 
@@ -16,6 +17,9 @@ namespace espalier {
 
 // --- activation.cpp ---
 Var relu(const Var& x);
+/// Any of kernels/activation.h. Those made of straight pieces have second derivatives that hold almost
+/// everywhere.
+Var activate(const Var& x, const Activation& f);
 /// relu(a + b) in one pass.
 Var add_relu(const Var& a, const Var& b);
 /// x where sign > 0, else 0; no gradient flows to `sign`. ReLU's gradient rule.
@@ -28,14 +32,14 @@ Var dropout(const Var& x, double rate, std::uint64_t key);
 /// op(a) op(b) of matrices; transposed where the flag says so.
 Var matmul(const Var& a, const Var& b, bool transpose_a = false, bool transpose_b = false);
 /// y[n, o] = sum_i x[n, i] w[o, i] + bias[o], then ReLU if asked (one pass over memory). `bias` may be empty.
-/// `packed`, if given, is what packed_linear() makes of w and bias: worth keeping for many small batches.
-Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu = false,
-           const Tensor* packed = nullptr);
-Tensor packed_linear(const Var& w, const Var& bias);
+Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu = false);
 
 // --- conv2d.cpp ---
 struct Conv2dSpec {
-  Index stride = 1, pad = 0, dilation = 1, groups = 1;
+  Extent2 stride = 1;
+  Border pad = 0;
+  Extent2 dilation = 1;
+  Index groups = 1;
   bool relu = false;  ///< apply ReLU in the same pass
 };
 /// Checks shapes and gives the geometry; `name` begins the error messages.
@@ -46,9 +50,16 @@ Var conv2d_input_grad(const Var& dy, const Var& w, const ConvGeometry& g);
 Var conv2d_weight_grad(const Var& x, const Var& dy, const ConvGeometry& g);
 
 // --- pool2d.cpp ---
-PoolGeometry pool_geometry(const char* name, const Shape& x, Index kernel, Index stride);
-Var max_pool(const Var& x, Index kernel, Index stride, bool with_relu = false);
-Var average_pool(const Var& x, Index kernel, Index stride);
+struct PoolSpec {
+  Extent2 kernel, stride;
+  Border pad = 0;             ///< smaller than the kernel
+  bool ceil_mode = false;     ///< a last window that hangs over the far border counts too (as PyTorch has it)
+  bool count_padding = true;  ///< of means
+};
+/// Checks shapes and gives the geometry; `name` begins the error messages.
+PoolGeometry pool_geometry(const char* name, const Shape& x, const PoolSpec& spec);
+Var max_pool(const Var& x, const PoolSpec& spec, bool with_relu = false);
+Var average_pool(const Var& x, const PoolSpec& spec);
 /// [n, h, w, c] -> [n, c]
 Var global_average_pool(const Var& x);
 
@@ -62,6 +73,15 @@ struct BatchMoments {
 };
 Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double epsilon, BatchMoments& moments,
                      bool with_relu = false);
+
+// --- concat.cpp ---
+/// Values [.., c_i] side by side along their last axis.
+Var concat(std::span<const Var> parts);
+/// Channels [begin, begin + count) of the last axis; widen is its adjoint: zeros around them up to `total`.
+Var narrow(const Var& x, Index begin, Index count);
+Var widen(const Var& x, Index begin, Index total);
+/// x[n, h, w, c] * factor[n, c]: one factor per example and channel.
+Var multiply_channels(const Var& x, const Var& factor);
 
 // --- reshape.cpp ---
 /// [n, h, w, c] -> [n, c*h*w] in PyTorch's order (channel, row, column), so that the columns of the linear

@@ -5,31 +5,11 @@
 #include <vector>
 
 #include "framework/io/compact/positions.h"
+#include "framework/io/disk_order.h"
 #include "framework/io/safetensors.h"
 
 namespace espalier {
 namespace {
-
-std::vector<std::int64_t> disk_shape(const Shape& s) {
-  if (s.rank() == 4) return {s[0], s[3], s[1], s[2]};  // OHWI -> OIHW
-  std::vector<std::int64_t> shape;
-  shape.reserve(static_cast<std::size_t>(s.rank()));
-  for (int a = 0; a < s.rank(); ++a) shape.push_back(s[a]);
-  return shape;
-}
-
-/// Calls fn(index in memory, index on disk) for every value of a tensor of shape `s`.
-template <class Fn>
-void for_each_value(const Shape& s, Fn fn) {
-  if (s.rank() != 4) {
-    for (Index i = 0; i < s.size(); ++i) fn(i, i);
-    return;
-  }
-  for (Index o = 0, m = 0; o < s[0]; ++o)
-    for (Index h = 0; h < s[1]; ++h)
-      for (Index w = 0; w < s[2]; ++w)
-        for (Index i = 0; i < s[3]; ++i, ++m) fn(m, ((o * s[3] + i) * s[1] + h) * s[2] + w);
-}
 
 std::string list(const std::vector<std::string>& items) {
   constexpr std::size_t most = 12;
@@ -75,7 +55,7 @@ NamedWeights on_disk(const ParameterStore& store, const StatisticInfo& s) {
 
 }  // namespace
 
-WeightsFile weights_of(const Model& model) {
+WeightsFile checkpoint_of(const Model& model) {
   const ParameterStore& store = model.store();
   WeightsFile weights;
   for (const ParameterInfo& p : store.infos()) {

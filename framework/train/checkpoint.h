@@ -34,6 +34,6 @@ LoadedCheckpoint load_checkpoint(const std::filesystem::path& path, Model& model
 void load_weights(const WeightsFile& file, const std::filesystem::path& path, Model& model);
 
 /// All tensors of a network under the names and in the order of a checkpoint, for a compact file.
-WeightsFile weights_of(const Model& model);
+WeightsFile checkpoint_of(const Model& model);
 
 }  // namespace espalier

@@ -15,7 +15,7 @@ enum class DecayOf { weights, all };
 
 void decay_fields(Fields& f, double& decay, DecayOf& of) {
   f("weight_decay", decay, "L2 penalty: adds weight_decay * w to the gradient", {.low = 0});
-  f.choice("weight_decay_of", of, {{"weights", DecayOf::weights}, {"all", DecayOf::all}},
+  f.one_of("weight_decay_of", of, {{"weights", DecayOf::weights}, {"all", DecayOf::all}},
            "weights: of convolutions and linear layers only; all: biases and batch norm too");
 }
 

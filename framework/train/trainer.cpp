@@ -7,6 +7,8 @@
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
 #include "framework/core/interrupt.h"
+#include "framework/data/image_task.h"
+#include "framework/infer/engine.h"
 #include "framework/io/progress.h"
 #include "framework/kernels/instruction_set.h"
 #include "framework/ops/ops.h"
@@ -34,16 +36,6 @@ void TrainSettings::fields(Fields& f) {
 
 namespace {
 
-Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) {
-  const Index classes = logits.shape()[1];
-  Index correct = 0;
-  for (std::size_t n = 0; n < labels.size(); ++n) {
-    const Real* row = logits.data() + static_cast<Index>(n) * classes;
-    correct += std::max_element(row, row + classes) - row == labels[n];
-  }
-  return correct;
-}
-
 double sum(const Tensor& t) {
   double total = 0;
   for (const Real v : t.values()) total += static_cast<double>(v);
@@ -51,47 +43,6 @@ double sum(const Tensor& t) {
 }
 
 }  // namespace
-
-Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing, int batch_size) {
-  const Recording off(false);
-  Score score;
-  PackedWeights packed;
-  Batch batch;
-  std::vector<Index> examples;
-  for (Index first = 0; first < set.size(); first += batch_size) {
-    examples.resize(std::min<Index>(batch_size, set.size() - first));
-    std::iota(examples.begin(), examples.end(), first);
-    load_examples(set, preprocessing, examples, batch);
-    Pass pass{.packed = &packed};
-    const Var logits = model.forward(batch.images, pass);
-    score.loss += sum(cross_entropy(logits, batch.labels).value());
-    score.accuracy += static_cast<double>(count_correct(logits.value(), batch.labels));
-  }
-  const auto n = static_cast<double>(set.size());
-  return {score.loss / n, score.accuracy / n};
-}
-
-void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples, std::uint64_t seed,
-                            int batch_size) {
-  if (model.store().statistic_infos().empty()) return;
-  const ImageSet& set = data.source.train;
-  std::vector<Index> order(set.size());
-  std::iota(order.begin(), order.end(), Index{0});
-  Random(seed, Random::Use::recalibrate).shuffle(order);
-  if (examples > 0 && examples < set.size()) order.resize(examples);
-  const Recording off(false);
-  // Batches count alike, so they are cut alike: 251 images are 126 and 125,
-  // not 250 and 1 that weighs as much.
-  const std::size_t count = order.size(), most = static_cast<std::size_t>(batch_size),
-                    batches = (count + most - 1) / most, size = (count + batches - 1) / batches;
-  Batch batch;
-  for (std::size_t first = 0, at = 1; first < count; first += size, ++at) {
-    load_examples(set, data.preprocessing, std::span(order).subspan(first, std::min(size, count - first)),
-                  batch, data.augmentation, seed);
-    Pass pass{.training = true, .statistics_momentum = 1.0 / static_cast<double>(at)};  // the running mean
-    model.forward(batch.images, pass);
-  }
-}
 
 Trainer::Trainer(RunContext& context, const TrainSettings& settings)
     : context_(context),
@@ -139,9 +90,9 @@ void Trainer::require_finite() const {
   check(store.statistic_infos(), store.statistics());
 }
 
-Score Trainer::evaluate_test() {
-  if (!score_) score_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
-  return *score_;
+Evaluation Trainer::evaluate_test() {
+  if (!evaluation_) evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  return *evaluation_;
 }
 
 void Trainer::train_step(const Batch& batch, double rate, bool decay) {
@@ -165,7 +116,7 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   at_.seen += n;
   mean_gradients(losses, store);
   optimizer_->step(store, rate, decay);
-  score_.reset();
+  evaluation_.reset();
   ++at_.step;
 }
 
@@ -192,7 +143,7 @@ void Trainer::train_epoch(bool decay) {
 }
 
 /// The epoch's steps are saved if a stop comes while the network is tested.
-Score Trainer::test_of_epoch() {
+Evaluation Trainer::test_of_epoch() {
   try {
     const StopAnywhere region(fmt::format(
         "stopped while the network was tested after epoch {}; continue with --resume", at_.epoch + 1));
@@ -221,7 +172,7 @@ void Trainer::run(Hook* hook) {
     run_hook();
     const bool decay = !(settings_.stop_weight_decay_after_pruning && hook && hook->finished(at_.epoch));
     train_epoch(decay);
-    const Score test = test_of_epoch();
+    const Evaluation test = test_of_epoch();
     require_finite();
     if (!std::isfinite(test.loss))
       fail(ExitCode::numeric,

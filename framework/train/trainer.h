@@ -10,10 +10,12 @@
 #include <string>
 
 #include "framework/data/data_config.h"
+#include "framework/data/image_task.h"
 #include "framework/data/loader.h"
 #include "framework/io/metrics.h"
 #include "framework/io/run_folder.h"
 #include "framework/nn/model.h"
+#include "framework/train/evaluate.h"
 #include "framework/train/learning_rate.h"
 #include "framework/train/optimizer.h"
 
@@ -24,15 +26,10 @@ struct TrainSettings {
   int epochs = 10, batch_size = 128;
   double label_smoothing = 0;
   bool stop_weight_decay_after_pruning = false;
-  Choice<OptimizerSettings> optimizer;
-  Choice<LearningRateSettings> learning_rate;
+  Variant<OptimizerSettings> optimizer;
+  Variant<LearningRateSettings> learning_rate;
   TrainSettings();
   void fields(Fields& f);
-};
-
-/// Mean loss and share of correct predictions.
-struct Score {
-  double loss = 0, accuracy = 0;
 };
 
 class Trainer;
@@ -76,6 +73,7 @@ struct RunContext {
   std::map<std::string, std::string> metadata(int epoch) const {
     std::map<std::string, std::string> all{{"resolved_config", resolved_config},
                                            {"epoch", std::to_string(epoch)}};
+    all["task"] = to_json(task_of(data));
     if (!network.empty()) all["network"] = network;
     return all;
   }
@@ -104,10 +102,10 @@ class Trainer {
 
   RunContext& context() { return context_; }
   Optimizer& optimizer() { return *optimizer_; }
-  /// Score on the test set; kept until the weights change.
-  Score evaluate_test();
+  /// On the test set; kept until the weights change.
+  Evaluation evaluate_test();
   /// To be called by whoever changes weights or statistics other than through train steps.
-  void weights_changed() { score_.reset(); }
+  void weights_changed() { evaluation_.reset(); }
   /// Writes checkpoint and state; both atomically.
   void save();
 
@@ -131,7 +129,7 @@ class Trainer {
   void require_finite() const;
   std::string last_good() const;
   void train_epoch(bool decay);
-  Score test_of_epoch();
+  Evaluation test_of_epoch();
   void train_step(const Batch& batch, double rate, bool decay);
   void write_state() const;
 
@@ -141,18 +139,7 @@ class Trainer {
   TrainLoader loader_;
   Position at_;
   std::string instruction_sets_;
-  std::optional<Score> score_;
+  std::optional<Evaluation> evaluation_;
 };
-
-Score evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
-               int batch_size = 250);
-
-/// Sets the batch-norm statistics to their averages over `examples` training images (0: all) drawn by seed,
-/// in batches of equal size (to one example) of at most `batch_size`. The images are augmented as in
-/// training: the network was trained on such statistics, and the borders that a crop pads change them
-/// (ResNet-20 on CIFAR-10 loses three points with those of the plain images). Does nothing for models without
-/// batch norm.
-void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples, std::uint64_t seed,
-                            int batch_size = 250);
 
 }  // namespace espalier

@@ -1,5 +1,5 @@
 // greedy.cpp: exact elimination, one weight after another, within each block of F (Hassibi & Stork 1993
-// carried to the end; Frantar & Alistarh 2022 for layers). The score of a weight is the loss its removal
+// carried to the end; Frantar & Alistarh 2022 for layers). The saliency of a weight is the loss its removal
 // costs *after* those before it have gone and the rest of its block has been updated. Ranking these traces
 // over all blocks chooses the set; update "joint" then gives exactly the weights that elimination leads to.
 // O(c^3) a block of c weights, c x c values each.
@@ -16,11 +16,11 @@ namespace {
 
 constexpr Index largest_block = 4096;
 
-/// Scores of one block; `inverse` is its F^-1, `r` its weights less the gradient step.
+/// Saliencies of one block; `inverse` is its F^-1, `r` its weights less the gradient step.
 void eliminate(std::vector<double> inverse, std::vector<double> r, std::vector<bool> gone,
-               std::span<double> score) {
+               std::span<double> saliency) {
   const std::size_t c = r.size();
-  double least = 0;  // a trace never falls, so that the lowest scores of a block are the first to go
+  double least = 0;  // a trace never falls, so that the lowest of a block are the first to go
   for (std::size_t left = static_cast<std::size_t>(std::count(gone.begin(), gone.end(), false)); left > 0;
        --left) {
     stop_here();
@@ -32,7 +32,7 @@ void eliminate(std::vector<double> inverse, std::vector<double> r, std::vector<b
       if (cost < best_cost || best == c) best_cost = cost, best = q;
     }
     least = std::max(best_cost, least * (1 + 1e-14));
-    score[best] = least;
+    saliency[best] = least;
     gone[best] = true;
     const double pivot = inverse[best * c + best];
     const double* row = inverse.data() + best * c;
@@ -50,30 +50,31 @@ void eliminate(std::vector<double> inverse, std::vector<double> r, std::vector<b
 struct Greedy final : Criterion {
   void fields(Fields&) override {}
   bool needs_inverse() const override { return true; }
+  bool needs_small_blocks() const override { return true; }
   void check(std::span<const Range> blocks) const override {
     for (const Range block : blocks)
       if (block.size() > largest_block)
         fail(ExitCode::config,
-             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights "
-             "(at most {}); use inverse \"block\" with a smaller fisher_block_size",
+             "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights (at most {}); "
+             "use inverse \"block\" with a smaller fisher_block_size",
              block.size(), largest_block);
   }
-  void score(const PruneState& s, std::span<double> score) const override {
-    check(s.blocks);
-    parallel_for(static_cast<Index>(s.blocks.size()), 1, [&](Range chunk) {
+  void saliency(const QuadraticModel& m, std::span<double> out) const override {
+    const std::vector<Range> blocks = m.blocks();
+    check(blocks);
+    const FisherInverse& inverse = m.inverse();
+    parallel_for(static_cast<Index>(blocks.size()), 1, [&](Range chunk) {
       for (Index b = chunk.begin; b < chunk.end; ++b) {
-        const Range block = s.blocks[b];
-        std::vector<Index> all(block.size());
-        std::iota(all.begin(), all.end(), block.begin);
-        std::vector<double> r(all.size());
-        std::vector<bool> gone(all.size(), false);
-        for (std::size_t k = 0; k < all.size(); ++k) {
-          const auto q = static_cast<std::size_t>(all[k]);
-          r[k] = s.w[q] - (s.step.empty() ? 0 : s.step[q]);
-          gone[k] = s.pruned && (*s.pruned)[q];
+        std::vector<Index> all(blocks[b].size());
+        std::iota(all.begin(), all.end(), blocks[b].begin);
+        std::vector<double> r;
+        std::vector<bool> gone;
+        for (const Index q : all) {
+          r.push_back(m.rest(q));
+          gone.push_back(m.was_pruned(q));
         }
-        eliminate(s.inverse->submatrix(all), std::move(r), std::move(gone),
-                  score.subspan(block.begin, all.size()));
+        eliminate(inverse.submatrix(all), std::move(r), std::move(gone),
+                  out.subspan(blocks[b].begin, all.size()));
       }
     });
   }

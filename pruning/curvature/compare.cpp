@@ -5,16 +5,12 @@
 #include <limits>
 #include <numeric>
 
+#include "pruning/rows/vector_math.h"
+
 namespace espalier {
 namespace {
 
 constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
-
-double dot(std::span<const double> a, std::span<const double> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 std::vector<double> ranks(std::span<const double> v) {
   std::vector<std::size_t> order(v.size());
@@ -32,7 +28,7 @@ std::vector<double> ranks(std::span<const double> v) {
 
 }  // namespace
 
-double frobenius_norm(std::span<const double> values) { return std::sqrt(dot(values, values)); }
+double frobenius_norm(std::span<const double> values) { return norm(values); }
 
 double cosine(std::span<const double> a, std::span<const double> b) {
   require(a.size() == b.size(), "[cosine] {} and {} values", a.size(), b.size());

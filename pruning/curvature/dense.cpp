@@ -1,7 +1,6 @@
 #include "pruning/curvature/dense.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "framework/kernels/gemm.h"
 
@@ -63,39 +62,6 @@ std::vector<double> DiagonalSum::mean() const {
   std::vector<double> m = sum_;
   for (double& v : m) v /= static_cast<double>(std::max<Index>(examples_, 1));
   return m;
-}
-
-SquareMatrix curvature_block(const CurvatureRows& rows) {
-  BlockSum sum(rows.cols());
-  rows.stream([&](const RowPanel& panel) { sum.add(panel); });
-  return sum.mean();
-}
-
-std::vector<double> curvature_diagonal(const CurvatureRows& rows) {
-  DiagonalSum sum(rows.cols());
-  rows.stream([&](const RowPanel& panel) { sum.add(panel); });
-  return sum.mean();
-}
-
-double curvature_trace(const CurvatureRows& rows) {
-  const std::vector<double> diagonal = curvature_diagonal(rows);
-  return std::accumulate(diagonal.begin(), diagonal.end(), 0.0);
-}
-
-std::vector<double> curvature_single_rows(const CurvatureRows& rows, std::span<const Index> indices) {
-  const Index d = rows.cols(), q = static_cast<Index>(indices.size());
-  for (const Index i : indices) require(i >= 0 && i < d, "[curvature] row {} of {}", i, d);
-  std::vector<double> sum(q * d, 0.0);
-  rows.stream([&](const RowPanel& panel) {
-    std::vector<Real> left(panel.count * q), part(sum.size());
-    for (Index m = 0; m < panel.count; ++m)
-      for (Index i = 0; i < q; ++i) left[m * q + i] = panel.values[m * d + indices[i]];
-    kernels::gemm(kernels::Transpose::yes, kernels::Transpose::no, q, d, panel.count, Real(1), left.data(), q,
-                  panel.values, d, Real(0), part.data(), d);
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(part[i]);
-  });
-  for (double& v : sum) v /= static_cast<double>(rows.examples());
-  return sum;
 }
 
 }  // namespace espalier

@@ -1,7 +1,7 @@
-// dense.h: what can be had of a curvature matrix from its rows (rows.h) in one pass over the examples: the
-// dense block of a layer of thousands of weights, or, for layers of any size, its diagonal, its trace and
-// single rows. Cost: making the rows, and N r d^2 operations for the block (r rows an example, d weights) in
-// products of float32 tiles, each summed into float64.
+// dense.h: what can be had of a curvature matrix from its rows (curvature_rows.h) in one pass over the
+// examples: the dense block of a layer of thousands of weights, or, for layers of any size, its diagonal.
+// Cost: making the rows, and N r d^2 operations for the block (r rows an example, d weights) in products of
+// float32 tiles, each summed into float64.
 #pragma once
 
 #include "pruning/rows/curvature_rows.h"
@@ -35,11 +35,5 @@ class DiagonalSum {
   std::vector<double> sum_;
   Index examples_ = 0;
 };
-
-SquareMatrix curvature_block(const CurvatureRows& rows);
-std::vector<double> curvature_diagonal(const CurvatureRows& rows);
-double curvature_trace(const CurvatureRows& rows);
-/// Rows `indices` (relative to rows' columns) of the matrix, row-major [indices, cols]; one pass for all.
-std::vector<double> curvature_single_rows(const CurvatureRows& rows, std::span<const Index> indices);
 
 }  // namespace espalier

@@ -4,15 +4,10 @@
 #include <cmath>
 
 #include "framework/kernels/gemm.h"
+#include "pruning/rows/vector_math.h"
 
 namespace espalier {
 namespace {
-
-double norm(std::span<const double> v) {
-  double sum = 0;
-  for (const double x : v) sum += x * x;
-  return std::sqrt(sum);
-}
 
 /// The orthonormal vectors so far, [count, d] row-major.
 class Basis {
@@ -90,8 +85,7 @@ Eigenvalues lanczos(const CurvatureOperator& matrix, const LanczosOptions& optio
     basis.add(v);
     matrix.apply(basis.last(), w);
     if (options.progress) options.progress(static_cast<int>(step));
-    double a = 0;
-    for (std::size_t i = 0; i < w.size(); ++i) a += v[i] * w[i];
+    const double a = dot(v, w);
     alpha.push_back(a);
     basis.orthogonalise(w);
     double b = norm(w);

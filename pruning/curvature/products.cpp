@@ -17,8 +17,8 @@ std::vector<Var> parameters_of(const Model& model, std::span<const ParameterId> 
 
 class Product final : public CurvatureOperator {
  public:
-  Product(const Model& model, const ExampleSource& examples, std::vector<ParameterId> layers, Curvature kind,
-          MonteCarlo labels, Index per_pass)
+  Product(const Model& model, const Examples& examples, std::vector<ParameterId> layers, CurvatureKind kind,
+          LabelDraw labels, Index per_pass)
       : model_(model),
         examples_(examples),
         layers_(std::move(layers)),
@@ -50,32 +50,37 @@ class Product final : public CurvatureOperator {
       examples_.load({first, std::min(first + per_pass_, examples_.size())}, batch);
       Pass pass;
       const Var logits = model_.forward(batch.images, pass);
-      switch (kind_) {
-        case Curvature::hessian:
-          add(hessian_vector(cross_entropy(logits, batch.labels), parameters, direction), out);
-          break;
-        case Curvature::true_fisher:
-          add(gauss_newton_vector(logits, parameters, direction), out);
-          break;
-        case Curvature::empirical_fisher:
-          add(outer_products(cross_entropy(logits, batch.labels), parameters, direction), out);
-          break;
-        case Curvature::monte_carlo_fisher:
-          for (int s = 0; s < labels_.samples; ++s)
-            add(outer_products(cross_entropy(logits, draw_labels(logits.value(), first, s, labels_.seed)),
-                               parameters, direction),
-                out);
-          break;
-      }
+      add_product(logits, batch, parameters, direction, out);
     }
     const double rows = static_cast<double>(examples_.size()) *
-                        (kind_ == Curvature::monte_carlo_fisher ? labels_.samples : 1);
+                        (kind_ == CurvatureKind(FisherKind::sampled) ? labels_.samples : 1);
     for (std::size_t l = 0; l < layers_.size(); ++l)
       for (Index j = 0; j < columns_[l].size(); ++j)
         out[columns_[l].begin + j] *= static_cast<double>(mask_of(l)[j]) / rows;
   }
 
  private:
+  /// The sum over the batch of what each example's part of the matrix makes of the direction.
+  void add_product(const Var& logits, const Batch& batch, const std::vector<Var>& parameters,
+                   const ParameterVector& v, std::span<double> out) const {
+    if (std::holds_alternative<Hessian>(kind_))
+      return add(hessian_vector(cross_entropy(logits, batch.labels), parameters, v), out);
+    switch (std::get<FisherKind>(kind_)) {
+      case FisherKind::exact:
+        return add(gauss_newton_vector(logits, parameters, v), out);
+      case FisherKind::empirical:
+        return add(outer_products(cross_entropy(logits, batch.labels), parameters, v), out);
+      case FisherKind::sampled:
+        for (int s = 0; s < labels_.samples; ++s) {
+          const auto drawn = draw_labels(logits.value(), batch.examples, labels_.seed, s);
+          add(outer_products(cross_entropy(logits, drawn), parameters, v), out);
+        }
+        return;
+      case FisherKind::centred:
+        fail(ExitCode::internal, "[curvature_product] centred Fishers have no products: use rows");
+    }
+  }
+
   /// sum_n g_n (g_n . v): the per-example losses' Jacobian and its transpose.
   static ParameterVector outer_products(const Var& losses, const std::vector<Var>& parameters,
                                         const ParameterVector& v) {
@@ -97,25 +102,24 @@ class Product final : public CurvatureOperator {
   }
 
   const Model& model_;
-  const ExampleSource& examples_;
+  const Examples& examples_;
   std::vector<ParameterId> layers_;
   std::vector<Range> columns_;
-  Curvature kind_;
-  MonteCarlo labels_;
+  CurvatureKind kind_;
+  LabelDraw labels_;
   Index per_pass_;
 };
 
 }  // namespace
 
-std::unique_ptr<CurvatureOperator> curvature_product(const Model& model, const ExampleSource& examples,
-                                                     std::vector<ParameterId> layers, Curvature kind,
-                                                     MonteCarlo labels, Index examples_per_pass) {
+std::unique_ptr<CurvatureOperator> curvature_product(const Model& model, const Examples& examples,
+                                                     std::vector<ParameterId> layers, CurvatureKind kind,
+                                                     LabelDraw labels, Index examples_per_pass) {
   return std::make_unique<Product>(model, examples, std::move(layers), kind, labels, examples_per_pass);
 }
 
-std::vector<double> hessian_block_by_products(const Model& model, const ExampleSource& examples,
-                                              ParameterId rows, ParameterId columns,
-                                              Index examples_per_pass) {
+std::vector<double> hessian_block_by_products(const Model& model, const Examples& examples, ParameterId rows,
+                                              ParameterId columns, Index examples_per_pass) {
   const ParameterStore& store = model.store();
   const Range r = store.infos()[rows].range, c = store.infos()[columns].range;
   std::vector<double> block(r.size() * c.size(), 0.0);

@@ -4,33 +4,21 @@
 #include <cmath>
 #include <limits>
 
-#include "pruning/curvature/compare.h"
 #include "pruning/curvature/products.h"
+#include "pruning/rows/vector_math.h"
 
 namespace espalier {
 namespace {
 
 constexpr Index examples_per_pass = 256;
 
-/// The first examples of a source, or any range of it.
-class PartOfExamples final : public ExampleSource {
- public:
-  PartOfExamples(const ExampleSource& all, Range part) : all_(all), part_(part) {}
-  Index size() const override { return part_.size(); }
-  void load(Range range, Batch& batch) const override {
-    all_.load({part_.begin + range.begin, part_.begin + range.end}, batch);
-  }
-
- private:
-  const ExampleSource& all_;
-  Range part_;
-};
+bool is_hessian(CurvatureKind kind) { return std::holds_alternative<Hessian>(kind); }
 
 /// A product over some of the examples, which it keeps.
 class PartialProduct final : public CurvatureOperator {
  public:
-  PartialProduct(const Model& model, const ExampleSource& examples, Index count,
-                 const std::vector<ParameterId>& layers, Curvature kind, MonteCarlo labels)
+  PartialProduct(const Model& model, const Examples& examples, Index count,
+                 const std::vector<ParameterId>& layers, CurvatureKind kind, LabelDraw labels)
       : part_(examples, {0, count}), product_(curvature_product(model, part_, layers, kind, labels)) {}
   Index size() const override { return product_->size(); }
   void apply(std::span<const double> v, std::span<double> out) const override { product_->apply(v, out); }
@@ -52,20 +40,21 @@ struct CurvatureStudy::Sum {
   std::optional<SquareMatrix> mean;
 };
 
-CurvatureStudy::CurvatureStudy(const Model& model, const ExampleSource& examples,
-                               std::vector<ParameterId> layers, Options options)
+CurvatureStudy::CurvatureStudy(const Model& model, const Examples& examples, std::vector<ParameterId> layers,
+                               Options options)
     : model_(model),
       examples_(examples),
       layers_(std::move(layers)),
       columns_(layer_columns(model.store(), layers_)),
       options_(std::move(options)) {
-  for (const Curvature kind : options_.kinds) {
+  for (const CurvatureKind kind : options_.kinds) {
+    if (kind == CurvatureKind(Hessian{})) require_gauss_newton(model_, layers_);
     auto& sum = sums_[stored(kind)];
     if (sum) continue;
     sum = std::make_shared<Sum>();
     if (!dense()) {
       for (const Range c : columns_) sum->diagonals.emplace_back(c.size());
-    } else if (stored(kind) == Curvature::hessian) {
+    } else if (is_hessian(stored(kind))) {
       for (const Range c : columns_) sum->layers.emplace_back(c.size());
       for (std::size_t a = 0; a < columns_.size(); ++a)
         for (std::size_t b = a + 1; b < columns_.size(); ++b)
@@ -76,12 +65,12 @@ CurvatureStudy::CurvatureStudy(const Model& model, const ExampleSource& examples
   }
 }
 
-Curvature CurvatureStudy::stored(Curvature kind) const {
-  return kind == Curvature::hessian && layers_.size() == 1 ? Curvature::true_fisher : kind;
+CurvatureKind CurvatureStudy::stored(CurvatureKind kind) const {
+  return is_hessian(kind) && layers_.size() == 1 ? CurvatureKind(FisherKind::exact) : kind;
 }
 
-void CurvatureStudy::extend(Curvature kind, Sum& sum, Range range) {
-  const bool parts = !dense() || kind == Curvature::hessian;
+void CurvatureStudy::extend(CurvatureKind kind, Sum& sum, Range range) {
+  const bool parts = !dense() || is_hessian(kind);
   const auto layers = parts ? layers_.size() : 1;
   for (std::size_t l = 0; l < layers; ++l) {
     const CurvatureRows rows(model_, examples_, parts ? std::vector{layers_[l]} : layers_, kind,
@@ -124,7 +113,7 @@ void CurvatureStudy::extend_to(Index n) {
   reached_ = n;
 }
 
-std::vector<double> CurvatureStudy::diagonal(Curvature kind) const {
+std::vector<double> CurvatureStudy::diagonal(CurvatureKind kind) const {
   const Sum& sum = *sums_.at(stored(kind));
   std::vector<double> d;
   const auto append = [&](const SquareMatrix& m) {
@@ -139,7 +128,7 @@ std::vector<double> CurvatureStudy::diagonal(Curvature kind) const {
   return d;
 }
 
-const SquareMatrix& CurvatureStudy::block(Curvature kind) {
+const SquareMatrix& CurvatureStudy::block(CurvatureKind kind) {
   require(dense(), "[curvature study] {} weights are above max_dense", size());
   Sum& sum = *sums_.at(stored(kind));
   if (sum.mean) return *sum.mean;
@@ -159,22 +148,22 @@ const SquareMatrix& CurvatureStudy::block(Curvature kind) {
   return m;
 }
 
-std::unique_ptr<CurvatureOperator> CurvatureStudy::product(Curvature kind) {
+std::unique_ptr<CurvatureOperator> CurvatureStudy::product(CurvatureKind kind) {
   if (dense()) return std::make_unique<DenseOperator>(block(kind));
   return std::make_unique<PartialProduct>(model_, examples_, reached_, layers_, stored(kind),
                                           options_.labels);
 }
 
 double CurvatureStudy::hessian_error(std::uint64_t seed) {
-  const PartialProduct exact(model_, examples_, reached_, layers_, Curvature::hessian, {});
+  const PartialProduct exact(model_, examples_, reached_, layers_, Hessian{}, {});
   Random random(seed, Random::Use::test, {0x48});
   std::vector<double> v(size()), expected(v.size()), got(v.size());
   for (double& x : v) x = random.normal();
   exact.apply(v, expected);
-  product(Curvature::hessian)->apply(v, got);
+  product(Hessian{})->apply(v, got);
   for (std::size_t i = 0; i < got.size(); ++i) got[i] -= expected[i];
-  const double norm = frobenius_norm(expected);
-  return norm > 0 ? frobenius_norm(got) / norm : std::numeric_limits<double>::quiet_NaN();
+  const double length = norm(expected);
+  return length > 0 ? norm(got) / length : std::numeric_limits<double>::quiet_NaN();
 }
 
 double CurvatureStudy::bytes(Index size, std::size_t kinds, Index max_dense) {

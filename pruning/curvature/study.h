@@ -16,14 +16,14 @@ namespace espalier {
 class CurvatureStudy {
  public:
   struct Options {
-    std::vector<Curvature> kinds = {};
-    MonteCarlo labels = {};
+    std::vector<CurvatureKind> kinds = {};
+    LabelDraw labels = {};
     Index max_dense = 4096;
     /// Called with the number of examples that one matrix has just gone on by; may throw to stop the work.
     std::function<void(Index)> progress = {};
   };
   /// Model and examples must outlive the study.
-  CurvatureStudy(const Model& model, const ExampleSource& examples, std::vector<ParameterId> layers,
+  CurvatureStudy(const Model& model, const Examples& examples, std::vector<ParameterId> layers,
                  Options options);
 
   Index size() const { return columns_.back().end; }
@@ -33,11 +33,11 @@ class CurvatureStudy {
   /// Makes all matrices means over the first n examples; n never decreases.
   void extend_to(Index n);
 
-  std::vector<double> diagonal(Curvature kind) const;
+  std::vector<double> diagonal(CurvatureKind kind) const;
   /// The block; only if dense(). Held until the next extend_to().
-  const SquareMatrix& block(Curvature kind);
+  const SquareMatrix& block(CurvatureKind kind);
   /// The same matrix as an operator: the block, or products over the examples.
-  std::unique_ptr<CurvatureOperator> product(Curvature kind);
+  std::unique_ptr<CurvatureOperator> product(CurvatureKind kind);
   /// |H v - B v| / |H v| for a random v: B is the Hessian as this study has it (for one layer by the identity
   /// of mathematics.md section 2), H v a Hessian-vector product. NaN if H v is zero.
   double hessian_error(std::uint64_t seed);
@@ -47,15 +47,15 @@ class CurvatureStudy {
  private:
   struct Sum;
   /// Within one layer the Hessian is the true Fisher; true: they share one sum.
-  Curvature stored(Curvature kind) const;
-  void extend(Curvature kind, Sum& sum, Range range);
+  CurvatureKind stored(CurvatureKind kind) const;
+  void extend(CurvatureKind kind, Sum& sum, Range range);
 
   const Model& model_;
-  const ExampleSource& examples_;
+  const Examples& examples_;
   std::vector<ParameterId> layers_;
   std::vector<Range> columns_;
   Options options_;
-  std::map<Curvature, std::shared_ptr<Sum>> sums_;
+  std::map<CurvatureKind, std::shared_ptr<Sum>> sums_;
   Index reached_ = 0;
 };
 

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-
-#include "framework/io/index_file.h"
-#include "pruning/step/examples.h"
+#include <memory>
 
 namespace espalier {
 
@@ -18,80 +16,67 @@ std::string weight_name(const LayerView& layer, Index column) {
   return fmt::format("{}[{},{},{},{}]", layer.name, o, i, y, x);
 }
 
-WeightStudy::WeightStudy(Model& model, PruneConfig& config, const LoadedData& data, std::uint64_t seed)
-    : config_(config),
-      damp_(config.damp.value_or(1e-5)),
-      parameters_(prunable_layers(config, model)),
-      views_(layer_views(model, parameters_)) {
-  const ImageSet& train = data.source.train;
-  const std::vector<Index> listed = config.index_file.empty()
-                                        ? std::vector<Index>()
-                                        : read_index_file(config.index_file, "prune.index_file");
-  examples_ = fisher_examples(config, train, listed, seed, 0, 0);
-  w_ = gather(model.store().values(), model.store(), parameters_);
-  for (const double m : gather(model.store().mask(), model.store(), parameters_)) pruned_.push_back(m == 0);
-  gradients_ = std::make_unique<Gradients>(model, parameters_, train, data.preprocessing, examples_,
-                                           GradientOptions{.rows = config.num_grads,
-                                                           .fisher = config.fisher,
-                                                           .kronecker = config.inverse->needs_kronecker(),
-                                                           .seed = seed});
-  problem_ = std::make_unique<PruneProblem>(PruneProblem{.w = w_,
-                                                         .rows = gradients_.get(),
-                                                         .g = gradients_->mean(),
-                                                         .layers = views_,
-                                                         .pruned = pruned_,
-                                                         .held_out = {}});
-  config.criterion.choose("woodtaylor");  // the one that needs all there is: the inverse and the step
-  planner_ = std::make_unique<Planner>(config_, *problem_, damp_);
-  for (const char* name : {"magnitude", "diagonal_fisher", "woodfisher", "woodtaylor"}) {
-    const auto criterion = Registry<Criterion>::entries().at(name).make();
-    PruneState s = state();
-    if (!criterion->uses_step()) s.step = {};
-    scores_.emplace_back(name, std::vector<double>(w_.size()));
-    criterion->score(s, scores_.back().second);
-  }
-  same_ = std::make_unique<Trial>(model, parameters_, train, data.preprocessing, examples_);
-  others_ = std::make_unique<Trial>(model, parameters_, train, data.preprocessing,
-                                    held_out_examples(config, train, examples_, seed, 0, 0));
+namespace {
+
+/// The site with its gradients, and the criterion that needs all there is: the inverse and the step.
+PruningSite& prepared(PruningSite& site, PruneConfig& config) {
+  site.gather_gradients(config.inverse->needs_kronecker());
+  config.criterion.choose("woodtaylor");
+  return site;
 }
 
-PruneState WeightStudy::state() const {
-  return {.w = w_,
-          .g = gradients_->mean(),
-          .rows = gradients_.get(),
-          .inverse = planner_->inverse(),
-          .step = planner_->step(),
-          .pruned = &pruned_};
+/// The model as WoodFisher takes it: no gradient.
+QuadraticModel at_optimum(QuadraticModel model) {
+  model.g.clear();
+  model.h.clear();
+  return model;
+}
+
+/// Of what a criterion takes into account: the more, the later in a list.
+int depth(const Criterion& c) { return c.needs_gradients() + c.needs_inverse() + c.uses_step(); }
+
+}  // namespace
+
+WeightStudy::WeightStudy(Model& model, PruneConfig& config, const LoadedData& data, std::uint64_t seed)
+    : site_(model, data, config, {.seed = seed}),
+      planner_(prepared(site_, config).planner(config, config.damp.value_or(1e-5))) {
+  std::vector<std::pair<std::string, std::unique_ptr<Criterion>>> criteria;
+  for (const auto& [name, entry] : Registry<Criterion>::entries())
+    if (auto c = entry.make(); !c->needs_small_blocks()) criteria.emplace_back(name, std::move(c));
+  std::stable_sort(criteria.begin(), criteria.end(),
+                   [](const auto& a, const auto& b) { return depth(*a.second) < depth(*b.second); });
+  const QuadraticModel without_gradient = at_optimum(planner_.model());
+  for (const auto& [name, criterion] : criteria) {
+    saliencies_.emplace_back(name, std::vector<double>(weights().size()));
+    criterion->saliency(criterion->uses_step() ? planner_.model() : without_gradient,
+                        saliencies_.back().second);
+  }
 }
 
 const LayerView& WeightStudy::layer_of(Index column) const {
-  return *std::find_if(views_.begin(), views_.end(),
+  return *std::find_if(layers().begin(), layers().end(),
                        [&](const LayerView& l) { return column < l.columns.end; });
 }
 
-std::vector<bool> WeightStudy::alone(Index column) const {
-  std::vector<bool> set(w_.size(), false);
-  set[column] = true;
-  return set;
+Choice WeightStudy::alone(Index column) const {
+  Choice choice{std::vector<bool>(weights().size(), false)};
+  choice.removed[column] = true;
+  return choice;
 }
 
 std::vector<Opinion> WeightStudy::opinions(Index column) const {
-  const auto c = static_cast<std::size_t>(column);
   std::vector<Opinion> result;
-  for (const auto& [name, score] : scores_) {
-    Opinion o{.criterion = name, .score = score[c], .rank = 1};
-    for (std::size_t q = 0; q < score.size(); ++q)
-      if (!pruned_[q] && (score[q] < o.score || (score[q] == o.score && q < c))) ++o.rank;
+  for (const auto& [name, saliency] : saliencies_) {
+    Opinion o{.criterion = name, .saliency = saliency[column], .rank = 1};
+    for (Index q = 0; q < site_.weights(); ++q)
+      if (!pruned()[q] && (saliency[q] < o.saliency || (saliency[q] == o.saliency && q < column))) ++o.rank;
     result.push_back(std::move(o));
   }
   return result;
 }
 
 std::vector<double> WeightStudy::woodfisher_move(Index column) const {
-  PruneState s = state();
-  s.step = {};
-  return compensate(s, alone(column), UpdateMode::simultaneous,
-                    {.inverse = config_.inverse.settings.get(), .damp = damp_});
+  return compensate(at_optimum(planner_.model()), alone(column), UpdateMode::simultaneous);
 }
 
 std::vector<Absorber> WeightStudy::absorbers(Index column, std::size_t most) const {
@@ -99,7 +84,7 @@ std::vector<Absorber> WeightStudy::absorbers(Index column, std::size_t most) con
   std::vector<Absorber> result;
   for (std::size_t q = 0; q < move.size(); ++q)
     if (static_cast<Index>(q) != column && move[q] != 0)
-      result.push_back({static_cast<Index>(q), w_[q], move[q]});
+      result.push_back({static_cast<Index>(q), weights()[q], move[q]});
   std::stable_sort(result.begin(), result.end(), [](const Absorber& a, const Absorber& b) {
     return std::abs(a.delta) > std::abs(b.delta);
   });
@@ -108,22 +93,22 @@ std::vector<Absorber> WeightStudy::absorbers(Index column, std::size_t most) con
 }
 
 std::vector<SingleRemoval> WeightStudy::removals(Index column, bool held_out) {
-  std::vector<double> zeroed(w_.size(), 0.0);
-  zeroed[column] = -w_[column];
-  const std::vector<double> taylor = compensate(state(), alone(column), UpdateMode::simultaneous,
-                                                {.inverse = config_.inverse.settings.get(), .damp = damp_});
-  const double before = same_->loss(), others_before = held_out ? others_->loss() : 0;
+  std::vector<double> zeroed(weights().size(), 0.0);
+  zeroed[column] = -weights()[column];
+  Trial same = site_.trial();
+  Trial* others = held_out ? &site_.held_out() : nullptr;
+  const double before = same.loss(), others_before = others ? others->loss() : 0;
   std::vector<SingleRemoval> result;
-  const auto try_out = [&](const char* update, std::span<const double> delta) {
+  const auto try_out = [&](const char* update, const std::vector<double>& delta) {
     result.push_back({.update = update,
-                      .predicted = predict(*gradients_, gradients_->mean(), delta, damp_),
-                      .measured = same_->loss(delta) - before,
-                      .held_out = held_out ? others_->loss(delta) - others_before
-                                           : std::numeric_limits<double>::quiet_NaN()});
+                      .predicted = predict(rows(), rows().mean(), delta, damp()),
+                      .measured = same.loss(delta) - before,
+                      .held_out = others ? others->loss(delta) - others_before
+                                         : std::numeric_limits<double>::quiet_NaN()});
   };
   try_out("set to zero, nothing else moves", zeroed);
   try_out("woodfisher", woodfisher_move(column));
-  try_out("woodtaylor", taylor);
+  try_out("woodtaylor", compensate(planner_.model(), alone(column), UpdateMode::simultaneous));
   return result;
 }
 

@@ -1,15 +1,12 @@
-// one_weight.h: one weight of a network as `espalier explain --weight` and the report's visual tour show it:
+// one_weight.h: one weight of a network as `espalier explain --weight` and the report's lesson show it:
 // what each criterion says of it, which other weights would take over, and what its removal does to the loss,
 // predicted and measured.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "framework/data/data_config.h"
-#include "pruning/step/planner.h"
-#include "pruning/step/trial.h"
+#include "pruning/step/site.h"
 
 namespace espalier {
 
@@ -19,7 +16,7 @@ std::string weight_name(const LayerView& layer, Index column);
 
 struct Opinion {
   std::string criterion;
-  double score = 0;
+  double saliency = 0;
   Index rank = 0;  ///< 1: goes first; ties by index
 };
 
@@ -43,18 +40,18 @@ class WeightStudy {
   /// "damp": "auto" is taken as 1e-5. Everything referred to must outlive the study.
   WeightStudy(Model& model, PruneConfig& config, const LoadedData& data, std::uint64_t seed);
 
-  double damp() const { return damp_; }
-  const Gradients& gradients() const { return *gradients_; }
-  std::span<const ParameterId> parameters() const { return parameters_; }
-  std::span<const LayerView> layers() const { return views_; }
+  double damp() const { return planner_.model().damp; }
+  const NetworkRows& rows() const { return site_.rows(); }
+  std::span<const ParameterId> parameters() const { return site_.layers().ids; }
+  std::span<const LayerView> layers() const { return site_.views(); }
   const LayerView& layer_of(Index column) const;
-  std::span<const double> weights() const { return w_; }
-  const std::vector<bool>& pruned() const { return pruned_; }
-  const std::vector<Index>& examples() const { return examples_; }
-  const FisherInverse& inverse() const { return *planner_->inverse(); }
-  /// Scores of every weight by each of the criteria "magnitude", "diagonal_fisher",
-  /// "woodfisher", "woodtaylor".
-  const std::vector<std::pair<std::string, std::vector<double>>>& scores() const { return scores_; }
+  std::span<const double> weights() const { return site_.data().w; }
+  const std::vector<bool>& pruned() const { return site_.data().pruned; }
+  const ImageExamples& examples() const { return site_.examples(); }
+  const FisherInverse& inverse() const { return planner_.model().inverse(); }
+  /// Saliencies of every weight by each criterion that ranks weights alone, those that take least into
+  /// account first: "magnitude", "diagonal_fisher", "woodfisher", "woodtaylor".
+  const std::vector<std::pair<std::string, std::vector<double>>>& saliencies() const { return saliencies_; }
 
   std::vector<Opinion> opinions(Index column) const;
   /// The weights that WoodFisher moves most, at most `most`, the largest move first.
@@ -64,26 +61,16 @@ class WeightStudy {
   std::vector<SingleRemoval> removals(Index column, bool held_out);
   /// Mean loss with all prunable weights moved by `delta` (empty: as they are), on the examples of the
   /// gradients and on the others.
-  double loss(std::span<const double> delta = {}) { return same_->loss(delta); }
-  double held_out_loss() { return others_->loss(); }
+  double loss(std::span<const double> delta = {}) { return site_.trial().loss(delta); }
+  double held_out_loss() { return site_.held_out().loss(); }
 
  private:
-  PruneState state() const;
   std::vector<double> woodfisher_move(Index column) const;
-  std::vector<bool> alone(Index column) const;
+  Choice alone(Index column) const;
 
-  PruneConfig& config_;
-  double damp_;
-  std::vector<ParameterId> parameters_;
-  std::vector<LayerView> views_;
-  std::vector<Index> examples_;
-  std::vector<double> w_;
-  std::vector<bool> pruned_;
-  std::unique_ptr<Gradients> gradients_;
-  std::unique_ptr<PruneProblem> problem_;
-  std::unique_ptr<Planner> planner_;
-  std::vector<std::pair<std::string, std::vector<double>>> scores_;
-  std::unique_ptr<Trial> same_, others_;
+  PruningSite site_;
+  Planner planner_;
+  std::vector<std::pair<std::string, std::vector<double>>> saliencies_;
 };
 
 }  // namespace espalier

@@ -192,6 +192,7 @@ class BlockInverse final : public FisherInverse {
 };
 
 struct BlockwiseSettings : InverseSettings {
+  bool small_blocks() const override { return true; }
   std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range> layers,
                                        double damp) const override {
     if (!(damp > 0)) fail(ExitCode::config, "prune.damp is {:g}; it must be greater than 0", damp);
@@ -235,6 +236,7 @@ struct LayerBlocks final : BlockwiseSettings {
 };
 struct FullBlock final : BlockwiseSettings {
   void fields(Fields&) override {}
+  bool small_blocks() const override { return false; }
   std::vector<Range> partition(std::span<const Range> layers) const override {
     return layers.empty() ? std::vector<Range>()
                           : std::vector<Range>{{layers.front().begin, layers.back().end}};

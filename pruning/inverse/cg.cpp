@@ -3,14 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pruning/rows/vector_math.h"
+
 namespace espalier {
 namespace {
-
-double dot(std::span<const double> a, std::span<const double> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
 
 void require_few(Index weights, Index most) {
   if (weights > most)
@@ -28,9 +24,8 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
   const std::size_t d = b.size();
   require(static_cast<Index>(d) == matrix.size() && x.size() == d, "[cg] {} columns, {} values in, {} out",
           matrix.size(), d, x.size());
-  const double goal = std::sqrt(dot(b, b));
   CgResult result;
-  if (goal == 0) {
+  if (norm(b) == 0) {
     std::fill(x.begin(), x.end(), 0.0);
     return result;
   }
@@ -42,20 +37,25 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
   const auto precondition = [&] {
     for (std::size_t i = 0; i < d; ++i) z[i] = diagonal.empty() ? r[i] : r[i] / (diagonal[i] + damp);
   };
+  const auto size = [&] { return std::sqrt(options.preconditioned_norm ? dot(r, z) : dot(r, r)); };
+  precondition();
+  const double first = size();
   if (std::any_of(x.begin(), x.end(), [](double v) { return v != 0; })) {
     multiply(x);
     for (std::size_t i = 0; i < d; ++i) r[i] -= product[i];
+    precondition();
   }
-  precondition();
   p = z;
   double rz = dot(r, z);
-  result.residual = std::sqrt(dot(r, r)) / goal;
+  result.residual = size() / first;
   while (result.residual > options.tolerance) {
-    if (result.steps == options.most_steps)
+    if (result.steps == options.most_steps) {
+      if (!options.must_settle) break;
       fail(ExitCode::numeric,
            "conjugate gradients: after {} steps the residual is {:.3g} of the right side, tolerance {:.3g}; "
            "use a larger damp (prune.damp, now {:g}) or more steps (max_steps)",
            result.steps, result.residual, options.tolerance, damp);
+    }
     ++result.steps;
     multiply(p);
     const double curvature = dot(p, product);
@@ -74,13 +74,14 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
     const double next = dot(r, z), turn = next / rz;
     rz = next;
     for (std::size_t i = 0; i < d; ++i) p[i] = z[i] + turn * p[i];
-    result.residual = std::sqrt(dot(r, r)) / goal;
+    result.residual = size() / first;
   }
   // The recurrence says how far it believes to be; where damp is tiny beside the matrix, it errs.
+  if (!options.must_settle) return result;
   multiply(x);
   double square = 0;
   for (std::size_t i = 0; i < d; ++i) square += (b[i] - product[i]) * (b[i] - product[i]);
-  const double measured = std::sqrt(square) / goal;
+  const double measured = std::sqrt(square) / norm(b);
   if (constexpr double most = 1e-3; !(measured <= std::max(most, 100 * options.tolerance)))
     fail(
         ExitCode::numeric,

@@ -11,12 +11,17 @@
 namespace espalier {
 
 struct CgOptions {
-  double tolerance = 1e-8;  ///< of |b - (A + damp I) x| / |b|
+  double tolerance = 1e-8;  ///< of the residual, as a share of its first value for x = 0
   int most_steps = 1000;
+  /// The residual r = b - (A + damp I) x is measured by |r|; true: by sqrt(r' M^-1 r), M the preconditioner,
+  /// which is the natural length where the entries of x are of very different scales.
+  bool preconditioned_norm = false;
+  /// False: what most_steps have reached is taken, without an error.
+  bool must_settle = true;
 };
 struct CgResult {
   int steps = 0;
-  double residual = 0;  ///< |b - (A + damp I) x| / |b| as CG's recurrence has it
+  double residual = 0;  ///< as a share, as CG's recurrence has it
 };
 
 /// Solves (A + damp I) x = b; x comes as the first guess. `diagonal` of A, if not empty, preconditions

@@ -1,14 +1,32 @@
 // dense.cpp: the paper's recursion, example by example, in float64 and with c x c matrices. Slow; it is the
 // definition that the other inverses are compared with, and what `espalier explain` shows.
 //   F_0^-1 = I / damp,   F_n^-1 = F_{n-1}^-1 - (F_{n-1}^-1 g)(F_{n-1}^-1 g)' / (N + g' F_{n-1}^-1 g)
+#include "pruning/inverse/dense.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "framework/core/interrupt.h"
 #include "pruning/inverse/inverse.h"
 
 namespace espalier {
+
+void sherman_morrison(std::span<double> inverse, std::span<const double> g, Index gradients) {
+  const auto c = static_cast<Index>(g.size());
+  std::vector<double> x(c);
+  double denominator = static_cast<double>(gradients);
+  for (Index p = 0; p < c; ++p) {
+    double sum = 0;
+    for (Index q = 0; q < c; ++q) sum += inverse[p * c + q] * g[q];
+    x[p] = sum;
+    denominator += g[p] * sum;
+  }
+  for (Index p = 0; p < c; ++p)
+    for (Index q = 0; q < c; ++q) inverse[p * c + q] -= x[p] * x[q] / denominator;
+}
+
 namespace {
 
 constexpr Index largest_block = 4096;
@@ -19,22 +37,12 @@ class DenseInverse final : public FisherInverse {
       : size_(rows.cols()), blocks_(std::move(blocks)), diagonal_(static_cast<std::size_t>(size_)) {
     for (const Range block : blocks_) {
       const Index c = block.size(), n = rows.rows();
-      std::vector<double> inverse(c * c, 0.0), g(static_cast<std::size_t>(n * c)),
-          x(static_cast<std::size_t>(c));
+      std::vector<double> inverse(c * c, 0.0), g(n * c);
       for (Index q = 0; q < c; ++q) inverse[q * c + q] = 1 / damp;
       rows.load(block, g.data());
       for (Index m = 0; m < n; ++m) {
         stop_here();
-        const double* row = g.data() + m * c;
-        double denominator = static_cast<double>(n);
-        for (Index p = 0; p < c; ++p) {
-          double sum = 0;
-          for (Index q = 0; q < c; ++q) sum += inverse[p * c + q] * row[q];
-          x[p] = sum;
-          denominator += row[p] * sum;
-        }
-        for (Index p = 0; p < c; ++p)
-          for (Index q = 0; q < c; ++q) inverse[p * c + q] -= x[p] * x[q] / denominator;
+        sherman_morrison(inverse, std::span(g).subspan(m * c, c), n);
       }
       for (Index q = 0; q < c; ++q) diagonal_[block.begin + q] = inverse[q * c + q];
       require_precise(block, inverse, g, damp);
@@ -98,6 +106,7 @@ struct DenseSettings final : InverseSettings {
     f("fisher_block_size", fisher_block_size, "weights per block; 0: one block per layer",
       {.low = 0, .high = largest_block});
   }
+  bool small_blocks() const override { return true; }
   std::vector<Range> partition(std::span<const Range> layers) const override {
     return fisher_block_size ? cut_into_blocks(layers, fisher_block_size)
                              : std::vector<Range>(layers.begin(), layers.end());

@@ -1,5 +1,4 @@
 // diagonal.cpp: F taken as diagonal (OBD): F_qq = damp + mean_n g_nq^2.
-#include "framework/core/parallel.h"
 #include "pruning/inverse/inverse.h"
 
 namespace espalier {
@@ -7,17 +6,8 @@ namespace {
 
 class DiagonalInverse final : public FisherInverse {
  public:
-  DiagonalInverse(const GradientRows& rows, double damp) : diagonal_(static_cast<std::size_t>(rows.cols())) {
-    const Index n = rows.rows();
-    parallel_for(rows.cols(), 512, [&](Range r) {
-      std::vector<double> g(n * r.size());
-      rows.load(r, g.data());
-      for (Index j = 0; j < r.size(); ++j) {
-        double sum = 0;
-        for (Index m = 0; m < n; ++m) sum += g[m * r.size() + j] * g[m * r.size() + j];
-        diagonal_[r.begin + j] = 1 / (damp + (n ? sum / static_cast<double>(n) : 0));
-      }
-    });
+  DiagonalInverse(const GradientRows& rows, double damp) : diagonal_(fisher_diagonal(rows)) {
+    for (double& f : diagonal_) f = 1 / (damp + f);
   }
   Index size() const override { return static_cast<Index>(diagonal_.size()); }
   std::span<const double> diagonal() const override { return diagonal_; }
@@ -31,6 +21,7 @@ class DiagonalInverse final : public FisherInverse {
 
 struct DiagonalSettings final : InverseSettings {
   void fields(Fields&) override {}
+  bool off_diagonal() const override { return false; }
   std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range>,
                                        double damp) const override {
     if (!(damp > 0)) fail(ExitCode::config, "prune.damp is {:g}; it must be greater than 0", damp);

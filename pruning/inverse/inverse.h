@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "framework/config/fields.h"
-#include "pruning/rows/gradient_rows.h"
+#include "pruning/rows/row_products.h"
 
 namespace espalier {
 
@@ -48,8 +48,8 @@ struct InverseFamily {
 struct InverseSettings {
   virtual ~InverseSettings() = default;
   virtual void fields(Fields& f) = 0;
-  /// Throws Error(numeric) naming block and damp if a matrix is not positive definite, Error(config) if damp
-  /// <= 0.
+  /// Throws Error(numeric) naming block and damp if a matrix
+  /// is not positive definite, Error(config) if damp <= 0.
   virtual std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range> layers,
                                                double damp) const = 0;
   /// For trying many dampenings; by default a build() for each. `rows`, `layers` and this must outlive it.
@@ -57,6 +57,10 @@ struct InverseSettings {
                                                 std::span<const Range> layers) const;
   /// Whether `build` wants rows that carry Kronecker factors.
   virtual bool needs_kronecker() const { return false; }
+  /// Whether weights are coupled: F^-1 has entries off its diagonal.
+  virtual bool off_diagonal() const { return true; }
+  /// Whether F falls into blocks no larger than a layer, whose c x c inverses may be asked for one by one.
+  virtual bool small_blocks() const { return false; }
   /// Whether build() on MaskedRows gives the inverse for the weights that remain (the joint update then takes
   /// one factorisation; otherwise it is solved for by conjugate gradients on [F^-1]_QQ).
   virtual bool fits_subsets() const { return true; }
@@ -73,35 +77,5 @@ struct InverseSettings {
 
 /// Cuts every layer into consecutive runs of at most `size` weights; a block never spans two layers.
 std::vector<Range> cut_into_blocks(std::span<const Range> layers, Index size);
-
-/// G with the columns of a set replaced by zeros. Zeroed columns decouple from all others, so the inverse
-/// built on it is, on the remaining set S, exactly (F_SS)^-1 of the joint update (mathematics.md section 5).
-class MaskedRows final : public GradientRows {
- public:
-  MaskedRows(const GradientRows& rows, std::vector<bool> zeroed) : rows_(rows), zeroed_(std::move(zeroed)) {}
-  Index rows() const override { return rows_.rows(); }
-  Index cols() const override { return rows_.cols(); }
-  void load(Range columns, double* out) const override { load_zeroed(columns, out); }
-  bool single() const override { return rows_.single(); }
-  void load(Range columns, float* out) const override { load_zeroed(columns, out); }
-  std::span<const KroneckerFactor> kronecker() const override { return rows_.kronecker(); }
-
- private:
-  template <class T>
-  void load_zeroed(Range columns, T* out) const {
-    rows_.load(columns, out);
-    for (Index j = 0; j < columns.size(); ++j)
-      if (zeroed_[columns.begin + j])
-        for (Index m = 0; m < rows(); ++m) out[m * columns.size() + j] = 0;
-  }
-  const GradientRows& rows_;
-  std::vector<bool> zeroed_;
-};
-
-/// out[m] = sum_q G[m, q] v[q], over the columns `columns` of G; v is indexed from columns.begin.
-void multiply_rows(const GradientRows& rows, Range columns, std::span<const double> v, std::span<double> out);
-/// out[q] = sum_m G[m, q] u[m], for the columns `columns`; out is indexed from columns.begin.
-void multiply_columns(const GradientRows& rows, Range columns, std::span<const double> u,
-                      std::span<double> out);
 
 }  // namespace espalier

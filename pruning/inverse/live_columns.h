@@ -8,21 +8,15 @@
 #include <span>
 #include <vector>
 
-#include "framework/core/parallel.h"
-#include "framework/kernels/mixed.h"
 #include "framework/kernels/scratch.h"
-#include "pruning/rows/gradient_rows.h"
+#include "pruning/rows/row_products.h"
 
 namespace espalier {
 
 class LiveColumns {
  public:
   LiveColumns(const GradientRows& rows, Range block) : rows_(rows), block_(block) {
-    std::vector<double> squares(block.size(), 0.0);
-    parallel_for(block.size(), panel, [&](Range r) {
-      const Range columns{block.begin + r.begin, block.begin + r.end};
-      add_squares(columns, squares.data() + r.begin);
-    });
+    const std::vector<double> squares = column_squares(rows, block);
     for (std::size_t q = 0; q < squares.size(); ++q) {
       squares_ += squares[q];
       if (squares[q] != 0) live_.push_back(static_cast<Index>(q));  // NaN counts as live and is found later
@@ -62,19 +56,6 @@ class LiveColumns {
 
  private:
   static constexpr Index panel = 512;
-  void add_squares(Range columns, double* sums) const {
-    const Index n = rows_.rows(), width = columns.size();
-    if (rows_.single()) {
-      kernels::Scratch<float> g(n * width);
-      rows_.load(columns, g.data());
-      kernels::add_column_squares(n, width, g.data(), width, sums);
-    } else {
-      kernels::Scratch<double> g(n * width);
-      rows_.load(columns, g.data());
-      for (Index m = 0; m < n; ++m)
-        for (Index j = 0; j < width; ++j) sums[j] += g[m * width + j] * g[m * width + j];
-    }
-  }
 
   const GradientRows& rows_;
   Range block_;

@@ -10,28 +10,12 @@
 #pragma once
 
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "framework/nn/model.h"
-#include "pruning/rows/example_source.h"
+#include "pruning/rows/fisher_kind.h"
 
 namespace espalier {
-
-enum class Curvature {
-  hessian,             ///< second derivatives of the mean cross-entropy
-  true_fisher,         ///< expectation over all classes: equals the generalised Gauss-Newton matrix
-  monte_carlo_fisher,  ///< the same with labels drawn from the model
-  empirical_fisher     ///< labels from the data
-};
-std::string_view name_of(Curvature kind);
-
-/// Labels drawn from the model, for Curvature::monte_carlo_fisher. The draw is a function of (seed, position
-/// of the example in its source, sample): it depends neither on micro-batches nor on threads.
-struct MonteCarlo {
-  int samples = 1;  ///< labels drawn for each example
-  std::uint64_t seed = 1;
-};
 
 /// A symmetric matrix that can be multiplied with.
 class CurvatureOperator {
@@ -65,8 +49,8 @@ class DenseOperator final : public CurvatureOperator {
 /// Where the weights of each of `layers` lie in a vector over all of them, in the order given.
 std::vector<Range> layer_columns(const ParameterStore& store, std::span<const ParameterId> layers);
 
-/// One label for each row of `logits` [n, classes], drawn from softmax(logits).
-std::vector<std::int32_t> draw_labels(const Tensor& logits, Index first_example, int sample,
-                                      std::uint64_t seed);
+/// Throws Error(config) unless each layer's block of the Hessian equals its Gauss-Newton matrix: the network
+/// must be piecewise linear behind it (ReLU), or the block has terms that rows of gradients do not hold.
+void require_gauss_newton(const Model& model, std::span<const ParameterId> layers);
 
 }  // namespace espalier

@@ -86,9 +86,8 @@ void softmax_root(std::span<const double> p, Index c, std::span<double> out) {
   for (std::size_t i = column + 1; i < k; ++i) out[i] = -(p[i] / std::sqrt(after)) * below;
 }
 
-CurvatureRows::CurvatureRows(const Model& model, const ExampleSource& examples,
-                             std::vector<ParameterId> layers, Curvature kind, MonteCarlo labels,
-                             Range columns)
+CurvatureRows::CurvatureRows(const Model& model, const Examples& examples, std::vector<ParameterId> layers,
+                             CurvatureKind kind, LabelDraw labels, Range columns)
     : model_(model),
       examples_(examples),
       layers_(std::move(layers)),
@@ -96,17 +95,20 @@ CurvatureRows::CurvatureRows(const Model& model, const ExampleSource& examples,
       labels_(labels),
       columns_(columns) {
   require(!layers_.empty(), "[curvature rows] no layer was named");
-  require(kind != Curvature::hessian || layers_.size() == 1,
-          "[curvature rows] the Hessian equals Gauss-Newton within one "
-          "layer only, and {} were named: use Hessian-vector products",
+  require(kind != CurvatureKind(Hessian{}) || layers_.size() == 1,
+          "[curvature rows] the Hessian equals Gauss-Newton within one layer only, and {} were named: use "
+          "Hessian-vector products",
           layers_.size());
+  require(!is(FisherKind::centred),
+          "[curvature rows] centred rows need the mean of all rows, which a stream has not");
+  if (kind == CurvatureKind(Hessian{})) require_gauss_newton(model, layers_);
   const Index all = layer_columns(model.store(), layers_).back().end;
   if (columns_ == Range{}) columns_ = {0, all};
   require(columns_.begin >= 0 && columns_.begin < columns_.end && columns_.end <= all,
           "[curvature rows] columns {}..{} of {}", columns_.begin, columns_.end, all);
-  per_example_ = kind == Curvature::empirical_fisher     ? 1
-                 : kind == Curvature::monte_carlo_fisher ? labels.samples
-                                                         : model.classes() - 1;
+  per_example_ = is(FisherKind::empirical) ? 1
+                 : is(FisherKind::sampled) ? labels.samples
+                                           : model.classes() - 1;
 }
 
 Index CurvatureRows::examples_per_panel() const {
@@ -117,16 +119,15 @@ double CurvatureRows::panel_bytes() const {
   return static_cast<double>(examples_per_panel() * per_example_ * cols()) * sizeof(Real);
 }
 
-std::vector<Tensor> CurvatureRows::seeds(const Tensor& logits, const std::vector<std::int32_t>& labels,
-                                         Index first_example) const {
+std::vector<Tensor> CurvatureRows::seeds(const Tensor& logits, const Batch& batch) const {
   const Index n = logits.shape()[0], k = logits.shape()[1];
   std::vector<Tensor> result;
   for (Index r = 0; r < per_example_; ++r) result.push_back(Tensor::uninitialized(logits.shape()));
   std::vector<std::vector<std::int32_t>> drawn;
-  if (kind_ == Curvature::empirical_fisher) drawn.push_back(labels);
-  if (kind_ == Curvature::monte_carlo_fisher)
+  if (is(FisherKind::empirical)) drawn.push_back(batch.labels);
+  if (is(FisherKind::sampled))
     for (int s = 0; s < labels_.samples; ++s)
-      drawn.push_back(draw_labels(logits, first_example, s, labels_.seed));
+      drawn.push_back(draw_labels(logits, batch.examples, labels_.seed, s));
   const double share = 1 / std::sqrt(static_cast<double>(std::max<std::size_t>(drawn.size(), 1)));
   std::vector<double> column(k);
   for (Index e = 0; e < n; ++e) {
@@ -154,10 +155,10 @@ void CurvatureRows::stream(Range range, FunctionRef<void(const RowPanel&)> use) 
     Pass pass;
     const Recording on(true);
     const Var logits = model_.forward(batch.images, pass);
-    const std::vector<Tensor> outputs = seeds(logits.value(), batch.labels, first);
+    const std::vector<Tensor> outputs = seeds(logits.value(), batch);
     for (Index r = 0; r < per_example_; ++r) {
       OneRowEach sink(model_.store(), layers_, columns_, panel.data() + r * n * cols());
-      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Graph::keep : Graph::consume);
+      backward(logits, outputs[r], sink, r + 1 < per_example_ ? Tape::keep : Tape::consume);
       require(sink.complete(), "[curvature rows] the logits do not depend on one of the layers");
     }
     use({{first, first + n}, n * per_example_, panel.data()});

@@ -1,19 +1,21 @@
-// rows.h: one layer's block (or that of several layers) of a curvature matrix as R'R / N, with a few rows R
-// for each example, streamed: they are never held all at once.
+// curvature_rows.h: one layer's block (or that of several layers) of a curvature matrix as R'R / N, with a
+// few rows R for each example, streamed: they are never held all at once.
 //
 //   empirical Fisher     1 row: g_n
-//   Monte-Carlo Fisher   `samples` rows: the gradients with labels drawn from the model, / sqrt(samples)
-//   true Fisher          classes - 1 rows: S_n' J_n with S_n S_n' = diag(p_n) - p_n p_n', J_n = dlogits/dw
+//   sampled Fisher       `samples` rows: the gradients with labels drawn from the model, / sqrt(samples)
+//   exact Fisher         classes - 1 rows: S_n' J_n with S_n S_n' = diag(p_n) - p_n p_n', J_n = dlogits/dw
 //   Hessian              the same rows, by the layer-block identity: exact for ONE layer if all other layers
 //                        are piecewise linear (mathematics.md section 2), which holds for every layer this
 //                        program has. Between two layers it does not hold: see products.h.
 //
-// Rows of all examples of a micro-batch come from one forward pass and as many reverse passes as there are
-// rows for each.
+// Rows of all examples of a micro-batch come from one forward
+// pass and as many reverse passes as there are rows for each.
 #pragma once
 
 #include "framework/core/parallel.h"
+#include "framework/data/examples.h"
 #include "pruning/rows/curvature.h"
+#include "pruning/rows/labels.h"
 
 namespace espalier {
 
@@ -27,9 +29,9 @@ struct RowPanel {
 class CurvatureRows {
  public:
   /// `columns`: which of the layers' weights (empty range: all), so that a part of a large block can be had.
-  /// Throws Error(internal) if `kind` is hessian and `layers` are several.
-  CurvatureRows(const Model& model, const ExampleSource& examples, std::vector<ParameterId> layers,
-                Curvature kind, MonteCarlo labels = {}, Range columns = {});
+  /// Throws Error(internal) if `kind` is Hessian and `layers` are several, or if it is centred.
+  CurvatureRows(const Model& model, const Examples& examples, std::vector<ParameterId> layers,
+                CurvatureKind kind, LabelDraw labels = {}, Range columns = {});
 
   Index cols() const { return columns_.size(); }
   Index examples() const { return examples_.size(); }
@@ -42,15 +44,15 @@ class CurvatureRows {
   double panel_bytes() const;
 
  private:
+  bool is(FisherKind kind) const { return kind_ == CurvatureKind(kind); }
   /// Gradients of the logits that row r of each example stems from, [rows_per_example][n, classes].
-  std::vector<Tensor> seeds(const Tensor& logits, const std::vector<std::int32_t>& labels,
-                            Index first_example) const;
+  std::vector<Tensor> seeds(const Tensor& logits, const Batch& batch) const;
 
   const Model& model_;
-  const ExampleSource& examples_;
+  const Examples& examples_;
   std::vector<ParameterId> layers_;
-  Curvature kind_;
-  MonteCarlo labels_;
+  CurvatureKind kind_;
+  LabelDraw labels_;
   Range columns_;
   Index per_example_;
 };

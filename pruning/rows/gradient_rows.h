@@ -1,6 +1,6 @@
 // gradient_rows.h: the matrix G of mathematics.md as the inverses see it: N rows (one per example, or per
 // mean of a mini-batch), d columns (one per prunable weight, in parameter order), handed out as float64
-// column panels. Storage may be float32 (GradientMatrix), float64 (tests, `espalier explain`) or a file.
+// column panels. Storage may be float32 (StoredRows), float64 (tests, `espalier explain`) or a file.
 #pragma once
 
 #include <span>
@@ -25,8 +25,8 @@ struct GradientRows {
   virtual bool single() const { return false; }
   virtual void load(Range, float*) const { require(false, "[gradient rows] these rows are not float32"); }
 
-  /// Column ranges whose share of G G' costs less than through load(), in order, and that share, added to
-  /// gram [N, N].
+  /// Column ranges whose share of G G' costs less than through
+  /// load(), in order, and that share, added to gram [N, N].
   virtual std::vector<Range> gram_ranges() const { return {}; }
   virtual void add_gram(Range columns, double* gram) const {
     (void)columns, (void)gram;

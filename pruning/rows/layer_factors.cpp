@@ -14,10 +14,10 @@ constexpr Index strip = 96;           // rows of X'X at a time: what lies left o
 /// Row t of `out` is the patch of position t of one image, (row, column, channel); zero where it hangs over.
 void patches(const ConvGeometry& g, const Real* image, Index first, Index count, Real* out) {
   for (Index t = first; t < first + count; ++t) {
-    const Index y0 = t / g.out_w * g.stride - g.pad, x0 = t % g.out_w * g.stride - g.pad;
+    const Index y0 = t / g.out_w * g.stride.h - g.pad.h, x0 = t % g.out_w * g.stride.w - g.pad.w;
     for (Index ky = 0; ky < g.kernel_h; ++ky)
       for (Index kx = 0; kx < g.kernel_w; ++kx, out += g.in_c) {
-        const Index y = y0 + ky * g.dilation, x = x0 + kx * g.dilation;
+        const Index y = y0 + ky * g.dilation.h, x = x0 + kx * g.dilation.w;
         if (y >= 0 && y < g.in_h && x >= 0 && x < g.in_w)
           std::copy_n(image + (y * g.in_w + x) * g.in_c, g.in_c, out);
         else

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "framework/nn/model.h"
-#include "pruning/rows/gradient_matrix.h"
+#include "pruning/rows/fill_rows.h"
 
 namespace espalier {
 

@@ -4,8 +4,7 @@
 
 #include "framework/core/parallel.h"
 #include "framework/kernels/gemm.h"
-#include "pruning/rows/curvature_row_matrix.h"
-#include "pruning/rows/image_examples.h"
+#include "pruning/rows/curvature_rows.h"
 
 namespace espalier {
 namespace {
@@ -26,13 +25,12 @@ struct Taps final : LayerTap {
 
 }  // namespace
 
-Gradients::Gradients(const Model& model, std::vector<ParameterId> layers, const ImageSet& set,
-                     const Preprocessing& preprocessing, std::span<const Index> examples,
-                     const GradientOptions& options)
+NetworkRows::NetworkRows(const Model& model, std::vector<ParameterId> layers, const Examples& examples,
+                         const RowOptions& options)
     : layers_(std::move(layers)), rows_(options.rows), centred_(options.fisher == FisherKind::centred) {
-  const auto count = static_cast<Index>(examples.size());
+  const Index count = examples.size();
   if (options.fisher == FisherKind::exact) {
-    gather_exact(model, set, preprocessing, examples, options);
+    gather_exact(model, examples, options);
     return;
   }
   Taps taps;
@@ -55,18 +53,16 @@ Gradients::Gradients(const Model& model, std::vector<ParameterId> layers, const 
     parts_.push_back(part);
     cols_ += size;
   }
-  dense_ = std::make_unique<GradientMatrix>(model.store(), dense, rows_, options.scratch_folder);
-  const bool drawn = options.fisher == FisherKind::sampled;
-  loss_ = dense_->fill(model, set, preprocessing, examples,
-                       {.labels = drawn ? FisherLabels::model : FisherLabels::data,
-                        .seed = options.seed,
-                        .tap = taps.kronecker || taps.factored ? &taps : nullptr});
+  dense_ = std::make_unique<StoredRows>(rows_, dense_columns, options.scratch_folder);
+  FillOptions filling{.tap = taps.kronecker || taps.factored ? &taps : nullptr};
+  if (options.fisher == FisherKind::sampled) filling.drawn_labels = options.seed;
+  loss_ = fill_rows(model, dense, examples, *dense_, filling);
   if (taps.factored) factored_ = std::move(taps.factored->layers());
   if (taps.kronecker) kronecker_ = taps.kronecker->factors();
 
-  if (drawn) {  // the gradient is that of the data all the same: a matrix of one row
-    GradientMatrix data(model.store(), layers_, 1);
-    loss_ = data.fill(model, set, preprocessing, examples);
+  if (filling.drawn_labels) {  // the gradient is that of the data all the same: a matrix of one row
+    StoredRows data(1, cols_);
+    loss_ = fill_rows(model, layers_, examples, data);
     mean_ = data.mean();
   } else {
     centred_ = false;  // the mean is that of the rows as they are
@@ -83,25 +79,22 @@ Gradients::Gradients(const Model& model, std::vector<ParameterId> layers, const 
   }
 }
 
-void Gradients::gather_exact(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
-                             std::span<const Index> examples, const GradientOptions& options) {
-  require(static_cast<Index>(examples.size()) == rows_,
-          "[gradients] {} examples for {} rows: exact rows are of single ones", examples.size(), rows_);
-  GradientMatrix data(model.store(), layers_, 1);
-  std::optional<KroneckerTap> tap;
-  if (options.kronecker) tap.emplace(model, layers_);
-  loss_ = data.fill(model, set, preprocessing, examples, {.tap = tap ? &*tap : nullptr});
-  mean_ = data.mean();
-  if (tap) kronecker_ = tap->factors();
-  const ImageExamples source(set, preprocessing, {examples.begin(), examples.end()});
-  exact_ =
-      std::make_unique<CurvatureRowMatrix>(CurvatureRows(model, source, layers_, Curvature::true_fisher));
+void NetworkRows::gather_exact(const Model& model, const Examples& examples, const RowOptions& options) {
+  require(examples.size() == rows_, "[gradients] {} examples for {} rows: exact rows are of single ones",
+          examples.size(), rows_);
+  exact_ = std::make_unique<StoredRows>(CurvatureRows(model, examples, layers_, FisherKind::exact));
   rows_ = exact_->rows();
   cols_ = exact_->cols();
+  StoredRows data(1, cols_);
+  std::optional<KroneckerTap> tap;
+  if (options.kronecker) tap.emplace(model, layers_);
+  loss_ = fill_rows(model, layers_, examples, data, {.tap = tap ? &*tap : nullptr});
+  mean_ = data.mean();
+  if (tap) kronecker_ = tap->factors();
 }
 
 template <class T>
-void Gradients::load_layer(std::size_t layer, Range columns, T* out, Index stride) const {
+void NetworkRows::load_layer(std::size_t layer, Range columns, T* out, Index stride) const {
   const Part& part = parts_[layer];
   const Index width = columns.size();
   if (part.factored < 0) {
@@ -130,7 +123,7 @@ void Gradients::load_layer(std::size_t layer, Range columns, T* out, Index strid
 }
 
 template <class T>
-void Gradients::load_as(Range columns, T* out) const {
+void NetworkRows::load_as(Range columns, T* out) const {
   if (exact_) return exact_->load(columns, out);
   const Index width = columns.size();
   for (std::size_t l = 0; l < parts_.size(); ++l) {
@@ -143,10 +136,10 @@ void Gradients::load_as(Range columns, T* out) const {
       for (Index j = 0; j < width; ++j) out[m * width + j] -= static_cast<T>(mean_[columns.begin + j]);
 }
 
-template void Gradients::load_as(Range, double*) const;
-template void Gradients::load_as(Range, float*) const;
+template void NetworkRows::load_as(Range, double*) const;
+template void NetworkRows::load_as(Range, float*) const;
 
-std::vector<Range> Gradients::gram_ranges() const {
+std::vector<Range> NetworkRows::gram_ranges() const {
   std::vector<Range> ranges;
   for (const Part& part : parts_)
     if (!centred_ && part.factored >= 0 && factored_[part.factored].mask.empty())
@@ -154,7 +147,7 @@ std::vector<Range> Gradients::gram_ranges() const {
   return ranges;
 }
 
-void Gradients::add_gram(Range columns, double* gram) const {
+void NetworkRows::add_gram(Range columns, double* gram) const {
   for (const Part& part : parts_) {
     if (!(part.columns == columns)) continue;
     // <delta_i a_i', delta_j a_j'> = (delta_i' delta_j)(a_i' a_j): two small Gram matrices.

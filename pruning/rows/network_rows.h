@@ -1,4 +1,4 @@
-// gradients.h: everything one pruning step asks of the network, gathered in one pass over the examples and
+// network_rows.h: everything one pruning step asks of the network, gathered in one pass over the examples and
 // shared by every criterion, inverse, dampening and sparsity: the rows of G (dense, factored or in a file),
 // their mean g, and Kronecker factors where K-FAC wants them.
 #pragma once
@@ -9,23 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "pruning/rows/gradient_matrix.h"
+#include "pruning/rows/fill_rows.h"
+#include "pruning/rows/fisher_kind.h"
 #include "pruning/rows/layer_factors.h"
 
 namespace espalier {
 
-/// Which matrix the rows stand for.
-enum class FisherKind {
-  empirical,  ///< labels of the data: (1/N) sum g_n g_n'
-  centred,    ///< the same around the mean: (1/N) sum (g_n - g)(g_n - g)', the gradients' covariance
-  sampled,    ///< labels drawn from the model: an unbiased estimate of the true Fisher
-  exact  ///< the true Fisher, exact over classes (= Gauss-Newton, = each layer's Hessian block): classes - 1
-         ///< rows an example
-};
-
-struct GradientOptions {
-  Index rows =
-      0;  ///< N; the number of examples must be a multiple of it (equal to it for exact, which makes more)
+struct RowOptions {
+  /// N; the number of examples must be a multiple of it (equal to it for exact, which makes more).
+  Index rows = 0;
   FisherKind fisher = FisherKind::empirical;
   bool kronecker = false;           ///< gather K-FAC's factors too
   bool factored = true;             ///< linear layers as pairs (delta, a), where rows are single examples
@@ -33,12 +25,11 @@ struct GradientOptions {
   std::uint64_t seed = 0;           ///< of labels drawn
 };
 
-class Gradients final : public GradientRows {
+class NetworkRows final : public GradientRows {
  public:
   /// Runs the model on `examples` (evaluation mode, un-augmented).
-  Gradients(const Model& model, std::vector<ParameterId> layers, const ImageSet& set,
-            const Preprocessing& preprocessing, std::span<const Index> examples,
-            const GradientOptions& options);
+  NetworkRows(const Model& model, std::vector<ParameterId> layers, const Examples& examples,
+              const RowOptions& options);
 
   Index rows() const override { return rows_; }
   Index cols() const override { return cols_; }
@@ -57,8 +48,7 @@ class Gradients final : public GradientRows {
  private:
   template <class T>
   void load_as(Range columns, T* out) const;
-  void gather_exact(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
-                    std::span<const Index> examples, const GradientOptions& options);
+  void gather_exact(const Model& model, const Examples& examples, const RowOptions& options);
   template <class T>
   void load_layer(std::size_t layer, Range columns, T* out, Index stride) const;
   std::vector<ParameterId> layers_;
@@ -69,8 +59,7 @@ class Gradients final : public GradientRows {
     int factored = -1;  ///< or index in factored_
   };
   std::vector<Part> parts_;
-  std::unique_ptr<GradientMatrix> dense_;
-  std::unique_ptr<GradientRows> exact_;
+  std::unique_ptr<StoredRows> dense_, exact_;
   std::vector<FactoredLayer> factored_;
   std::vector<KroneckerFactor> kronecker_;
   std::vector<double> mean_;

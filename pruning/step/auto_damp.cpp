@@ -5,11 +5,9 @@
 
 namespace espalier {
 
-DampChoice choose_damp(const PruneConfig& config, const PruneProblem& problem, double sparsity,
-                       Trial& held_out) {
-  std::vector<Range> columns;
-  for (const LayerView& layer : problem.layers) columns.push_back(layer.columns);
-  const auto family = config.inverse->family(*problem.rows, columns);
+DampChoice choose_damp(const PruneConfig& config, const QuadraticModel& data,
+                       std::span<const LayerView> layers, double sparsity, Trial& held_out) {
+  const auto family = config.inverse->family(*data.rows, data.layers);
   const std::vector<double> spectrum = family->spectrum();
   int lowest = -8, highest = 2;
   if (!spectrum.empty() && spectrum.back() > 0) {
@@ -21,10 +19,11 @@ DampChoice choose_damp(const PruneConfig& config, const PruneProblem& problem, d
   family->prepare(ladder);
   DampChoice choice;
   const double before = held_out.loss();
+  const MoveLoss on_held_out = [&](std::span<const double> delta) { return held_out.loss(delta); };
   for (const double damp : ladder) {
     DampTrial trial{.damp = damp};
     try {
-      const Plan plan = Planner(config, problem, trial.damp, family.get()).plan(sparsity);
+      const Plan plan = Planner(config, data, layers, trial.damp, on_held_out, family.get()).plan(sparsity);
       trial.predicted = plan.prediction.change();
       trial.measured = held_out.loss(plan.delta) - before;
     } catch (const Error& e) {

@@ -25,7 +25,8 @@ struct DampChoice {
 /// Tries one dampening per decade, from 1e-8 (or a tenth of the smallest curvature other than zero, where
 /// that is known and larger) to the largest curvature, at the given sparsity. Where the loss is the same to 1
 /// %, the larger dampening is taken: it moves the weights less.
-DampChoice choose_damp(const PruneConfig& config, const PruneProblem& problem, double sparsity,
-                       Trial& held_out);
+/// `data` is that of a Planner.
+DampChoice choose_damp(const PruneConfig& config, const QuadraticModel& data,
+                       std::span<const LayerView> layers, double sparsity, Trial& held_out);
 
 }  // namespace espalier

@@ -1,79 +1,38 @@
 #include "pruning/step/examples.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "framework/core/random.h"
+#include "framework/io/index_file.h"
 
 namespace espalier {
 namespace {
 
-std::vector<Index> shuffled(Index count, std::uint64_t seed, std::initializer_list<std::uint64_t> key) {
+/// The examples of a set of `count`, in an order drawn by `random`.
+std::vector<Index> shuffled(Index count, Random random) {
   std::vector<Index> examples(count);
-  for (std::size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<Index>(i);
-  Random(seed, Random::Use::fisher, key).shuffle(examples);
+  std::iota(examples.begin(), examples.end(), Index{0});
+  random.shuffle(examples);
   return examples;
 }
 
-}  // namespace
-
-namespace {
-
-/// Why a layer that the patterns choose is no subject of the group; empty: it is one. Who names the layer itself,
-/// not by a pattern, means it.
-std::string why_left_alone(const PruneConfig& config, const Model& model, ParameterId id,
-                           const std::string& name) {
-  if (std::find(config.include.begin(), config.include.end(), name) != config.include.end()) return "";
-  if (config.group.type == "filter" && id == classifier(model))
-    return "its filters are the network's outputs, one for each class";
-  if (config.group.type == "channel" && !model.costs().empty() && id == model.costs().front().weight)
-    return "its channels are the network's inputs";
-  return "";
+std::uint64_t number_of(const PruneConfig& config, StepKey key) {
+  return static_cast<std::uint64_t>(config.fresh_examples ? 1 + key.epoch * 1000 + key.step : 0);
 }
 
 }  // namespace
 
-LayerChoice choose_layers(const PruneConfig& config, const Model& model) {
-  const auto& infos = model.store().infos();
-  std::vector<ParameterId> candidates;
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < infos.size(); ++i) {
-    if (infos[i].role != Role::weight) continue;
-    candidates.push_back(static_cast<ParameterId>(i));
-    std::string name = infos[i].name;
-    if (name.ends_with(".weight")) name.resize(name.size() - 7);
-    names.push_back(name);
-  }
-  LayerChoice choice;
-  for (const std::size_t c : match_names(names, config.include, config.exclude)) {
-    const std::string why = why_left_alone(config, model, candidates[c], names[c]);
-    if (why.empty())
-      choice.layers.push_back(candidates[c]);
-    else
-      choice.left_alone.push_back(
-          fmt::format("prune.group \"{}\" leaves layer {} alone: {}; name it in prune.include to prune it",
-                      config.group.type, names[c], why));
-  }
-  if (choice.layers.empty())
-    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {}){}{}",
-         fmt::join(names, ", "), choice.left_alone.empty() ? "" : "; ", fmt::join(choice.left_alone, "; "));
-  return choice;
-}
-
-std::vector<ParameterId> prunable_layers(const PruneConfig& config, const Model& model) {
-  return choose_layers(config, model).layers;
-}
-
-std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train,
-                                   const std::vector<Index>& listed, std::uint64_t seed, int epoch,
-                                   int step) {
+std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train, StepKey key) {
   const Index needed = Index{config.num_grads} * config.grad_batch_size;
-  std::vector<Index> examples = listed;
-  if (examples.empty()) {
+  std::vector<Index> examples;
+  if (!config.index_file.empty()) {
+    examples = read_index_file(config.index_file, "prune.index_file");
+  } else {
     if (needed > train.size())
       fail(ExitCode::config, "prune: num_grads x grad_batch_size is {}, the training set has {} examples",
            needed, train.size());
-    examples = shuffled(train.size(), seed,
-                        {static_cast<std::uint64_t>(config.fresh_examples ? 1 + epoch * 1000 + step : 0)});
+    examples = shuffled(train.size(), Random(key.seed, Random::Use::fisher, {number_of(config, key)}));
   }
   if (static_cast<Index>(examples.size()) < needed)
     fail(ExitCode::config, "prune.index_file {} names {} examples; num_grads x grad_batch_size needs {}",
@@ -87,13 +46,11 @@ std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& tr
 }
 
 std::vector<Index> held_out_examples(const PruneConfig& config, const ImageSet& train,
-                                     const std::vector<Index>& of_fisher, std::uint64_t seed, int epoch,
-                                     int step) {
+                                     const std::vector<Index>& of_fisher, StepKey key) {
   std::vector<bool> used(train.size(), false);
   for (const Index i : of_fisher) used[i] = true;
-  std::vector<Index> all =
-      shuffled(train.size(), seed,
-               {static_cast<std::uint64_t>(config.fresh_examples ? 1 + epoch * 1000 + step : 0), 1});
+  const std::vector<Index> all =
+      shuffled(train.size(), Random(key.seed, Random::Use::fisher, {number_of(config, key), 1}));
   std::vector<Index> others;
   for (const Index i : all)
     if (!used[i]) others.push_back(i);

@@ -1,180 +1,146 @@
 #include "pruning/step/planner.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "pruning/choice/candidates.h"
+#include "pruning/choice/flops.h"
 
 namespace espalier {
 namespace {
 
-double norm(std::span<const double> v) {
-  double sum = 0;
-  for (const double x : v) sum += x * x;
-  return std::sqrt(sum);
+double share(const std::vector<bool>& set) {
+  return static_cast<double>(std::count(set.begin(), set.end(), true)) / static_cast<double>(set.size());
 }
 
 }  // namespace
 
-Planner::Planner(const PruneConfig& config, const PruneProblem& problem, double damp, InverseFamily* family)
-    : config_(config), problem_(problem), damp_(damp) {
-  for (const LayerView& layer : problem.layers) {
-    columns_.push_back(layer.columns);
-    names_.push_back(layer.name);
-  }
-  blocks_ = config.inverse->partition(columns_);
-  first_.w.assign(problem.w.begin(), problem.w.end());
-  first_.g.assign(problem.g.begin(), problem.g.end());
-  first_.pruned = problem.pruned;
-  prepare(first_, family);
+double Plan::sparsity() const { return share(removed); }
+
+Planner::Planner(const PruneConfig& config, const QuadraticModel& data, std::span<const LayerView> layers,
+                 double damp, MoveLoss held_out, InverseFamily* family)
+    : config_(config), data_(data), layers_(layers), held_out_(std::move(held_out)), first_(data) {
+  first_.damp = damp;
+  first_.kind = config.inverse.settings.get();
+  first_.step_damp = config.step_damp;
+  first_.shorten_step = config.step_search != StepSearch::none;
+  if (!config.criterion->uses_step()) first_.g.clear();  // taken as zero
+  if (family) first_.built = family->at(damp);
+  saliency_ = examine(first_);
 }
 
-UpdateSettings Planner::update_settings(const Stage& stage) const {
-  return {.inverse = config_.inverse.settings.get(),
-          .layers = columns_,
-          .damp = damp_,
-          .step_damp = config_.step_damp,
-          .step_limit = config_.step_limit * norm(stage.w),
-          .step_search = config_.step_search != StepSearch::none};
-}
-
-void Planner::prepare(Stage& s, InverseFamily* family) const {
-  s.state = {.w = s.w, .blocks = blocks_, .pruned = &s.pruned};
-  const GradientRows* rows = problem_.rows;
-  if (rows && &s != &first_) {  // what left in an earlier stage is no part of F any more
-    s.masked = std::make_unique<MaskedRows>(*rows, s.pruned);
-    rows = s.masked.get();
-  }
-  s.state.rows = rows;
-  if (config_.needs_inverse())
-    s.inverse = family ? family->at(damp_) : config_.inverse->build(*rows, columns_, damp_);
-  s.state.inverse = s.inverse.get();
+/// Gives a model its gradient step, if the criterion has one, and returns the saliencies.
+std::vector<double> Planner::examine(QuadraticModel& m) const {
   if (config_.criterion->uses_step()) {
-    for (std::size_t q = 0; q < s.g.size(); ++q)
-      if (s.pruned[q]) s.g[q] = 0;
-    s.state.g = s.g;
-    s.step = gradient_step(*rows, s.g, update_settings(s), {}, *rows);
-    if (config_.step_search == StepSearch::held_out && problem_.held_out) {
-      // The length that held-out examples like best, among none, halves and the model's own.
-      std::vector<double> move(s.step.size());
-      double best = 0, best_loss = 0;
-      for (const double t : {0.0, 0.125, 0.25, 0.5, 1.0}) {
-        for (std::size_t q = 0; q < move.size(); ++q) move[q] = s.w[q] - problem_.w[q] - t * s.step[q];
-        const double loss = problem_.held_out(move);
-        if (t == 0 || loss < best_loss) best_loss = loss, best = t;
-      }
-      for (double& h : s.step) h *= best;
-    }
-    s.state.step = s.step;
+    for (std::size_t q = 0; q < m.g.size(); ++q)
+      if (m.pruned[q]) m.g[q] = 0;
+    m.h = gradient_step(m);
+    if (config_.step_search == StepSearch::held_out && held_out_) shorten_on_held_out(m);
   }
-  s.scores.resize(s.w.size());
-  config_.criterion->score(s.state, s.scores);
+  std::vector<double> saliency(m.w.size());
+  config_.criterion->saliency(m, saliency);
+  return saliency;
 }
 
-std::vector<bool> Planner::choose(const Stage& stage, double sparsity, double exponent,
-                                  std::vector<double>& multipliers) const {
+/// The length that held-out examples like best, among none, halves and the model's own.
+void Planner::shorten_on_held_out(QuadraticModel& m) const {
+  std::vector<double> move(m.h.size());
+  double best = 0, best_loss = 0;
+  for (const double t : {0.0, 0.125, 0.25, 0.5, 1.0}) {
+    for (std::size_t q = 0; q < move.size(); ++q) move[q] = m.w[q] - data_.w[q] - t * m.h[q];
+    const double loss = held_out_(move);
+    if (t == 0 || loss < best_loss) best_loss = loss, best = t;
+  }
+  for (double& h : m.h) h *= best;
+}
+
+Choice Planner::choose(const QuadraticModel& m, std::span<const double> saliency, double sparsity,
+                       double exponent) const {
   if (config_.group->single()) {
-    std::vector<double> scores = stage.scores;
-    weigh_by_flops(scores, problem_.layers, exponent);
-    return select(scores, stage.pruned, sparsity, columns_, names_, config_.selection);
+    std::vector<double> weighed(saliency.begin(), saliency.end());
+    weigh_by_flops(weighed, layers_, exponent);
+    return {select(weighed, m.pruned, sparsity, layers_, config_.selection)};
   }
   std::vector<Candidate> candidates =
-      group_candidates(stage.state, *config_.criterion.settings, stage.scores, *config_.group.settings,
-                       problem_.layers, stage.pruned);
-  if (exponent != 0)
-    for (Candidate& c : candidates)
-      for (const LayerView& layer : problem_.layers)
-        if (c.members.front() >= layer.columns.begin && c.members.front() < layer.columns.end)
-          c.cost /= std::pow(std::max(1.0, layer.macs_per_weight), exponent);
-  GroupChoice choice = select_groups(candidates, stage.pruned, sparsity, problem_.layers, config_.selection);
-  multipliers = std::move(choice.multipliers);
-  return std::move(choice.removed);
+      group_candidates(m, *config_.criterion.settings, saliency, *config_.group.settings, layers_);
+  weigh_by_flops(candidates, layers_, exponent);
+  return select_groups(candidates, m.pruned, sparsity, layers_, config_.selection);
 }
 
-double Planner::macs_removed(const std::vector<bool>& removed) const {
-  double gone = 0, all = 0;
-  for (const LayerView& layer : problem_.layers) {
-    const auto count =
-        std::count(removed.begin() + layer.columns.begin, removed.begin() + layer.columns.end, true);
-    gone += layer.macs_per_weight * static_cast<double>(count);
-    all += layer.macs_per_weight * static_cast<double>(layer.columns.size());
+/// The smallest exponent that removes the target's share of
+/// the multiply-adds; intermediate sparsities get their part.
+double Planner::exponent_for_target(const QuadraticModel& m, std::span<const double> saliency,
+                                    double sparsity) const {
+  const double target = config_.flops_target * sparsity / config_.schedule->events().back().sparsity;
+  double low = -4, high = 4;
+  const auto removed = [&](double exponent) {
+    return share_of_macs(choose(m, saliency, sparsity, exponent).removed, layers_);
+  };
+  if (const double most = removed(high); most < target)
+    fail(ExitCode::pruning,
+         "prune.flops_target: at sparsity {:.2f} % at most {:.2f} % of the multiply-adds can be "
+         "removed, not {:.2f} %; raise final_sparsity or lower the target",
+         100 * sparsity, 100 * most, 100 * target);
+  for (int i = 0; i < 30; ++i) {  // the share removed grows with the exponent
+    const double middle = (low + high) / 2;
+    if (removed(middle) < target)
+      low = middle;
+    else
+      high = middle;
   }
-  return gone / all;
+  return high;
 }
 
-double Planner::decide(const Stage& stage, double sparsity, std::vector<bool>& removed,
-                       std::vector<double>& delta) const {
-  std::vector<double> multipliers;
-  double exponent = config_.flops_exponent;
-  if (config_.flops_target > 0) {
-    // The share removed grows with the exponent; intermediate sparsities get their part of the target.
-    const double target = config_.flops_target * sparsity / config_.schedule->events().back().sparsity;
-    double low = -4, high = 4;
-    const auto share = [&](double e) { return macs_removed(choose(stage, sparsity, e, multipliers)); };
-    if (const double most = share(high); most < target)
-      fail(ExitCode::pruning,
-           "prune.flops_target: at sparsity {:.2f} % at most {:.2f} % of the multiply-adds can be removed, "
-           "not {:.2f} "
-           "%; raise final_sparsity or lower the target",
-           100 * sparsity, 100 * most, 100 * target);
-    for (int i = 0; i < 30; ++i) (share((low + high) / 2) < target ? low : high) = (low + high) / 2;
-    exponent = high;
-  }
-  removed = choose(stage, sparsity, exponent, multipliers);
-  UpdateSettings settings = update_settings(stage);
-  if (config_.search->searches()) {
-    std::vector<int> layer_of(stage.w.size());
-    std::vector<Index> min_kept;
-    for (std::size_t l = 0; l < columns_.size(); ++l) {
-      std::fill(layer_of.begin() + columns_[l].begin, layer_of.begin() + columns_[l].end,
-                static_cast<int>(l));
-      min_kept.push_back(std::min<Index>(config_.selection.min_kept_per_layer, columns_[l].size()));
-    }
-    const std::vector<Range> ranges = ranking_ranges(columns_, config_.selection.scope);
-    const SearchProblem problem{stage.state, settings, ranges, layer_of, min_kept};
-    removed = config_.search->improve(problem, evaluate_set(problem, removed)).removed;
-  }
-  delta = compensate(stage.state, removed, config_.update, settings, multipliers);
-  return exponent;
+/// One choice and move from where `model` is, added to the plan.
+void Planner::decide(const QuadraticModel& m, std::span<const double> saliency, double sparsity,
+                     Plan& plan) const {
+  plan.flops_exponent =
+      config_.flops_target > 0 ? exponent_for_target(m, saliency, sparsity) : config_.flops_exponent;
+  Choice choice = choose(m, saliency, sparsity, plan.flops_exponent);
+  if (config_.search->searches()) choice = config_.search->improve(m, std::move(choice), config_.selection);
+  const std::vector<double> delta = compensate(m, choice, config_.move_of_survivors());
+  for (std::size_t q = 0; q < delta.size(); ++q)
+    plan.delta[q] = choice.removed[q] ? -data_.w[q] : plan.delta[q] + delta[q];
+  plan.removed = std::move(choice.removed);
+}
+
+/// The same quadratic model, seen from where the plan has led so far: w += delta, g += F delta. `rows` are
+/// those of the weights that are left.
+QuadraticModel Planner::after(const Plan& so_far, const GradientRows* rows) const {
+  QuadraticModel m = first_;
+  m.rows = rows;
+  m.built.reset();
+  m.pruned = so_far.removed;
+  for (std::size_t q = 0; q < m.w.size(); ++q) m.w[q] = so_far.removed[q] ? 0 : m.w[q] + so_far.delta[q];
+  if (m.g.empty()) return m;
+  const Range all{0, data_.rows->cols()};
+  std::vector<double> projected(data_.rows->rows()), moved(m.w.size());
+  multiply_rows(*data_.rows, all, so_far.delta, projected);
+  multiply_columns(*data_.rows, all, projected, moved);
+  for (std::size_t q = 0; q < m.g.size(); ++q) m.g[q] += moved[q] / static_cast<double>(data_.rows->rows());
+  return m;
+}
+
+void Planner::predict_into(Plan& plan) const {
+  if (!data_.rows) return;
+  plan.has_prediction = true;
+  plan.prediction = predict(*data_.rows, data_.g, plan.delta, first_.damp);
+  for (const Range layer : first_.layers)
+    plan.by_layer.push_back(predict_range(*data_.rows, data_.g, plan.delta, first_.damp, layer));
 }
 
 Plan Planner::plan(double sparsity) const {
-  Plan plan;
-  plan.removed = problem_.pruned;
-  plan.delta.assign(problem_.w.size(), 0.0);
-  const auto now = static_cast<double>(std::count(plan.removed.begin(), plan.removed.end(), true)) /
-                   static_cast<double>(plan.removed.size());
+  Plan plan{.removed = data_.pruned, .delta = std::vector<double>(data_.w.size(), 0.0)};
   const std::vector<double> levels =
-      sub_levels(now, sparsity, config_.num_stages, config_.recomputation_levels);
-  for (std::size_t i = 0; i < levels.size(); ++i) {
-    std::vector<double> delta;
-    if (i == 0) {
-      plan.flops_exponent = decide(first_, levels[i], plan.removed, delta);
-    } else {
-      Stage stage;  // the same quadratic model, seen from where the stages before have led
-      stage.pruned = plan.removed;
-      stage.w = first_.w;
-      for (std::size_t q = 0; q < stage.w.size(); ++q)
-        stage.w[q] = plan.removed[q] ? 0 : stage.w[q] + plan.delta[q];
-      stage.g = first_.g;
-      if (problem_.rows) {
-        const Range all{0, problem_.rows->cols()};
-        std::vector<double> projected(problem_.rows->rows()), moved(stage.w.size());
-        multiply_rows(*problem_.rows, all, plan.delta, projected);
-        multiply_columns(*problem_.rows, all, projected, moved);
-        for (std::size_t q = 0; q < stage.g.size(); ++q)
-          stage.g[q] += moved[q] / static_cast<double>(problem_.rows->rows());
-      }
-      prepare(stage, nullptr);
-      plan.flops_exponent = decide(stage, levels[i], plan.removed, delta);
-    }
-    for (std::size_t q = 0; q < delta.size(); ++q)
-      plan.delta[q] = plan.removed[q] ? -first_.w[q] : plan.delta[q] + delta[q];
+      sub_levels(plan.sparsity(), sparsity, config_.num_stages, config_.recomputation_levels);
+  decide(first_, saliency_, levels[0], plan);
+  for (std::size_t i = 1; i < levels.size(); ++i) {
+    std::optional<MaskedRows> left;  // what left in an earlier stage is no part of F any more
+    if (data_.rows) left.emplace(*data_.rows, plan.removed);
+    QuadraticModel model = after(plan, left ? &*left : nullptr);
+    const std::vector<double> saliency = examine(model);
+    decide(model, saliency, levels[i], plan);
   }
-  if (problem_.rows) {
-    plan.has_prediction = true;
-    plan.prediction = predict(*problem_.rows, problem_.g, plan.delta, damp_);
-    for (const Range layer : columns_)
-      plan.by_layer.push_back(predict_range(*problem_.rows, problem_.g, plan.delta, damp_, layer));
-  }
+  predict_into(plan);
   return plan;
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -12,61 +11,51 @@
 
 namespace espalier {
 
-/// What is to be decided on. Spans and references must outlive the planner.
-struct PruneProblem {
-  std::span<const double> w{};
-  const GradientRows* rows = nullptr;  ///< null for criteria that need no gradients
-  std::span<const double> g{};
-  std::span<const LayerView> layers{};
-  const std::vector<bool>& pruned;
-  /// Loss on held-out examples after a move of all prunable weights; needed for "step_search": "held_out".
-  std::function<double(std::span<const double> delta)> held_out = {};
-};
+/// Loss on held-out examples after a move of all prunable weights.
+using MoveLoss = std::function<double(std::span<const double> delta)>;
 
 struct Plan {
   std::vector<bool> removed;  ///< with those pruned before
   std::vector<double> delta;  ///< the move; removed weights end at exactly zero
   bool has_prediction = false;
-  Prediction prediction;             ///< of the whole move
-  std::vector<Prediction> by_layer;  ///< of each layer's part alone
-  double flops_exponent = 0;         ///< as given, or as found for the target
+  Prediction prediction = {};             ///< of the whole move
+  std::vector<Prediction> by_layer = {};  ///< of each layer's part alone
+  double flops_exponent = 0;              ///< as given, or as found for the target
+  double sparsity() const;
 };
 
 class Planner {
  public:
-  /// Builds the inverse (or takes it from `family`) and the gradient step, and scores every weight.
-  Planner(const PruneConfig& config, const PruneProblem& problem, double damp,
-          InverseFamily* family = nullptr);
+  /// `data`: weights, the data's mean gradient, rows, layers and what is pruned already; without rows for
+  /// criteria that need no gradients. The rest of the model is the config's. Builds the inverse (or takes it
+  /// from `family`) and the gradient step, and takes every weight's saliency. `held_out` is needed for
+  /// "step_search": "held_out". All that is referred to must outlive the planner.
+  Planner(const PruneConfig& config, const QuadraticModel& data, std::span<const LayerView> layers,
+          double damp, MoveLoss held_out = {}, InverseFamily* family = nullptr);
   Plan plan(double sparsity) const;
-  /// The criterion's score of each weight, before any weighting by FLOPs.
-  std::span<const double> scores() const { return first_.scores; }
-  const FisherInverse* inverse() const { return first_.inverse.get(); }
-  std::span<const double> step() const { return first_.step; }
+  /// The model around the weights as they are.
+  const QuadraticModel& model() const { return first_; }
+  /// The criterion's, of each weight, before any weighting by FLOPs.
+  std::span<const double> saliency() const { return saliency_; }
 
  private:
-  /// The quadratic model around one point: what criteria and updates look at.
-  struct Stage {
-    std::vector<double> w, g, step, scores;
-    std::vector<bool> pruned;
-    std::unique_ptr<MaskedRows> masked;
-    std::unique_ptr<FisherInverse> inverse;
-    PruneState state;
-  };
-  void prepare(Stage& stage, InverseFamily* family) const;
-  /// One choice and move from `stage`; returns the exponent used.
-  double decide(const Stage& stage, double sparsity, std::vector<bool>& removed,
-                std::vector<double>& delta) const;
-  std::vector<bool> choose(const Stage& stage, double sparsity, double exponent,
-                           std::vector<double>& multipliers) const;
-  UpdateSettings update_settings(const Stage& stage) const;
-  double macs_removed(const std::vector<bool>& removed) const;
+  std::vector<double> examine(QuadraticModel& model) const;
+  void shorten_on_held_out(QuadraticModel& model) const;
+  QuadraticModel after(const Plan& so_far, const GradientRows* rows) const;
+  Choice choose(const QuadraticModel& model, std::span<const double> saliency, double sparsity,
+                double exponent) const;
+  double exponent_for_target(const QuadraticModel& model, std::span<const double> saliency,
+                             double sparsity) const;
+  void decide(const QuadraticModel& model, std::span<const double> saliency, double sparsity,
+              Plan& plan) const;
+  void predict_into(Plan& plan) const;
 
   const PruneConfig& config_;
-  const PruneProblem& problem_;
-  double damp_;
-  std::vector<Range> columns_, blocks_;
-  std::vector<std::string> names_;
-  Stage first_;
+  const QuadraticModel& data_;
+  std::span<const LayerView> layers_;
+  MoveLoss held_out_;
+  QuadraticModel first_;
+  std::vector<double> saliency_;  // of first_
 };
 
 }  // namespace espalier

@@ -26,7 +26,7 @@ bool PruneConfig::needs_inverse() const {
 void PruneConfig::fields(Fields& f) {
   f.variant("criterion", criterion, "what the removal of a weight costs");
   f.variant("inverse", inverse, "how the inverse of the Fisher is taken");
-  f.choice("fisher", fisher,
+  f.one_of("fisher", fisher,
            {{"empirical", FisherKind::empirical},
             {"centred", FisherKind::centred},
             {"sampled", FisherKind::sampled},
@@ -35,21 +35,19 @@ void PruneConfig::fields(Fields& f) {
            "the model, an estimate of the true Fisher; exact: the true Fisher over all classes, which is "
            "Gauss-Newton and each layer's Hessian block (classes - 1 rows for each of num_grads examples)");
   f.automatic("damp", damp,
-              "dampening lambda of the Fisher for scores and updates (the paper's fisher_damp); "
+              "dampening lambda of the Fisher for saliencies and updates (the paper's fisher_damp); "
               "auto: every step tries a ladder of them on held-out examples and keeps the best",
               {.low = 0, .high = 1e6, .low_open = true});
   f("step_damp", step_damp,
     "dampening of WoodTaylor's gradient step -F^-1 g, where lambda "
     "is an inverse step length: small values ruin a converged network",
     {.low = 0, .high = 1e6, .low_open = true});
-  f.choice("step_search", step_search,
+  f.one_of("step_search", step_search,
            {{"none", StepSearch::none}, {"model", StepSearch::model}, {"held_out", StepSearch::held_out}},
            "length of the gradient step: as it comes, the best under the quadratic "
            "model over all weights (blocks each answer for the whole gradient, so "
            "their sum goes too far), or the best part of that on held-out examples");
-  f("step_limit", step_limit,
-    "largest norm of the gradient step, as a share of the norm of the weights; 0: no limit", {.low = 0});
-  f.choice(
+  f.one_of(
       "update", update,
       {{"none", UpdateMode::none}, {"simultaneous", UpdateMode::simultaneous}, {"joint", UpdateMode::joint}},
       "how survivors move: simultaneous: the paper's sum of single-weight updates (criteria "
@@ -57,9 +55,9 @@ void PruneConfig::fields(Fields& f) {
   f.variant("group", group, "weights that leave together");
   f.variant("search", search, "looks for a better set than the ranking's");
   f.variant("schedule", schedule, "sparsity over time");
-  f.choice("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
+  f.one_of("scope", selection.scope, {{"global", Ranking::global}, {"layerwise", Ranking::layerwise}},
            "one ranking over all layers, or every layer to the target");
-  f.choice("mask_rule", selection.rule, {{"exact", MaskRule::exact}, {"threshold", MaskRule::threshold}},
+  f.one_of("mask_rule", selection.rule, {{"exact", MaskRule::exact}, {"threshold", MaskRule::threshold}},
            "exact: round(sparsity n) weights, ties by index; "
            "threshold: the published code's rule, which keeps one fewer");
   f("min_kept_per_layer", selection.min_kept_per_layer,
@@ -85,7 +83,7 @@ void PruneConfig::fields(Fields& f) {
     "examples are read",
     {.low = 1, .high = most_sub_steps});
   f("flops_exponent", flops_exponent,
-    "scores are divided by (multiply-adds per weight of the "
+    "saliencies are divided by (multiply-adds per weight of the "
     "layer)^this, so that layers that cost more lose more",
     {.low = -8, .high = 8});
   f("flops_target", flops_target,
@@ -95,10 +93,10 @@ void PruneConfig::fields(Fields& f) {
   f("held_out_examples", held_out_examples,
     "training examples, other than those of the gradients, for damp auto and step_search held_out",
     {.low = 1});
-  f.choice("gradient_storage", gradients_in_file, {{"memory", false}, {"file", true}},
+  f.one_of("gradient_storage", gradients_in_file, {{"memory", false}, {"file", true}},
            "where the gradient matrix lies; file: in an unnamed file "
            "in the run's folder, for more rows than memory holds");
-  f.choice("recomputation_levels", recomputation_levels,
+  f.one_of("recomputation_levels", recomputation_levels,
            {{"polynomial", SubLevels::polynomial}, {"geometric", SubLevels::geometric}},
            "how sparsity grows over the sub-steps");
   f("index_file", index_file,
@@ -107,8 +105,9 @@ void PruneConfig::fields(Fields& f) {
   f("recalibrate_batch_norm", recalibrate_batch_norm,
     "re-estimate batch-norm statistics after each step, on images changed as data.augment says");
   f("recalibration_examples", recalibration_examples, "training images for that; 0: all", {.low = 0});
-  f.rule(update != UpdateMode::joint || inverse.type != "diagonal",
-         "update \"joint\" needs an inverse with off-diagonal entries; inverse is \"diagonal\"");
+  f.rule(update != UpdateMode::joint || inverse->off_diagonal(),
+         fmt::format("update \"joint\" needs an inverse with off-diagonal entries; inverse is \"{}\"",
+                     inverse.type));
   f.rule(group->single() || !search->searches(),
          "a search exchanges single weights; group must be \"unstructured\"");
   f.rule(group->single() || selection.rule == MaskRule::exact,
@@ -121,9 +120,10 @@ void PruneConfig::fields(Fields& f) {
          "fisher \"exact\" has rows of single examples, in memory: "
          "grad_batch_size must be 1 and gradient_storage memory");
   f.rule(flops_target == 0 || flops_exponent == 0, "give flops_exponent or flops_target, not both");
-  f.rule(criterion.type != "greedy" || inverse.type == "block" || inverse.type == "layer" ||
-             inverse.type == "dense",
-         "criterion \"greedy\" eliminates within blocks; inverse must be \"block\", \"layer\" or \"dense\"");
+  f.rule(!criterion->needs_small_blocks() || inverse->small_blocks(),
+         fmt::format("criterion \"{}\" eliminates within blocks, and inverse \"{}\" has none that are small; "
+                     "inverse must be \"block\", \"layer\" or \"dense\"",
+                     criterion.type, inverse.type));
 }
 
 }  // namespace espalier

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "pruning/choice/search.h"
+#include "pruning/choice/selection.h"
 #include "pruning/criterion/criterion.h"
 #include "pruning/rows/network_rows.h"
 #include "pruning/schedule/schedule.h"
-#include "pruning/choice/search.h"
-#include "pruning/choice/selection.h"
 #include "pruning/update/update.h"
 
 namespace espalier {
@@ -22,13 +22,13 @@ enum class StepSearch {
 };
 
 struct PruneConfig {
-  Choice<Criterion> criterion;
-  Choice<InverseSettings> inverse;
-  Choice<ScheduleSettings> schedule;
-  Choice<GroupSettings> group;
-  Choice<SetSearch> search;
+  Variant<Criterion> criterion;
+  Variant<InverseSettings> inverse;
+  Variant<ScheduleSettings> schedule;
+  Variant<GroupSettings> group;
+  Variant<SetSearch> search;
   std::optional<double> damp = 1e-5;  ///< none: "auto"
-  double step_damp = 1, step_limit = 0;
+  double step_damp = 1;
   StepSearch step_search = StepSearch::model;
   UpdateMode update = UpdateMode::simultaneous;
   SelectionSettings selection;
@@ -48,8 +48,13 @@ struct PruneConfig {
   PruneConfig();
   void fields(Fields& f);
   bool needs_gradients() const;
-  /// F^-1 as scores and updates use it (the joint update of inverses that fit subsets builds its own).
+  /// F^-1 as saliencies and updates use it (the joint update of inverses that fit subsets builds its own).
   bool needs_inverse() const;
+  /// `update`, where it can be taken: the paper's sum of single updates is made of the inverse that the
+  /// criterion takes, so with others the survivors stay where they are.
+  UpdateMode move_of_survivors() const {
+    return update == UpdateMode::joint || criterion->needs_inverse() ? update : UpdateMode::none;
+  }
   double inverse_memory(int rows, std::span<const Range> layers) const {
     return needs_inverse() || update == UpdateMode::joint ? inverse->memory(rows, layers) : 0;
   }

@@ -1,15 +1,13 @@
-// pruner.h: pruning as it meets a network: at the epochs its schedule names, gather gradients, invert,
-// score, select, compensate, mask, and compare the predicted loss change with the measured one. A hook of
-// the Trainer.
+// pruner.h: pruning as it meets a network: at the epochs its schedule names,
+// gather gradients, invert, rank, select, compensate, mask, and compare the
+// predicted loss change with the measured one. A hook of the Trainer.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "framework/train/trainer.h"
-#include "pruning/step/planner.h"
-#include "pruning/step/trial.h"
+#include "pruning/step/site.h"
 
 namespace espalier {
 
@@ -36,13 +34,12 @@ class Pruner final : public Hook {
   /// The last of these for one sparsity.
   void check_reach(double sparsity, const ParameterStore& store) const;
   /// What the user should know of the choice of layers.
-  const std::vector<std::string>& notices() const { return notices_; }
+  const std::vector<std::string>& notices() const { return layers_.left_alone; }
 
   const std::vector<ScheduleEvent>& events() const { return events_; }
-  /// Parameters that may be pruned, in parameter order.
-  const std::vector<ParameterId>& layers() const { return layers_; }
-  const std::vector<Range>& columns() const { return columns_; }
-  Index weights() const { return columns_.empty() ? 0 : columns_.back().end; }
+  /// Columns of each layer among the prunable weights.
+  const std::vector<Range>& columns() const { return layers_.columns; }
+  Index weights() const { return layers_.weights(); }
   std::vector<PrunedLayer> layer_sparsity(const ParameterStore& store) const;
 
  private:
@@ -50,25 +47,40 @@ class Pruner final : public Hook {
   void say_what_was_missed(RunContext& run, const Plan& plan, double target) const;
   struct Level {
     double sparsity = 0, of_event = 0;  ///< this step's target, and that of the event that it is part of
+    bool may_split = false;             ///< where the step is not to be trusted
   };
-  /// Prunes towards `to` and returns the sparsity reached: the target, or less where the step was not to
-  /// be trusted and may be split. A row of the metrics.
-  double prune_towards(Trainer& trainer, Level to, bool may_split, int epoch, int step);
-  struct Trust {
+  /// What became of a plan: the loss after it, and each layer's part of the change.
+  struct Measured {
     double loss_before = 0, loss_after = 0;
     std::vector<double> by_layer;  ///< measured loss change of each layer's part of the move alone
+    double change() const { return loss_after - loss_before; }
   };
-  Trust measure(RunContext& run, const Plan& plan, double loss_before, std::span<const Index> examples) const;
-  bool trusted(const Plan& plan, double measured_change) const;
-  void apply(Trainer& trainer, const Plan& plan, std::span<const double> w) const;
+  struct Attempt {
+    Plan plan;
+    Measured measured;
+    double sparsity = 0;  ///< that it was made for
+    double solved = 0;    ///< when the plan was there, as seconds_now()
+  };
+  /// What is known of a step besides its plan.
+  struct Step {
+    Level to;
+    StepKey at;
+    double started = 0, gathered = 0;  ///< as seconds_now(): the step, and when the gradients were there
+    double damp = 1;
+    Evaluation before = {}, after = {};
+  };
+  /// Prunes towards `to` and returns the sparsity reached: the target, or less where the step was split.
+  double prune_towards(Trainer& trainer, Level to, StepKey at) const;
+  double dampening(PruningSite& site, RunContext& run, double sparsity, StepKey at) const;
+  Attempt attempt(const Planner& planner, PruningSite& site, const Level& to) const;
+  Measured measure(PruningSite& site, const Plan& plan) const;
+  bool trusted(const Attempt& attempt) const;
+  void apply(Trainer& trainer, PruningSite& site, const Plan& plan) const;
+  void record(RunContext& run, const PruningSite& site, const Attempt& attempt, const Step& step) const;
 
   const PruneConfig& config_;
-  std::vector<ParameterId> layers_;
-  std::vector<LayerView> views_;
-  std::vector<Range> columns_;  // of each layer among the prunable weights
+  PrunableLayers layers_;
   std::vector<ScheduleEvent> events_;
-  std::vector<std::string> notices_;
-  std::vector<Index> index_file_;  // examples of the Fisher, if the config names a file
 };
 
 }  // namespace espalier

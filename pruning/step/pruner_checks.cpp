@@ -12,7 +12,7 @@ namespace espalier {
 /// What settings and layers contradict each other in, all of it at once.
 void Pruner::check_layers() const {
   std::vector<std::string> problems;
-  for (const LayerView& view : views_) {
+  for (const LayerView& view : layers_.views) {
     const Index kept = config_.selection.min_kept_per_layer;
     if (kept > 1 && kept >= view.columns.size())
       problems.push_back(fmt::format(
@@ -30,11 +30,9 @@ void Pruner::check_layers() const {
 }
 
 void Pruner::check_reach(double sparsity, const ParameterStore& store) const {
-  const std::vector<double> mask = gather(store.mask(), store, layers_);
-  std::vector<bool> pruned(mask.size());
-  for (std::size_t q = 0; q < mask.size(); ++q) pruned[q] = mask[q] == 0;
+  const std::vector<bool> pruned = layers_.pruned(store);
   const std::vector<std::string> problems =
-      out_of_reach(sparsity, views_, *config_.group.settings, pruned, config_.selection);
+      out_of_reach(sparsity, layers_.views, *config_.group.settings, pruned, config_.selection);
   if (!problems.empty())
     fail(
         ExitCode::config,
@@ -45,10 +43,10 @@ void Pruner::check_reach(double sparsity, const ParameterStore& store) const {
 
 void Pruner::check(const ImageSet& train, const ParameterStore& store) const {
   if (!events_.empty()) check_reach(events_.back().sparsity, store);
-  (void)fisher_examples(config_, train, index_file_, 0, 0, 0);
+  (void)fisher_examples(config_, train, {});
   if (config_.needs_inverse() || config_.update == UpdateMode::joint)
-    config_.inverse->check(columns_, config_.needs_inverse());
-  config_.criterion->check(config_.inverse->partition(columns_));
+    config_.inverse->check(layers_.columns, config_.needs_inverse());
+  config_.criterion->check(config_.inverse->partition(layers_.columns));
 }
 
 void Pruner::say_what_was_missed(RunContext& run, const Plan& plan, double target) const {
@@ -57,15 +55,14 @@ void Pruner::say_what_was_missed(RunContext& run, const Plan& plan, double targe
     run.metrics.append({{"event", "notice"}, {"text", text}});
   };
   std::size_t group = 1;
-  for (const LayerView& view : views_) {
+  for (const LayerView& view : layers_.views) {
     for (const auto& set : config_.group->sets(view)) group = std::max(group, set.size());
     const std::vector<Index> lost = classes_without_weights(plan.removed, view);
     if (!lost.empty())
       note(fmt::format("{} of {} classes have no weight left in layer {} (outputs {})", lost.size(),
                        view.shape[0], view.name, fmt::join(lost, ", ")));
   }
-  const double reached = static_cast<double>(std::count(plan.removed.begin(), plan.removed.end(), true)) /
-                         static_cast<double>(plan.removed.size()),
+  const double reached = plan.sparsity(),
                missed = std::abs(reached - target) * static_cast<double>(weights());
   if (!config_.group->single() && missed > static_cast<double>(group))
     note(fmt::format(

@@ -16,19 +16,19 @@ using Json = nlohmann::ordered_json;
 
 constexpr int bins = 48;
 
-/// log10 of the positive scores: where bins begin, and how wide they are.
+/// log10 of the positive saliencies: where bins begin, and how wide they are.
 struct Bins {
   double low = 0, width = 1;
-  std::size_t of(double score) const {
-    const double at = std::floor((std::log10(score) - low) / width);
+  std::size_t of(double saliency) const {
+    const double at = std::floor((std::log10(saliency) - low) / width);
     return static_cast<std::size_t>(std::clamp(at, 0.0, bins - 1.0));
   }
 };
 
 Bins bins_of(const SaliencyStep& step) {
   double low = std::numeric_limits<double>::infinity(), high = -low;
-  for (std::size_t q = 0; q < step.scores.size(); ++q)
-    if (const double s = step.scores[q]; !step.before[q] && s > 0 && std::isfinite(s)) {
+  for (std::size_t q = 0; q < step.saliency.size(); ++q)
+    if (const double s = step.saliency[q]; !step.before[q] && s > 0 && std::isfinite(s)) {
       low = std::min(low, std::log10(s));
       high = std::max(high, std::log10(s));
     }
@@ -47,15 +47,15 @@ std::string saliency_lines(const SaliencyStep& step) {
     double highest_removed = -std::numeric_limits<double>::infinity(), lowest_kept = -highest_removed;
     for (Index c = layer.columns.begin; c < layer.columns.end; ++c) {
       const auto q = static_cast<std::size_t>(c);
-      const double score = step.scores[q];
-      if (step.before[q] || !std::isfinite(score)) continue;
+      const double saliency = step.saliency[q];
+      if (step.before[q] || !std::isfinite(saliency)) continue;
       const bool leaves = step.removed[q];
-      if (score > 0)
-        ++(leaves ? removed : kept)[at.of(score)];
+      if (saliency > 0)
+        ++(leaves ? removed : kept)[at.of(saliency)];
       else
         ++(leaves ? removed_below : kept_below);
-      if (leaves) highest_removed = std::max(highest_removed, score);
-      if (!leaves) lowest_kept = std::min(lowest_kept, score);
+      if (leaves) highest_removed = std::max(highest_removed, saliency);
+      if (!leaves) lowest_kept = std::min(lowest_kept, saliency);
     }
     // Infinite values, of layers where nothing left or nothing stayed, are written as null.
     lines += Json{{"epoch", step.epoch},

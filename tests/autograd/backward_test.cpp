@@ -184,11 +184,11 @@ TEST(Backward, AKeptGraphServesOtherSeeds) {
   // Rows of a Jacobian: one forward pass, a reverse pass for each output.
   const Var x(random_direction({3, 4}, 1)), w = Var::parameter(random_direction({2, 4}, 2), 0);
   const Var y = linear(x, w, Var());
-  for (const Graph graph : {Graph::keep, Graph::keep, Graph::consume}) {
-    const Tensor seed = random_direction({3, 2}, graph == Graph::keep ? 3 : 4);
+  for (const Tape tape : {Tape::keep, Tape::keep, Tape::consume}) {
+    const Tensor seed = random_direction({3, 2}, tape == Tape::keep ? 3 : 4);
     const Tensor expected = grad(y, std::span(&w, 1), {}, Var(seed))[0].value();
     SumSink sink;
-    backward(y, seed, sink, graph);
+    backward(y, seed, sink, tape);
     EXPECT_LE(distance(sink.sum.at(0), expected), tolerance());
   }
   SumSink sink;

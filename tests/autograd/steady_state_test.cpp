@@ -57,12 +57,12 @@ struct Network {
   void step(std::uint64_t key) {
     const auto& p = parameters_;
     Var h = conv2d(Var(images_), p[0], p[1], {.pad = 1, .relu = true});
-    h = max_pool(h, 3, 2);
+    h = max_pool(h, {3, 2});
     h = conv2d(h, p[2], Var(), {.pad = 1});
     BatchMoments moments;
     h = training_ ? batch_norm_train(h, p[3], p[4], 1e-5, moments, true)
                   : batch_norm_eval(h, p[3], p[4], mean_, variance_, 1e-5, true);
-    h = average_pool(h, 3, 2);
+    h = average_pool(h, {3, 2});
     h = flatten(h);
     if (training_) h = dropout(h, 0.25, key);
     backward(cross_entropy(linear(h, p[5], p[6]), labels_), ones_, sink_);

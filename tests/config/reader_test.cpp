@@ -30,7 +30,7 @@ struct Dog final : Animal {
   void fields(Fields& f) override { f("weight", weight, "in kilograms", {.low = 0, .low_open = true}); }
 };
 struct Herd final : Animal {
-  std::vector<Choice<Animal>> members;
+  std::vector<Variant<Animal>> members;
   void fields(Fields& f) override { f.variants("members", members, "animals, which may be herds"); }
 };
 struct Cat final : Animal {
@@ -52,7 +52,7 @@ struct Settings {
   Shape2 shape;
   std::optional<Shape2> extra;
   std::vector<Shape2> shapes;
-  Choice<Animal> pet;
+  Variant<Animal> pet;
   void fields(Fields& f) {
     f("flag", flag, "a switch");
     f("count", count, "how many", {.low = 0});
@@ -61,7 +61,7 @@ struct Settings {
     f("list", list, "integers", {.low = 0});
     f("numbers", numbers, "numbers");
     f("words", words, "words");
-    f.choice("colour", colour, {{"red", Colour::red}, {"green", Colour::green}}, "a colour");
+    f.one_of("colour", colour, {{"red", Colour::red}, {"green", Colour::green}}, "a colour");
     f.object("shape", shape, "a shape");
     f.optional_object("extra", extra, "another shape");
     f.objects("shapes", shapes, "more shapes");

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "datasets/decode_image.h"
+#include "framework/data/decode_image.h"
 #include "framework/config/reader.h"
 #include "framework/config/writer.h"
 #include "framework/io/index_file.h"

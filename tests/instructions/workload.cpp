@@ -13,7 +13,7 @@
 #include "framework/train/mean_gradients.h"
 #include "framework/train/optimizer.h"
 #include "pruning/inverse/inverse.h"
-#include "pruning/rows/gradient_matrix.h"
+#include "pruning/rows/fill_rows.h"
 
 namespace espalier {
 namespace {
@@ -30,7 +30,7 @@ struct Network {
       : images{extent, extent, channels, {}, {}},
         preprocessing{
             extent, extent, {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.3)}} {
-    Choice<ModelSettings> choice;
+    Variant<ModelSettings> choice;
     choice.choose(name);
     model = choice->build({extent, extent, channels}, 10, 1);
     Random random(1, Random::Use::test);
@@ -41,7 +41,7 @@ struct Network {
       examples.push_back(i);
     }
     load_examples(images, preprocessing, examples, batch);
-    Choice<OptimizerSettings> sgd;
+    Variant<OptimizerSettings> sgd;
     sgd.choose("sgd");
     optimizer = sgd->make(model->store());
   }
@@ -58,7 +58,7 @@ struct Network {
   }
 };
 
-/// Gradients without a network: float32 numbers, as GradientMatrix holds them.
+/// Gradients without a network: float32 numbers, as StoredRows holds them.
 class RandomRows final : public GradientRows {
  public:
   RandomRows(Index rows, Index cols) : rows_(rows), cols_(cols) {
@@ -93,14 +93,16 @@ std::function<void()> workload(const char* name) {
   }
   if (is("gradients")) {
     const auto net = std::make_shared<Network>("cifarnet", 8);
-    const auto gradients = std::make_shared<GradientMatrix>(net->model->store(), net->weights(), 8);
-    return [=] { gradients->fill(*net->model, net->images, net->preprocessing, net->examples); };
+    const std::vector<ParameterId> layers = net->weights();
+    const auto rows = std::make_shared<StoredRows>(8, layer_columns(net->model->store(), layers).back().end);
+    const ImageExamples examples(net->images, net->preprocessing, net->examples);
+    return [=] { fill_rows(*net->model, layers, examples, *rows); };
   }
   if (!is("fisher")) return nullptr;
   const auto rows = std::make_shared<RandomRows>(100, 5000);  // five Gram blocks
   const auto few = std::make_shared<RandomRows>(100, 90);     // and a primal one
   return [=] {
-    Choice<InverseSettings> inverse;
+    Variant<InverseSettings> inverse;
     inverse.choose("block");
     for (const auto& g : {rows, few}) {
       const std::vector<Range> layers{{0, g->cols()}};

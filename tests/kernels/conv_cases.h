@@ -11,19 +11,25 @@ namespace espalier::test {
 
 struct ConvCase {
   std::string name;
-  Index n, height, width, in, out, kernel, stride = 1, pad = 0, dilation = 1, groups = 1;
+  Index n, height, width, in, out;
+  Extent2 kernel, stride = 1;
+  Border pad = 0;
+  Extent2 dilation = 1;
+  Index groups = 1;
   ConvGeometry geometry() const {
-    const auto extent = [&](Index e) { return (e + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1; };
+    const auto extent = [](Index padded, Index k, Index d, Index s) {
+      return (padded - d * (k - 1) - 1) / s + 1;
+    };
     return {.in_h = height,
             .in_w = width,
             .in_c = in,
-            .out_h = extent(height),
-            .out_w = extent(width),
+            .out_h = extent(height + pad.top + pad.bottom, kernel.h, dilation.h, stride.h),
+            .out_w = extent(width + pad.left + pad.right, kernel.w, dilation.w, stride.w),
             .out_c = out,
-            .kernel_h = kernel,
-            .kernel_w = kernel,
+            .kernel_h = kernel.h,
+            .kernel_w = kernel.w,
             .stride = stride,
-            .pad = pad,
+            .pad = {pad.top, pad.left},
             .dilation = dilation,
             .groups = groups};
   }
@@ -61,6 +67,15 @@ inline const std::vector<ConvCase>& conv_cases() {
       {"dilation2_stride2", 2, 11, 11, 3, 16, 3, 2, 1, 2},
       {"groups2", 2, 7, 7, 32, 32, 3, 1, 1, 1, 2},
       {"depthwise", 2, 7, 7, 12, 12, 3, 1, 1, 1, 12},
+      {"rectangular_kernel", 2, 7, 9, 16, 16, {3, 5}, 1, {1, 2, 1, 2}},
+      {"row_kernel", 2, 7, 9, 3, 16, {1, 7}, 1, {0, 3, 0, 3}},
+      {"two_strides", 2, 9, 12, 8, 16, 3, {1, 3}, 1},
+      {"padding_below_and_right", 2, 8, 8, 16, 32, 3, 2, {0, 0, 1, 1}},
+      {"padding_above", 2, 8, 8, 32, 32, 3, 1, {2, 1, 0, 1}},
+      {"same_5x5_even_stride", 2, 8, 11, 4, 6, 5, {2, 1}, {1, 2, 2, 2}},
+      {"winograd_padding_below", 2, 9, 9, 16, 16, 3, 1, {1, 1, 2, 0}},
+      {"two_dilations", 2, 12, 12, 8, 8, 3, 1, {1, 2, 1, 2}, {1, 2}},
+      {"groups_rectangular", 2, 7, 7, 8, 4, {3, 1}, {2, 1}, {1, 0, 0, 0}, 1, 4},
       {"one_pixel", 4, 1, 1, 16, 16, 1, 1, 0},
       {"kernel_is_image", 3, 5, 5, 16, 32, 5, 1, 0},
   };

@@ -29,7 +29,7 @@ template <class Check>
 void for_each_geometry(Check check) {
   for (const PoolGeometry& g : geometries())
     for (const Index n : {1, 5}) {
-      SCOPED_TRACE(fmt::format("{} kernel {} stride {}", g.input(n), g.kernel, g.stride));
+      SCOPED_TRACE(fmt::format("{} kernel {} stride {}", g.input(n), g.kernel.h, g.stride.h));
       check(g, n);
     }
 }
@@ -41,8 +41,8 @@ void for_each_value(const PoolGeometry& g, Index n, Visit visit) {
     for (Index p = 0; p < g.out_h; ++p)
       for (Index r = 0; r < g.out_w; ++r)
         for (Index c = 0; c < g.channels; ++c)
-          for (Index tap = 0; tap < g.kernel * g.kernel; ++tap) {
-            const Index h = p * g.stride + tap / g.kernel, w = r * g.stride + tap % g.kernel;
+          for (Index tap = 0; tap < g.kernel.h * g.kernel.h; ++tap) {
+            const Index h = p * g.stride.h + tap / g.kernel.h, w = r * g.stride.h + tap % g.kernel.h;
             visit(static_cast<std::size_t>(((e * g.out_h + p) * g.out_w + r) * g.channels + c), tap,
                   static_cast<std::size_t>(((e * g.in_h + h) * g.in_w + w) * g.channels + c));
           }
@@ -124,7 +124,7 @@ TEST(AveragePool, IsTheMeanOfEachWindow) {
     const Values x = normal_values(g.input(n).size(), 1);
     std::vector<double> sum(g.output(n).size());
     for_each_value(g, n, [&](std::size_t out, Index, std::size_t in) {
-      sum[out] += static_cast<double>(x[in]) / static_cast<double>(g.kernel * g.kernel);
+      sum[out] += static_cast<double>(x[in]) / static_cast<double>(g.kernel.h * g.kernel.h);
     });
     for_each_instruction_set([&] {
       Values y = poisoned(g.output(n).size());
@@ -145,6 +145,49 @@ TEST(AveragePool, GradientIsTheAdjoint) {
                   tolerance(std::sqrt(inner_product(dy, dy)) * 8));
     });
   });
+}
+
+/// Windows that hang over the image or are not square, against sums and maxima written out.
+TEST(Pool, OfAnyWindowIsThatOfItsPixelsInTheImage) {
+  for (const PoolGeometry& g :
+       {PoolGeometry{6, 7, 3, 6, 7, 3, 1, 1}, PoolGeometry{6, 7, 3, 3, 4, 3, 2, 1, false},
+        PoolGeometry{6, 7, 3, 4, 3, {1, 3}, {2, 2}, {0, 0, 1, 0}},
+        PoolGeometry{5, 5, 2, 3, 3, 2, 2, 0, true},  // ceil_mode: the last hangs over
+        PoolGeometry{5, 5, 2, 3, 3, 2, 2, {1, 0, 0, 1}, false}}) {
+    const Index n = 2;
+    const Values x = normal_values(g.input(n).size(), 1), dy = normal_values(g.output(n).size(), 2);
+    Values top = poisoned(g.output(n).size()), mean = top;
+    for (Index e = 0, k = 0; e < n; ++e)
+      for (Index p = 0; p < g.out_h; ++p)
+        for (Index r = 0; r < g.out_w; ++r)
+          for (Index c = 0; c < g.channels; ++c, ++k) {
+            double sum = 0, most = -1e300;
+            Index in_image = 0, in_padding = 0;
+            for (Index i = 0; i < g.kernel.h; ++i)
+              for (Index j = 0; j < g.kernel.w; ++j) {
+                const Index h = p * g.stride.h - g.pad.top + i, w = r * g.stride.w - g.pad.left + j;
+                if (h < g.in_h + g.pad.bottom && w < g.in_w + g.pad.right) ++in_padding;
+                if (h < 0 || h >= g.in_h || w < 0 || w >= g.in_w) continue;
+                const auto v = static_cast<double>(x[((e * g.in_h + h) * g.in_w + w) * g.channels + c]);
+                ++in_image;
+                sum += v;
+                most = std::max(most, v);
+              }
+            top[k] = static_cast<Real>(most);
+            mean[k] = static_cast<Real>(sum / static_cast<double>(g.count_padding ? in_padding : in_image));
+          }
+    const Maximum m = maximum(g, n, x, false);
+    EXPECT_EQ(m.y, top) << g.output(n).str();
+    Values y = poisoned(top.size()), dx = poisoned(x.size()), gathered = poisoned(top.size());
+    kernels::average_pool(g, n, x.data(), y.data());
+    for (std::size_t k = 0; k < mean.size(); ++k) ASSERT_NEAR(y[k], mean[k], tolerance(10)) << k;
+    kernels::average_pool_grad(g, n, dy.data(), dx.data());
+    EXPECT_NEAR(inner_product(y, dy), inner_product(x, dx), tolerance(100));
+    kernels::max_pool_grad(g, n, dy.data(), m.which.data(), dx.data());
+    kernels::max_pool_gather(g, n, x.data(), m.which.data(), gathered.data());
+    EXPECT_EQ(gathered, top);
+    EXPECT_NEAR(inner_product(gathered, dy), inner_product(x, dx), tolerance(100));
+  }
 }
 
 TEST(Pool, SameBitsOnOneAndTwoThreads) {

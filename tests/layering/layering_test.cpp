@@ -1,8 +1,8 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
-//     core <- kernels <- autograd <- ops <- nn <- train;  config, io beside;  framework knows nothing above it
-//     rows <- inverse <- criterion <- update <- choice <- step <- explain;  curvature, schedule beside
+//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
+//     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
 
@@ -32,35 +32,42 @@ const std::vector<Layer> table = {
     {"framework/kernels", {"framework/core"}},
     {"framework/autograd", {"framework/core", "framework/kernels"}},
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
-    {"framework/nn", {"framework/core", "framework/config", "framework/autograd", "framework/ops"}},
+    {"framework/graph",
+     {"framework/core", "framework/config", "framework/kernels", "framework/autograd", "framework/ops"}},
+    {"framework/nn",
+     {"framework/core", "framework/config", "framework/autograd", "framework/ops", "framework/graph"}},
+    {"framework/infer",
+     {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/data", {"framework/core", "framework/config", "framework/io"}},
+    {"framework/deploy",
+     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
+      "framework/infer"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data"}},
-    {"models", {"framework/core", "framework/config", "framework/ops", "framework/nn"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
+    {"models", {"framework/core", "framework/config", "framework/graph", "framework/nn"}},
     {"datasets", {"framework/core", "framework/config", "framework/io", "framework/data"}},
     // rows of G -> their inverse -> what each weight's loss is -> how the others move -> which leave -> one step
     {"pruning/rows",
      {"framework/core", "framework/io", "framework/kernels", "framework/autograd", "framework/ops",
-      "framework/nn", "framework/data"}},
+      "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
     {"pruning/inverse", {"framework/core", "framework/config", "framework/kernels", "pruning/rows"}},
     {"pruning/criterion", {"framework/core", "pruning/inverse"}},
-    {"pruning/update", {"framework/core", "framework/kernels", "pruning/criterion"}},
+    {"pruning/update", {"pruning/rows", "pruning/inverse"}},
     {"pruning/choice",
-     {"framework/core", "framework/config", "framework/kernels", "pruning/criterion", "pruning/update"}},
+     {"framework/core", "framework/config", "framework/kernels", "pruning/rows", "pruning/criterion",
+      "pruning/update"}},
     {"pruning/schedule", {"framework/core", "framework/config"}},
     {"pruning/step",
      {"framework/core", "framework/data", "framework/io", "framework/nn", "framework/train", "pruning/rows",
       "pruning/criterion", "pruning/update", "pruning/choice", "pruning/schedule"}},
     {"pruning/curvature",
-     {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "pruning/rows"}},
-    {"pruning/explain",
-     {"framework/core", "framework/io", "framework/data", "pruning/rows", "pruning/curvature",
-      "pruning/step"}},
+     {"framework/kernels", "framework/autograd", "framework/ops", "framework/data", "pruning/rows"}},
+    {"pruning/explain", {"framework/core", "pruning/rows", "pruning/curvature", "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
-     {"framework/core", "framework/config", "framework/io", "framework/nn", "framework/data",
-      "framework/train", "pruning/rows", "pruning/step"}},
+     {"framework/core", "framework/config", "framework/io", "framework/deploy", "framework/graph", "framework/nn",
+      "framework/infer", "framework/data", "framework/train", "pruning/rows", "pruning/step"}},
     {"tools/report", {"framework/core", "framework/data", "framework/io"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
@@ -70,18 +77,19 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/rows",
       "pruning/choice", "pruning/curvature", "tools/run", "tools/report", "tools/explain"}},
     {"tools/verbs",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn", "framework/infer",
+      "framework/data", "framework/deploy", "framework/train", "pruning/step", "tools/run", "tools/report",
+      "tools/explain"}},
     {"tools/experiments",
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/step", "tools/run",
       "tools/report", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
-      "tools/run"}},
+      "framework/ops", "framework/nn", "framework/infer", "framework/data", "framework/train", "pruning/rows",
+      "pruning/step", "tools/run"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
-      "pruning/step", "tools/run", "tools/report", "tools/explain", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train", "pruning/step",
+      "tools/run", "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -32,7 +32,7 @@ struct Network {
   /// Losses of the examples, one each. Their sum has the sum of their gradients;
   /// the mean is the consumer's business.
   Var losses(const Tensor& images, std::span<const std::int32_t> truth) const {
-    const Var h = max_pool(conv2d(Var(images), conv, bias, {.relu = true}), 2, 2);
+    const Var h = max_pool(conv2d(Var(images), conv, bias, {.relu = true}), {2, 2});
     return cross_entropy(linear(flatten(h), fc, Var()), truth);
   }
 };

@@ -16,11 +16,19 @@ struct Lesson05 : testing::Test {
   double damp = 0.1;
   DenseFisher F{G, layer, damp};
   std::unique_ptr<InverseSettings> kind = made<InverseSettings>("\"full\"");
-  std::unique_ptr<FisherInverse> inverse = kind->build(G, layer, damp);
-  UpdateSettings settings{
-      .inverse = kind.get(), .layers = layer, .damp = damp, .step_damp = damp, .step_search = false};
+  /// The model with the gradient step h = F^-1 g, and what it is without a gradient.
+  QuadraticModel taylor{.w = w,
+                        .g = g,
+                        .rows = &G,
+                        .layers = layer,
+                        .damp = damp,
+                        .kind = kind.get(),
+                        .step_damp = damp,
+                        .shorten_step = false};
+  QuadraticModel fisher{.w = w, .rows = &G, .layers = layer, .damp = damp, .kind = kind.get()};
+  Lesson05() { taylor.h = gradient_step(taylor); }
 
-  double model(const std::vector<double>& d, const std::vector<double>& gradient) const {
+  double loss_change(const std::vector<double>& d, const std::vector<double>& gradient) const {
     const std::vector<double> Fd = F.times(F.matrix, d);
     double sum = 0;
     for (std::size_t q = 0; q < d.size(); ++q) sum += gradient[q] * d[q] + 0.5 * d[q] * Fd[q];
@@ -29,13 +37,10 @@ struct Lesson05 : testing::Test {
 };
 
 TEST_F(Lesson05, NoOtherMoveThatRemovesTheWeightIsBetter) {
-  std::vector<double> h(4);
-  inverse->apply(g, h);
-  const PruneState state{.w = w, .g = g, .rows = &G, .inverse = inverse.get(), .step = h};
   for (std::size_t q = 0; q < 4; ++q) {
     std::vector<bool> removed(4, false);
     removed[q] = true;
-    const std::vector<double> best = compensate(state, removed, UpdateMode::simultaneous, settings);
+    const std::vector<double> best = compensate(taylor, {removed}, UpdateMode::simultaneous);
     EXPECT_EQ(w[q] + best[q], 0);
     // The slope g + F d vanishes on every free weight: only the constraint on q holds it back.
     const std::vector<double> Fd = F.times(F.matrix, best);
@@ -47,32 +52,27 @@ TEST_F(Lesson05, NoOtherMoveThatRemovesTheWeightIsBetter) {
       std::vector<double> other = random_values(4, seed, 0.3);
       for (std::size_t p = 0; p < 4; ++p) other[p] += best[p];
       other[q] = -w[q];
-      EXPECT_GE(model(other, g), model(best, g));
+      EXPECT_GE(loss_change(other, g), loss_change(best, g));
     }
   }
 }
 
-TEST_F(Lesson05, TheStatisticIsThatMinimumUpToAConstant) {
-  std::vector<double> h(4), rho(4);
-  inverse->apply(g, h);
-  const PruneState state{.w = w, .g = g, .rows = &G, .inverse = inverse.get(), .step = h};
-  made<Criterion>("\"woodtaylor\"")->score(state, rho);
+TEST_F(Lesson05, TheSaliencyIsThatMinimumUpToAConstant) {
+  const std::vector<double> rho = saliency_of("woodtaylor", taylor);
   double constant = 0;  // -1/2 g' F^-1 g: what the gradient step gains whatever is removed
-  for (std::size_t q = 0; q < 4; ++q) constant -= 0.5 * g[q] * h[q];
+  for (std::size_t q = 0; q < 4; ++q) constant -= 0.5 * g[q] * taylor.h[q];
   for (std::size_t q = 0; q < 4; ++q) {
     std::vector<bool> removed(4, false);
     removed[q] = true;
-    EXPECT_NEAR(model(compensate(state, removed, UpdateMode::joint, settings), g), rho[q] + constant, 1e-12);
+    EXPECT_NEAR(loss_change(compensate(taylor, {removed}, UpdateMode::joint), g), rho[q] + constant, 1e-12);
   }
 }
 
 TEST_F(Lesson05, WithoutAGradientItIsWoodFisher) {
-  const std::vector<double> zero(4, 0.0);
-  std::vector<double> taylor(4), fisher(4);
-  made<Criterion>("\"woodtaylor\"")
-      ->score({.w = w, .g = zero, .rows = &G, .inverse = inverse.get(), .step = zero}, taylor);
-  made<Criterion>("\"woodfisher\"")->score({.w = w, .rows = &G, .inverse = inverse.get()}, fisher);
-  EXPECT_EQ(taylor, fisher);
+  QuadraticModel flat = taylor;
+  flat.g.assign(4, 0.0);
+  flat.h.assign(4, 0.0);
+  EXPECT_EQ(saliency_of("woodtaylor", flat), saliency_of("woodfisher", fisher));
 }
 
 }  // namespace

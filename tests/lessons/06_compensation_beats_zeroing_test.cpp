@@ -25,15 +25,13 @@ TEST(Lesson06, JointIsTheBestMoveForEverySet) {
   const double damp = 0.05;
   const DenseFisher F(G, layer, damp);
   const auto kind = made<InverseSettings>("\"full\"");
-  const auto inverse = kind->build(G, layer, damp);
-  const UpdateSettings settings{.inverse = kind.get(), .layers = layer, .damp = damp};
-  const PruneState state{.w = w, .rows = &G, .inverse = inverse.get()};
+  const QuadraticModel model{.w = w, .rows = &G, .layers = layer, .damp = damp, .kind = kind.get()};
   for (const std::size_t count : {1, 5, 15}) {
     std::vector<bool> removed(30, false);
     std::fill_n(removed.begin(), count, true);
-    const double zeroed = cost(F, compensate(state, removed, UpdateMode::none, settings));
-    const double sum = cost(F, compensate(state, removed, UpdateMode::simultaneous, settings));
-    const double joint = cost(F, compensate(state, removed, UpdateMode::joint, settings));
+    const double zeroed = cost(F, compensate(model, {removed}, UpdateMode::none));
+    const double sum = cost(F, compensate(model, {removed}, UpdateMode::simultaneous));
+    const double joint = cost(F, compensate(model, {removed}, UpdateMode::joint));
     EXPECT_LT(joint, zeroed) << count;
     EXPECT_LE(joint, sum + 1e-12) << count;
   }
@@ -48,15 +46,12 @@ TEST(Lesson06, TheTwoCheapestRemovalsCanBeTheWorstPair) {
   const double damp = 1e-3;
   const DenseFisher F(G, layer, damp);
   const auto kind = made<InverseSettings>("\"full\"");
-  const auto inverse = kind->build(G, layer, damp);
-  const PruneState state{.w = w, .rows = &G, .inverse = inverse.get()};
-  std::vector<double> rho(3);
-  made<Criterion>("\"woodfisher\"")->score(state, rho);
+  const QuadraticModel model{.w = w, .rows = &G, .layers = layer, .damp = damp, .kind = kind.get()};
+  const std::vector<double> rho = saliency_of("woodfisher", model);
   EXPECT_LT(rho[0], rho[2]);
   EXPECT_LT(rho[1], rho[2]);
-  const UpdateSettings settings{.inverse = kind.get(), .layers = layer, .damp = damp};
-  const double twins = cost(F, compensate(state, {true, true, false}, UpdateMode::joint, settings));
-  const double other = cost(F, compensate(state, {true, false, true}, UpdateMode::joint, settings));
+  const double twins = cost(F, compensate(model, {{true, true, false}}, UpdateMode::joint));
+  const double other = cost(F, compensate(model, {{true, false, true}}, UpdateMode::joint));
   EXPECT_GT(twins, 30 * other);
 }
 

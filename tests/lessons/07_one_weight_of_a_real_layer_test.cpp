@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "pruning/rows/network_rows.h"
 #include "pruning/step/trial.h"
@@ -17,34 +16,40 @@ struct Lesson07 : testing::Test {
   SmallNetwork net{
       R"([{"type": "max_pool", "kernel": 4}, "flatten", {"type": "linear", "name": "fc1", "out": 6},
                        "relu", {"type": "linear", "name": "fc2", "out": 3}])"};
-  const std::vector<Index> examples = net.examples(300);
-  const std::vector<ParameterId> fc1{net.layers[0]};
+  const ImageExamples examples = net.examples(300);
 
-  Gradients rows(const std::vector<ParameterId>& layers, const std::vector<Index>& of) const {
-    const auto N = static_cast<Index>(of.size());
-    return {*net.model, layers, net.data.train, net.preprocessing, of, {.rows = N}};
+  /// Where the weights of these layers lie; without names: of all layers.
+  PrunableLayers layers(const std::vector<std::string>& names = {}) const {
+    PruneConfig config;
+    config.include = names;
+    return {config, *net.model};
   }
-  std::vector<double> weights(const std::vector<ParameterId>& layers) const {
-    return gather(net.model->store().values(), net.model->store(), layers);
+  NetworkRows rows(const PrunableLayers& of, const ImageExamples& chosen) const {
+    return {*net.model, of.ids, chosen, {.rows = chosen.size()}};
+  }
+  std::vector<double> weights(const PrunableLayers& of) const {
+    return of.gather(net.model->store().values());
   }
   void SetUp() override {  // Lesson 1: sixty steps against the gradient, which is the mean of the rows
+    const PrunableLayers all = layers();
     for (int step = 0; step < 60; ++step) {
-      const Gradients G = rows(net.layers, examples);
+      const NetworkRows G = rows(all, examples);
       std::vector<double> delta(G.mean().begin(), G.mean().end());
       for (double& x : delta) x *= -0.3;
-      put_decision(net.model->store(), net.layers, weights(net.layers), std::vector<bool>(delta.size()),
-                   delta);
+      all.put(net.model->store(), weights(all), std::vector<bool>(delta.size()), delta);
     }
   }
 };
 
 TEST_F(Lesson07, FromARealLayerToOnePrunedWeight) {
+  const PrunableLayers fc1 = layers({"fc1"});
   const std::vector<double> w = weights(fc1);
   const auto d = static_cast<Index>(w.size());  // 6 outputs of 18 inputs
 
   // Rows (lesson 2). One reverse pass gives a row for each example: the gradient of a batch of it alone.
-  const Gradients G = rows(fc1, examples);
-  const std::vector<double> all = all_of(G), alone = all_of(rows(fc1, {examples[7]}));
+  const NetworkRows G = rows(fc1, examples);
+  const ImageExamples only_7(net.data.train, net.preprocessing, {examples.indices()[7]});
+  const std::vector<double> all = all_of(G), alone = all_of(rows(fc1, only_7));
   for (Index p = 0; p < d; ++p) EXPECT_NEAR(all[7 * d + p], alone[p], 1e-5);
 
   // The inverse (lessons 3 and 4) of F = damp I + G'G / N, which stands for the Hessian and is never formed.
@@ -77,7 +82,7 @@ TEST_F(Lesson07, FromARealLayerToOnePrunedWeight) {
   EXPECT_NEAR(predicted.quadratic + predicted.damping, rho[q], 1e-6 * rho[q]);
 
   // Measured: the network's own loss, after and before.
-  Trial trial(*net.model, fc1, net.data.train, net.preprocessing, examples);
+  Trial trial(*net.model, fc1, examples);
   const double before = trial.loss();
   EXPECT_NEAR(trial.loss(delta) - before, predicted.change(), 0.1 * std::abs(predicted.change()));
 
@@ -98,9 +103,9 @@ TEST_F(Lesson07, FromARealLayerToOnePrunedWeight) {
   EXPECT_LT(cheaper_half, dearer_half / 5);
 
   // The decision enters the network: w_q is exactly zero, masked, and the loss is the one measured.
-  put_decision(net.model->store(), fc1, w, removed, delta);
+  fc1.put(net.model->store(), w, removed, delta);
   EXPECT_EQ(weights(fc1)[q], 0);
-  EXPECT_EQ(gather(std::as_const(net.model->store()).mask(), net.model->store(), fc1)[q], 0);
+  EXPECT_EQ(fc1.pruned(net.model->store()), removed);
   EXPECT_NEAR(trial.loss() - before, predicted.change(), 0.1 * std::abs(predicted.change()));
 }
 

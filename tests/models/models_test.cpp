@@ -5,7 +5,6 @@
 #include <map>
 
 #include "framework/config/reader.h"
-#include "framework/core/parallel.h"
 #include "framework/nn/model.h"
 #include "tests/support/oracle.h"
 
@@ -13,7 +12,7 @@ namespace espalier {
 namespace {
 
 struct Holder {
-  Choice<ModelSettings> model;
+  Variant<ModelSettings> model;
   void fields(Fields& f) { f.required().variant("model", model, "model"); }
 };
 std::unique_ptr<Model> build(const std::string& json, const Shape& image = {32, 32, 3}, int classes = 10,
@@ -55,7 +54,7 @@ TEST(Models, SizesBeyondAnyMemoryAreRefusedBeforeTheyOverflow) {
 TEST(Models, TwoLayersOfOneNameAreAnErrorOfTheConfig) {
   EXPECT_NE(error(R"({"type": "sequential", "layers": ["flatten", {"type": "linear", "name": "a", "out": 5},
                       {"type": "linear", "name": "a", "out": 10}]})")
-                .find("'a.weight'"),
+                .find("two steps are named 'a'"),
             std::string::npos);
 }
 TEST(Models, CifarNetHasItsPublishedSizes) {
@@ -106,27 +105,6 @@ TEST(Models, HeInitialisationKeepsTheScaleOfActivations) {
         << "variance 2 / fan_in";
   }
 }
-// In evaluation without a graph a batch is cut into parts: each example's logits are those it has alone, to
-// the bit.
-TEST(Models, TheCutOfABatchDoesNotShow) {
-  for (const char* name : {"\"cifarnet\"", "\"resnet20\""}) {
-    const auto m = build(name);
-    const Index n = 2 * m->examples_in_cache() + 3;
-    Tensor x = Tensor::uninitialized({n, 32, 32, 3});
-    Random random(1, Random::Use::test);
-    for (Real& v : x.values()) v = static_cast<Real>(random.normal());
-    const Recording off(false);
-    for (const int count : {1, 2}) {
-      set_threads(count);
-      Pass pass;
-      const Tensor all = m->forward(x, pass).value();
-      for (const Index e : {Index{0}, n / 2, n - 1}) {
-        const Tensor alone = m->forward(x.slice({e, e + 1}), pass).value();
-        EXPECT_TRUE(std::equal(alone.data(), alone.data() + 10, all.example(e))) << name << " " << e;
-      }
-    }
-  }
-}
 TEST(Models, SequentialDescribesTheSameNetwork) {
   const auto m = build(R"({"type": "sequential", "layers": [
     {"type": "conv", "name": "conv1", "out": 32, "kernel": 5, "pad": 2}, {"type": "max_pool", "kernel": 3, "stride": 2}, "relu",
@@ -143,6 +121,18 @@ TEST(Models, SequentialDescribesTheSameNetwork) {
   Pass pass;
   const Tensor a = m->forward(images, pass).value(), b = cifarnet->forward(images, pass).value();
   EXPECT_TRUE(std::equal(a.values().begin(), a.values().end(), b.values().begin()));
+}
+TEST(Models, AGraphDescribesTheSameNetwork) {
+  const auto m = build(R"({"type": "graph", "steps": [
+    {"op": "conv", "name": "conv1", "out": 32, "kernel": 5, "pad": 2}, {"op": "max_pool", "kernel": 3, "stride": 2}, "relu",
+    {"op": "conv", "name": "conv2", "out": 32, "kernel": 5, "pad": 2}, "relu", {"op": "average_pool", "kernel": 3, "stride": 2},
+    {"op": "conv", "name": "conv3", "out": 64, "kernel": 5, "pad": 2}, "relu", {"op": "average_pool", "kernel": 3, "stride": 2},
+    "flatten", {"op": "linear", "name": "fc1", "out": 64}, "relu", {"op": "linear", "name": "fc2", "out": 10, "init": "glorot"}]})");
+  const auto cifarnet = build("\"cifarnet\"");
+  EXPECT_EQ(sizes(*m), sizes(*cifarnet));
+  EXPECT_TRUE(
+      std::equal(m->store().values().begin(), m->store().values().end(), cifarnet->store().values().begin()))
+      << "the same initial values too";
 }
 TEST(Models, ResidualLayersAddTheirShortcut) {
   const auto m = build(R"({"type": "sequential", "layers": [{"type": "residual", "name": "r",
@@ -162,6 +152,8 @@ TEST(Models, ImpossibleShapesAreExplained) {
   has(error(R"({"type": "sequential", "layers": ["flatten", {"type": "linear", "out": 7}]})"), "10 classes");
   has(error(R"({"type": "sequential", "layers": [{"type": "max_pool", "kernel": 40}]})"), "window 40");
   has(error(R"({"type": "sequential", "layers": [{"type": "conv", "out": 4, "groups": 2}]})"), "divide");
+  has(error(R"({"type": "sequential", "layers": []})"), "at least one layer");
+  has(error(R"({"type": "graph", "input": [28, 28, 1], "steps": ["flatten"]})"), "inputs of {28,28,1}");
   has(error(
           R"({"type": "sequential", "layers": [{"type": "residual", "body": [{"type": "conv", "out": 4, "kernel": 1}]}]})"),
       "must agree");

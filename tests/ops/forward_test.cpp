@@ -44,8 +44,8 @@ TEST(Forward, Conv2dIsItsDefinition) {
             for (Index ky = 0; ky < c.w[1]; ++ky)
               for (Index kx = 0; kx < c.w[2]; ++kx)
                 for (Index i = 0; i < c.w[3]; ++i) {
-                  const Index h = p * c.spec.stride - c.spec.pad + ky * c.spec.dilation;
-                  const Index v = r * c.spec.stride - c.spec.pad + kx * c.spec.dilation;
+                  const Index h = p * c.spec.stride.h - c.spec.pad.top + ky * c.spec.dilation.h;
+                  const Index v = r * c.spec.stride.w - c.spec.pad.left + kx * c.spec.dilation.w;
                   if (h < 0 || h >= c.x[1] || v < 0 || v >= c.x[2]) continue;
                   sum += at(x, n, h, v, o / out_per_group * c.w[3] + i) * at(w, o, ky, kx, i);
                 }
@@ -123,7 +123,7 @@ TEST(Forward, PoolingOverlapsAndRoundsDown) {
 
 TEST(Forward, MaxPoolGivesTheGradientToTheFirstOfEquals) {
   const Var x(Tensor::full({1, 2, 2, 1}, 5), true);
-  const Var g = grad(max_pool(x, 2, 2), std::span(&x, 1))[0];
+  const Var g = grad(max_pool(x, {2, 2}), std::span(&x, 1))[0];
   EXPECT_EQ(at(g, 0), 1);
   for (Index i = 1; i < 4; ++i) EXPECT_EQ(at(g, i), 0);
 }

@@ -147,17 +147,17 @@ std::vector<Mistake> mistakes() {
       {"max_pool_rank",
        {"[max_pool]", "{2,4}"},
        [] {
-         max_pool(zeros({2, 4}), 2, 2);
+         max_pool(zeros({2, 4}), {2, 2});
        }},
       {"max_pool_window",
        {"[max_pool]", "window 3", "{1,2,4,1}"},
        [] {
-         max_pool(zeros({1, 2, 4, 1}), 3, 2);
+         max_pool(zeros({1, 2, 4, 1}), {3, 2});
        }},
       {"average_pool_stride",
        {"[average_pool]", "stride 0"},
        [] {
-         average_pool(zeros({1, 4, 4, 1}), 2, 0);
+         average_pool(zeros({1, 4, 4, 1}), {2, 0});
        }},
       {"global_average_pool",
        {"[global_average_pool]", "{2,4}"},

@@ -127,6 +127,74 @@ inline std::vector<OpCase> activation_cases() {
   const Shape s{3, 2, 3, 2};
   return {
       {"relu", "relu", {batched(s, Fill::spaced)}, [](const Vars& v) { return relu(v[0]); }},
+      {"leaky_relu",
+       "activate",
+       {batched(s, Fill::spaced)},
+       [](const Vars& v) {
+         return activate(v[0], {Activation::Kind::leaky_relu, 0.2});
+       }},
+      // Kinks midway between spaced values: positive ones are multiples of 0.05, negative ones lie 0.025
+      // beside them.
+      {"clip",
+       "activate",
+       {batched(s, Fill::spaced)},
+       [](const Vars& v) {
+         return activate(v[0], {Activation::Kind::clip, -0.4, 0.525});
+       }},
+      {"hard_sigmoid",
+       "activate",
+       {batched(s, Fill::spaced)},
+       [](const Vars& v) {
+         return activate(v[0], {Activation::Kind::hard_sigmoid, 1 / 1.225, 0.5 / 1.225});
+       }},
+      {"hard_swish",
+       "activate",
+       {batched(s, Fill::spaced)},
+       [](const Vars& v) {
+         constexpr double c = 6 / 1.475;  // kinks at 0.725 and -0.75
+         const Var shift(Tensor::full(v[0].shape(), static_cast<Real>(0.0125 * c)));
+         return activate(add(scale(v[0], static_cast<Real>(c)), shift), Activation::Kind::hard_swish);
+       }},
+      {"sigmoid",
+       "activate",
+       {batched(s)},
+       [](const Vars& v) { return activate(v[0], Activation::Kind::sigmoid); }},
+      {"tanh",
+       "activate",
+       {batched(s)},
+       [](const Vars& v) { return activate(v[0], Activation::Kind::tanh); }},
+      {"elu",
+       "activate",
+       {batched(s, Fill::spaced)},
+       [](const Vars& v) {
+         return activate(v[0], {Activation::Kind::elu, 0.7});
+       }},
+      {"gelu",
+       "activate",
+       {batched(s)},
+       [](const Vars& v) { return activate(v[0], Activation::Kind::gelu); }},
+      {"silu",
+       "activate",
+       {batched(s)},
+       [](const Vars& v) { return activate(v[0], Activation::Kind::silu); }},
+      {"concat",
+       "concat",
+       {batched({3, 2, 2, 1}), batched({3, 2, 2, 3}), batched({3, 2, 2, 2})},
+       [](const Vars& v) { return concat(v); },
+       {0, 1, 2}},
+      {"concat_of_six",
+       "concat",
+       {batched({3, 2}), batched({3, 1}), batched({3, 4})},
+       [](const Vars& v) {
+         return concat(Vars{v[0], v[1], v[2], multiply(v[1], v[1]), v[0], multiply(v[2], v[2])});
+       }},
+      {"narrow", "narrow", {batched(s)}, [](const Vars& v) { return narrow(v[0], 1, 1); }, {0}},
+      {"widen", "widen", {batched(s)}, [](const Vars& v) { return widen(v[0], 2, 5); }, {0}},
+      {"multiply_channels",
+       "multiply_channels",
+       {batched(s), batched({3, 2})},
+       [](const Vars& v) { return multiply_channels(v[0], v[1]); },
+       {0, 1}},
       {"add_relu",
        "add_relu",
        {batched(s), batched(s)},
@@ -201,6 +269,10 @@ inline std::vector<OpCase> conv2d_cases() {
       conv_case("conv2d_groups_2", {3, 4, 4, 4}, {6, 3, 3, 2}, {.pad = 1, .groups = 2}, true),
       conv_case("conv2d_depthwise", {3, 4, 4, 3}, {3, 3, 3, 1}, {.pad = 1, .groups = 3}, false),
       conv_case("conv2d_rectangular_kernel", {3, 4, 5, 2}, {2, 1, 3, 2}, {}, false),
+      conv_case("conv2d_asymmetric", {3, 5, 6, 2}, {3, 3, 2, 2},
+                {.stride = {2, 1}, .pad = {0, 1, 1, 0}, .dilation = {1, 2}}, true),
+      conv_case("conv2d_asymmetric_groups", {3, 5, 6, 4}, {2, 1, 3, 2},
+                {.stride = {1, 2}, .pad = {1, 0, 0, 2}, .groups = 2}, true),
       conv_case("conv2d_everything", {3, 7, 6, 4}, {4, 3, 3, 2},
                 {.stride = 2, .pad = 2, .dilation = 2, .groups = 2}, true),
       conv_case("conv2d_relu", {3, 4, 4, 2}, {3, 3, 3, 2}, {.relu = true}, false),
@@ -238,20 +310,74 @@ inline std::vector<OpCase> pool_and_norm_cases() {
     };
   };
   return {
-      {"max_pool", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], 2, 2); }},
-      {"max_pool_overlapping", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], 3, 2); }},
-      {"max_pool_relu", "max_pool", {image}, [](const Vars& v) { return max_pool(v[0], 2, 1, true); }},
+      {"max_pool",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {2, 2});
+       }},
+      {"max_pool_overlapping",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {3, 2});
+       }},
+      {"max_pool_relu",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {2, 1}, true);
+       }},
       // Something nonlinear and increasing before the pool: only then does anything flow back through the
       // gather that is the rule of the pool's own rule.
       {"max_pool_of_curved",
        "max_pool",
        {image},
-       [](const Vars& v) { return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])), 3, 2); }},
-      {"average_pool", "average_pool", {image}, [](const Vars& v) { return average_pool(v[0], 2, 2); }, {0}},
+       [](const Vars& v) {
+         return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])), {3, 2});
+       }},
+      {"average_pool",
+       "average_pool",
+       {image},
+       [](const Vars& v) {
+         return average_pool(v[0], {2, 2});
+       },
+       {0}},
       {"average_pool_overlapping",
        "average_pool",
        {image},
-       [](const Vars& v) { return average_pool(v[0], 3, 2); },
+       [](const Vars& v) {
+         return average_pool(v[0], {3, 2});
+       },
+       {0}},
+      {"max_pool_padded_relu",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(v[0], {.kernel = {3, 2}, .stride = 2, .pad = {1, 0, 1, 1}}, true);
+       }},
+      {"max_pool_ceil_of_curved",
+       "max_pool",
+       {image},
+       [](const Vars& v) {
+         return max_pool(add(scale(v[0], 20), multiply(v[0], v[0])),
+                         {.kernel = 2, .stride = 2, .ceil_mode = true});
+       }},
+      {"average_pool_padded",
+       "average_pool",
+       {image},
+       [](const Vars& v) {
+         return average_pool(v[0], {.kernel = 3, .stride = {2, 1}, .pad = 1});
+       },
+       {0}},
+      {"average_pool_of_what_is_there",
+       "average_pool",
+       {image},
+       [](const Vars& v) {
+         return average_pool(
+             v[0],
+             {.kernel = 3, .stride = 2, .pad = {0, 1, 1, 1}, .ceil_mode = true, .count_padding = false});
+       },
        {0}},
       {"global_average_pool",
        "global_average_pool",

@@ -6,8 +6,8 @@
 
 #include <numeric>
 
-#include "pruning/choice/selection.h"
-#include "pruning/update/update.h"
+#include "pruning/choice/candidates.h"
+#include "pruning/choice/flops.h"
 #include "tests/support/pruning.h"
 
 namespace espalier {
@@ -21,25 +21,20 @@ struct GroupProblem {
         layers{{.name = "a", .columns = {0, 32}, .shape = {4, 1, 1, 8}, .macs_per_weight = 100},
                {.name = "b", .columns = {32, 48}, .shape = {2, 8}, .macs_per_weight = 1}},
         columns{{0, 32}, {32, 48}},
-        kind(made<InverseSettings>("\"layer\"")),
-        inverse(kind->build(rows, columns, damp)) {}
-  PruneState state() const { return {.w = w, .rows = &rows, .inverse = inverse.get()}; }
-  std::vector<double> scores(const char* criterion) const {
-    std::vector<double> s(48);
-    made<Criterion>(std::string("\"") + criterion + "\"")->score(state(), s);
-    return s;
+        kind(made<InverseSettings>("\"layer\"")) {}
+  QuadraticModel model() const {
+    return {.w = w, .rows = &rows, .layers = columns, .damp = damp, .kind = kind.get()};
   }
-  std::vector<Candidate> candidates(const char* criterion, const char* group) const {
-    return group_candidates(state(), *made<Criterion>(std::string("\"") + criterion + "\""),
-                            scores(criterion), *made<GroupSettings>(group), layers,
-                            std::vector<bool>(48, false));
+  std::vector<Candidate> candidates(const std::string& criterion, const char* group) const {
+    const QuadraticModel m = model();
+    return group_candidates(m, *made<Criterion>("\"" + criterion + "\""), saliency_of(criterion, m),
+                            *made<GroupSettings>(group), layers);
   }
   /// Loss of removing a set, everything else free: the joint update's model loss with the dampened F.
   double cost(const std::vector<Index>& set) const {
-    std::vector<bool> removed(48, false);
-    for (const Index q : set) removed[q] = true;
-    const auto delta = compensate(state(), removed, UpdateMode::joint,
-                                  {.inverse = kind.get(), .layers = columns, .damp = damp});
+    Choice choice{std::vector<bool>(48, false)};
+    for (const Index q : set) choice.removed[q] = true;
+    const auto delta = compensate(model(), choice, UpdateMode::joint);
     double loss = 0;  // layer by layer, as the inverse
     const std::vector<double> zero(48, 0.0);
     for (const Range layer : columns) loss += predict_range(rows, zero, delta, damp, layer).damped_change();
@@ -51,7 +46,6 @@ struct GroupProblem {
   std::vector<LayerView> layers;
   std::vector<Range> columns;
   std::unique_ptr<InverseSettings> kind;
-  std::unique_ptr<FisherInverse> inverse;
 };
 
 TEST(Groups, MembersAreRunsOfInputsOutputsAndChannels) {
@@ -119,7 +113,7 @@ TEST(Groups, TheCheapestSetsLeaveWholeAndTheCountIsMet) {
   const std::vector<bool> none(48, false);
   for (const char* group : {R"({"type": "block", "size": 4})", "\"n_of_m\""}) {
     const auto candidates = p.candidates("woodfisher", group);
-    const GroupChoice choice = select_groups(candidates, none, 0.5, p.layers, {});
+    const Choice choice = select_groups(candidates, none, 0.5, p.layers, {});
     EXPECT_EQ(std::count(choice.removed.begin(), choice.removed.end(), true), 24);
     for (const Candidate& c : candidates) {
       const auto out =
@@ -127,8 +121,7 @@ TEST(Groups, TheCheapestSetsLeaveWholeAndTheCountIsMet) {
       EXPECT_TRUE(out == 0 || out == static_cast<long>(c.members.size())) << "a set is not torn apart";
     }
   }
-  const GroupChoice pattern =
-      select_groups(p.candidates("woodfisher", "\"n_of_m\""), none, 0.5, p.layers, {});
+  const Choice pattern = select_groups(p.candidates("woodfisher", "\"n_of_m\""), none, 0.5, p.layers, {});
   for (std::size_t first = 0; first < 48; first += 4)
     EXPECT_EQ(std::count(pattern.removed.begin() + static_cast<long>(first),
                          pattern.removed.begin() + static_cast<long>(first) + 4, true),
@@ -140,8 +133,8 @@ TEST(Groups, AFilterMoreOnlyIfItBringsTheCountCloser) {
   const GroupProblem p;
   const std::vector<bool> none(48, false);
   const auto removed = [&](double sparsity) {
-    const GroupChoice c = select_groups(p.candidates("woodfisher", "\"filter\""), none, sparsity, p.layers,
-                                        {.min_kept_per_layer = 0});
+    const Choice c = select_groups(p.candidates("woodfisher", "\"filter\""), none, sparsity, p.layers,
+                                   {.min_kept_per_layer = 0});
     return std::count(c.removed.begin(), c.removed.end(), true);
   };
   EXPECT_EQ(removed(3.0 / 48), 0);
@@ -152,24 +145,27 @@ TEST(Groups, AFilterMoreOnlyIfItBringsTheCountCloser) {
 TEST(Groups, TheUpdateOfASetIsItsOwnConstrainedMinimum) {
   const GroupProblem p;
   const auto candidates = p.candidates("woodfisher", "\"filter\"");
-  std::vector<bool> removed(48, false);
-  std::vector<double> multipliers(48, 0.0);
+  Choice choice{std::vector<bool>(48, false), std::vector<double>(48, 0.0)};
   for (std::size_t k = 0; k < candidates[1].members.size(); ++k) {
-    removed[candidates[1].members[k]] = true;
-    multipliers[candidates[1].members[k]] = candidates[1].multipliers[k];
+    choice.removed[candidates[1].members[k]] = true;
+    choice.multipliers[candidates[1].members[k]] = candidates[1].multipliers[k];
   }
-  const UpdateSettings settings{.inverse = p.kind.get(), .layers = p.columns, .damp = p.damp};
-  const auto one = compensate(p.state(), removed, UpdateMode::simultaneous, settings, multipliers);
-  const auto joint = compensate(p.state(), removed, UpdateMode::joint, settings);
+  const auto one = compensate(p.model(), choice, UpdateMode::simultaneous);
+  const auto joint = compensate(p.model(), choice, UpdateMode::joint);
   for (std::size_t q = 0; q < 48; ++q) EXPECT_NEAR(one[q], joint[q], 1e-8) << q;
 }
 
 TEST(Groups, FlopsMakeCostlyLayersGoFirst) {
   const GroupProblem p;
-  std::vector<double> scores(48, 1.0);
-  weigh_by_flops(scores, p.layers, 0.5);
-  EXPECT_DOUBLE_EQ(scores[0], 0.1) << "100 multiply-adds a weight, to the power of one half";
-  EXPECT_DOUBLE_EQ(scores[40], 1.0);
+  std::vector<double> saliency(48, 1.0);
+  weigh_by_flops(saliency, p.layers, 0.5);
+  EXPECT_DOUBLE_EQ(saliency[0], 0.1) << "100 multiply-adds a weight, to the power of one half";
+  EXPECT_DOUBLE_EQ(saliency[40], 1.0);
+  std::vector<Candidate> filters = p.candidates("woodfisher", "\"filter\"");
+  const double before = filters[0].cost, of_b = filters.back().cost;
+  weigh_by_flops(filters, p.layers, 0.5);
+  EXPECT_DOUBLE_EQ(filters[0].cost, before / 10) << "sets as their members";
+  EXPECT_DOUBLE_EQ(filters.back().cost, of_b);
 }
 
 }  // namespace

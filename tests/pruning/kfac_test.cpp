@@ -76,27 +76,27 @@ void expect_product_of_rows(const KroneckerFactor& k, const std::vector<double>&
 
 TEST(Kfac, OneExampleOfALinearLayerIsItsProductExactly) {
   const SmallNetwork net;
-  const Gradients one(*net.model, net.layers, net.data.train, net.preprocessing, net.examples(1),
-                      {.rows = 1, .kronecker = true, .factored = false});
+  const NetworkRows one(*net.model, net.layers, net.examples(1),
+                        {.rows = 1, .kronecker = true, .factored = false});
   EXPECT_TRUE(one.kronecker().back().has_bias);
   expect_product_of_rows(one.kronecker().back(), all_of(one));
 }
 
 TEST(Kfac, FactorsOfManyExamplesAreTheirMeans) {
   const SmallNetwork net;
-  const GradientOptions options{.rows = 1, .kronecker = true};
+  const RowOptions options{.rows = 1, .kronecker = true};
   std::vector<double> a, s;
-  for (const Index e : net.examples(5)) {
-    const std::vector<Index> alone{e};
-    const Gradients one(*net.model, net.layers, net.data.train, net.preprocessing, alone, options);
+  const ImageExamples five = net.examples(5);
+  for (const Index e : five.indices()) {
+    const ImageExamples alone(net.data.train, net.preprocessing, {e});
+    const NetworkRows one(*net.model, net.layers, alone, options);
     const KroneckerFactor& k = one.kronecker()[1];  // the convolution with stride 2
     a.resize(k.a.size());
     s.resize(k.s.size());
     for (std::size_t i = 0; i < a.size(); ++i) a[i] += k.a[i] / 5;
     for (std::size_t i = 0; i < s.size(); ++i) s[i] += k.s[i] / 5;
   }
-  const Gradients all(*net.model, net.layers, net.data.train, net.preprocessing, net.examples(5),
-                      {.rows = 5, .kronecker = true});
+  const NetworkRows all(*net.model, net.layers, net.examples(5), {.rows = 5, .kronecker = true});
   expect_close(nlohmann::json(a), all.kronecker()[1].a, 1e-6, "A");
   expect_close(nlohmann::json(s), all.kronecker()[1].s, 1e-6, "S");
 }
@@ -105,8 +105,7 @@ TEST(Kfac, AConvolutionOfOnePositionIsALinearLayerOfItsPatch) {
   // With one position the convolution is a linear layer of its patch: a 3x3 kernel on a 3x3 image.
   const SmallNetwork net(R"([{"type": "max_pool", "kernel": 4},
       {"type": "conv", "name": "conv", "out": 3, "kernel": 3}, "flatten"])");
-  const Gradients one(*net.model, net.layers, net.data.train, net.preprocessing, net.examples(1),
-                      {.rows = 1, .kronecker = true});
+  const NetworkRows one(*net.model, net.layers, net.examples(1), {.rows = 1, .kronecker = true});
   ASSERT_EQ(one.kronecker().front().inputs, 18);
   ASSERT_EQ(one.kronecker().front().positions, 1);
   expect_product_of_rows(one.kronecker().front(), all_of(one));
@@ -122,7 +121,7 @@ void expect_moments_of_patches(Index pad) {
   const SmallNetwork net(layers.c_str());
   const Index kernel = 8, inputs = kernel * kernel * 2, side = 12 + 2 * pad - kernel + 1, count = 9;
   Batch batch;
-  load_examples(net.data.train, net.preprocessing, net.examples(count), batch);
+  net.examples(count).load({0, count}, batch);
   std::vector<double> a(inputs * inputs, 0.0), mean(static_cast<std::size_t>(inputs), 0.0),
       patch(static_cast<std::size_t>(inputs));
   for (Index e = 0; e < count; ++e)
@@ -137,8 +136,8 @@ void expect_moments_of_patches(Index pad) {
         for (std::size_t j = 0; j < patch.size(); ++j) a[i * patch.size() + j] += patch[i] * patch[j] / count;
       }
     }
-  const Gradients all(*net.model, net.layers, net.data.train, net.preprocessing, net.examples(count),
-                      {.rows = static_cast<int>(count), .kronecker = true});
+  const NetworkRows all(*net.model, net.layers, net.examples(count),
+                        {.rows = static_cast<int>(count), .kronecker = true});
   const KroneckerFactor& k = all.kronecker().front();
   ASSERT_EQ(k.inputs, inputs);
   EXPECT_EQ(k.positions, side * side);
@@ -182,11 +181,10 @@ TEST(Kfac, JointUpdateByConjugateGradientsIsTheConstrainedMinimum) {
   const auto kind = made<InverseSettings>("\"kfac\"");
   const auto inverse = kind->build(rows, layers, 1e-3);
   const std::vector<double> w = random_values(12, 3);
-  const PruneState state{.w = w, .rows = &rows, .inverse = inverse.get()};
+  const QuadraticModel model{.w = w, .rows = &rows, .layers = layers, .damp = 1e-3, .kind = kind.get()};
   std::vector<bool> removed(12, false);
   removed[1] = removed[2] = removed[7] = removed[11] = true;
-  const std::vector<double> delta =
-      compensate(state, removed, UpdateMode::joint, {.inverse = kind.get(), .layers = layers, .damp = 1e-3});
+  const std::vector<double> delta = compensate(model, {removed}, UpdateMode::joint);
   // At the constrained minimum F delta vanishes on the kept weights, so delta = F^-1 (something on Q only).
   std::vector<double> on_q(12, 0.0), back(12);
   std::vector<Index> q{1, 2, 7, 11};

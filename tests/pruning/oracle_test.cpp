@@ -36,12 +36,6 @@ struct Quadratic {
   std::vector<Range> blocks;  // passed as layers: every inverse keeps layers apart, but "full"
 };
 
-std::vector<double> scores(const char* criterion, const PruneState& state) {
-  std::vector<double> s(state.w.size());
-  made<Criterion>(std::string("\"") + criterion + "\"")->score(state, s);
-  return s;
-}
-
 std::vector<std::size_t> ranking(const std::vector<double>& s) {
   std::vector<std::size_t> order(s.size());
   std::iota(order.begin(), order.end(), 0);
@@ -59,16 +53,16 @@ double loss_increase(const json& F, const std::vector<double>& delta, const std:
   return sum;
 }
 
-void check_removal(const json& expected, const Quadratic& problem, const PruneState& state,
-                   const json& removed, bool taylor, const UpdateSettings& settings, const json& F) {
+void check_removal(const json& expected, const Quadratic& problem, const QuadraticModel& model,
+                   const json& removed, const json& F) {
   std::vector<bool> set(problem.w.size(), false);
   for (const json& q : removed) set[q.get<std::size_t>()] = true;
-  const std::vector<double> g = taylor ? problem.g : std::vector<double>(problem.g.size(), 0.0);
-  const std::vector<double> joint = compensate(state, set, UpdateMode::joint, settings);
+  const std::vector<double> g = model.g.empty() ? std::vector<double>(problem.g.size(), 0.0) : problem.g;
+  const std::vector<double> joint = compensate(model, {set}, UpdateMode::joint);
   expect_close(expected["delta_w"], joint, tolerance, "joint delta_w");
   EXPECT_NEAR(loss_increase(F, joint, g), expected["loss_increase"].get<double>(),
               tolerance * std::max(1.0, std::abs(expected["loss_increase"].get<double>())));
-  const std::vector<double> sum = compensate(state, set, UpdateMode::simultaneous, settings);
+  const std::vector<double> sum = compensate(model, {set}, UpdateMode::simultaneous);
   if (expected.contains("simultaneous_then_zeroed_delta_w")) {
     expect_close(expected["simultaneous_then_zeroed_delta_w"], sum, tolerance, "simultaneous delta_w");
     const double loss = expected["simultaneous_then_zeroed_loss_increase"];
@@ -103,20 +97,27 @@ void check_case(const json& c, const std::string& inverse_json) {
   inverse->apply(problem.g, h);
   expect_close(expected["F_inv_times_g"], h, tolerance, "F_inv g");
 
-  const PruneState fisher_state{.w = problem.w, .rows = &problem.rows, .inverse = inverse.get()};
-  PruneState taylor_state = fisher_state;
-  taylor_state.g = problem.g;
-  taylor_state.step = h;
-  const std::vector<double> rho = scores("woodfisher", fisher_state),
-                            rho_taylor = scores("woodtaylor", taylor_state);
-  expect_close(expected["rho_magnitude"], scores("magnitude", fisher_state), tolerance, "magnitude");
-  expect_close(expected["rho_diag_fisher_undamped"], scores("diagonal_fisher", fisher_state), tolerance,
+  const QuadraticModel fisher_model{.w = problem.w,
+                                    .rows = &problem.rows,
+                                    .layers = problem.blocks,
+                                    .damp = problem.damp,
+                                    .kind = kind.get()};
+  QuadraticModel taylor_model = fisher_model;
+  taylor_model.g = problem.g;
+  taylor_model.step_damp = problem.damp;
+  taylor_model.shorten_step = false;
+  taylor_model.h = gradient_step(taylor_model);
+  EXPECT_EQ(taylor_model.h, h);
+  const std::vector<double> rho = saliency_of("woodfisher", fisher_model),
+                            rho_taylor = saliency_of("woodtaylor", taylor_model);
+  expect_close(expected["rho_magnitude"], saliency_of("magnitude", fisher_model), tolerance, "magnitude");
+  expect_close(expected["rho_diag_fisher_undamped"], saliency_of("diagonal_fisher", fisher_model), tolerance,
                "diagonal Fisher");
-  const auto diagonal =
-      made<InverseSettings>("\"diagonal\"")->build(problem.rows, problem.blocks, problem.damp);
-  PruneState obd_state = fisher_state;
-  obd_state.inverse = diagonal.get();
-  expect_close(expected["rho_obd_damped"], scores("woodfisher", obd_state), tolerance,
+  const auto diagonal = made<InverseSettings>("\"diagonal\"");
+  QuadraticModel obd_model = fisher_model;
+  obd_model.kind = diagonal.get();
+  obd_model.built.reset();
+  expect_close(expected["rho_obd_damped"], saliency_of("woodfisher", obd_model), tolerance,
                "OBD is WoodFisher with a diagonal F");
   expect_close(expected["rho_woodfisher"], rho, tolerance, "rho woodfisher");
   expect_close(expected["rho_woodtaylor"], rho_taylor, tolerance, "rho woodtaylor");
@@ -130,34 +131,26 @@ void check_case(const json& c, const std::string& inverse_json) {
   for (double& r : increase) r += constant;
   expect_close(expected["woodtaylor_loss_increase"], increase, tolerance, "woodtaylor loss increase");
 
-  const UpdateSettings settings{.inverse = kind.get(),
-                                .layers = problem.blocks,
-                                .damp = problem.damp,
-                                .step_damp = problem.damp,
-                                .step_search = false};
   for (const json& r : expected["single_removals"]) {
-    check_removal(r["woodfisher"], problem, fisher_state, json::array({r["removed"]}), false, settings,
-                  expected["F"]);
-    check_removal(r["woodtaylor"], problem, taylor_state, json::array({r["removed"]}), true, settings,
-                  expected["F"]);
+    check_removal(r["woodfisher"], problem, fisher_model, json::array({r["removed"]}), expected["F"]);
+    check_removal(r["woodtaylor"], problem, taylor_model, json::array({r["removed"]}), expected["F"]);
   }
   for (const json& r : expected["set_removals"]) {
-    check_removal(r["woodfisher"], problem, fisher_state, r["removed"], false, settings, expected["F"]);
-    check_removal(r["woodtaylor"], problem, taylor_state, r["removed"], true, settings, expected["F"]);
+    check_removal(r["woodfisher"], problem, fisher_model, r["removed"], expected["F"]);
+    check_removal(r["woodtaylor"], problem, taylor_model, r["removed"], expected["F"]);
   }
   if (expected.contains("exhaustive_k_subsets"))
-    for (const json& k : expected["exhaustive_k_subsets"]) {  // the lowest scores are not always the best set
+    for (const json& k :
+         expected["exhaustive_k_subsets"]) {  // the lowest saliencies are not always the best set
       const auto order = ranking(rho);
       std::vector<bool> lowest(d, false), best(d, false);
       for (std::size_t i = 0; i < k["k"].get<std::size_t>(); ++i) lowest[order[i]] = true;
       for (const json& q : k["best_subset"]) best[q.get<std::size_t>()] = true;
       const std::vector<double> zero(d, 0.0);
-      EXPECT_NEAR(
-          loss_increase(expected["F"], compensate(fisher_state, lowest, UpdateMode::joint, settings), zero),
-          k["lowest_rho_loss_increase"].get<double>(), tolerance);
-      EXPECT_NEAR(
-          loss_increase(expected["F"], compensate(fisher_state, best, UpdateMode::joint, settings), zero),
-          k["best_loss_increase"].get<double>(), tolerance);
+      EXPECT_NEAR(loss_increase(expected["F"], compensate(fisher_model, {lowest}, UpdateMode::joint), zero),
+                  k["lowest_rho_loss_increase"].get<double>(), tolerance);
+      EXPECT_NEAR(loss_increase(expected["F"], compensate(fisher_model, {best}, UpdateMode::joint), zero),
+                  k["best_loss_increase"].get<double>(), tolerance);
     }
 }
 
@@ -216,14 +209,13 @@ TEST(Oracle, SchedulesReachTheirTargetAndOtherwiseFollowThePublishedOne) {
                  1e-12, "levels");
   for (const json& t : expected["threshold_counts"]) {
     const auto n = t["n"].get<std::size_t>();
-    const std::vector<double> score = random_values(n, 1);
+    const std::vector<double> values = random_values(n, 1);
     std::vector<double> positive(n);
-    std::transform(score.begin(), score.end(), positive.begin(), [](double s) { return s * s; });
-    const std::vector<Range> layers{{0, static_cast<Index>(n)}};
-    const std::vector<std::string> names{"all"};
+    std::transform(values.begin(), values.end(), positive.begin(), [](double s) { return s * s; });
+    const std::vector<LayerView> layers{{.name = "all", .columns = {0, static_cast<Index>(n)}, .shape = {}}};
     const auto count = [&](MaskRule rule) {
       const auto removed =
-          select(positive, std::vector<bool>(n, false), t["sparsity"], layers, names, {.rule = rule});
+          select(positive, std::vector<bool>(n, false), t["sparsity"], layers, {.rule = rule});
       return std::count(removed.begin(), removed.end(), true);
     };
     EXPECT_EQ(count(MaskRule::threshold), t["official_pruned"].get<long>()) << t;
@@ -241,15 +233,14 @@ TEST(Oracle, OneShotMasksAndUpdatesOfASmallNetwork) {
     w.insert(w.end(), w2.begin(), w2.end());
     const DenseRows rows(static_cast<Index>(e["per_example_gradients"].size()), static_cast<Index>(w.size()),
                          Quadratic::flat(e["per_example_gradients"]));
-    const std::vector<Range> layers{{0, 12}, {12, 24}};
-    const std::vector<std::string> names{"W1", "W2"};
+    const std::vector<LayerView> layers{{.name = "W1", .columns = {0, 12}, .shape = {}},
+                                        {.name = "W2", .columns = {12, 24}, .shape = {}}};
     const auto kind = made<InverseSettings>("\"layer\"");
-    const auto inverse = kind->build(rows, layers, in["lambda"]);
-    expect_close(e["F_block_inv_diag"], inverse->diagonal(), tolerance, "diagonal");
-    const PruneState state{.w = w, .rows = &rows, .inverse = inverse.get()};
-    const std::vector<double> rho = scores("woodfisher", state);
+    const QuadraticModel model{
+        .w = w, .rows = &rows, .layers = columns_of(layers), .damp = in["lambda"], .kind = kind.get()};
+    expect_close(e["F_block_inv_diag"], model.inverse().diagonal(), tolerance, "diagonal");
+    const std::vector<double> rho = saliency_of("woodfisher", model);
     expect_close(e["rho_woodfisher"], rho, tolerance, "rho");
-    const UpdateSettings settings{.inverse = kind.get(), .layers = layers, .damp = in["lambda"]};
     for (const auto& [sparsity, variants] : e["one_shot"].items())
       for (const auto& [variant, result] : variants.items()) {
         SCOPED_TRACE(sparsity + " " + variant);
@@ -258,14 +249,14 @@ TEST(Oracle, OneShotMasksAndUpdatesOfASmallNetwork) {
             .rule = variant.ends_with("exact_count") ? MaskRule::exact : MaskRule::threshold,
             .min_kept_per_layer = 0};
         const auto removed =
-            select(rho, std::vector<bool>(w.size(), false), std::stod(sparsity), layers, names, selection);
+            select(rho, std::vector<bool>(w.size(), false), std::stod(sparsity), layers, selection);
         std::vector<std::size_t> pruned;
         for (std::size_t q = 0; q < w.size(); ++q)
           if (removed[q]) pruned.push_back(q);
         EXPECT_EQ(json(pruned), result["pruned"]);
         for (const auto& [mode, key] : {std::pair{UpdateMode::simultaneous, "new_w_simultaneous"},
                                         std::pair{UpdateMode::joint, "new_w_joint"}}) {
-          std::vector<double> after = compensate(state, removed, mode, settings);
+          std::vector<double> after = compensate(model, {removed}, mode);
           for (std::size_t q = 0; q < w.size(); ++q) after[q] += w[q];
           expect_close(result[key], after, tolerance, key);
         }

@@ -16,14 +16,18 @@ using Json = nlohmann::json;
 
 /// Two layers of 3 and 4 weights; the last weight of the first was pruned earlier.
 struct Step {
-  std::vector<double> scores{1e-6, 1e-2, 5, 0, 1e-3, 2e-2, -1};
+  std::vector<double> saliency{1e-6, 1e-2, 5, 0, 1e-3, 2e-2, -1};
   std::vector<bool> before{false, false, true, false, false, false, false};
   std::vector<bool> removed{true, false, true, true, true, false, false};
   std::vector<LayerView> layers{{.name = "a", .columns = {0, 3}, .shape = {3, 1}},
                                 {.name = "b", .columns = {3, 7}, .shape = {4, 1}}};
   SaliencyStep view() const {
-    return {
-        .epoch = 4, .sub_step = 2, .scores = scores, .before = before, .removed = removed, .layers = layers};
+    return {.epoch = 4,
+            .sub_step = 2,
+            .saliency = saliency,
+            .before = before,
+            .removed = removed,
+            .layers = layers};
   }
 };
 
@@ -34,7 +38,7 @@ std::vector<Json> parsed(const std::string& lines) {
   return rows;
 }
 
-TEST(SaliencyLog, EveryWeightThatWasThereIsCountedOnceInTheBinOfItsScore) {
+TEST(SaliencyLog, EveryWeightThatWasThereIsCountedOnceInTheBinOfItsSaliency) {
   const Step step;
   const std::vector<Json> rows = parsed(saliency_lines(step.view()));
   ASSERT_EQ(rows.size(), 2U);
@@ -49,12 +53,12 @@ TEST(SaliencyLog, EveryWeightThatWasThereIsCountedOnceInTheBinOfItsScore) {
     for (auto q = step.layers[l].columns.begin; q < step.layers[l].columns.end; ++q) {
       const auto i = static_cast<std::size_t>(q);
       if (step.before[i]) continue;
-      if (step.scores[i] <= 0) {
+      if (step.saliency[i] <= 0) {
         ++(step.removed[i] ? removed_below : kept_below);
         continue;
       }
-      // The highest score lies on the upper edge of the last bin, which it belongs to.
-      const double at = (std::log10(step.scores[i]) - low) / width;
+      // The highest lies on the upper edge of the last bin, which it belongs to.
+      const double at = (std::log10(step.saliency[i]) - low) / width;
       const auto bin = std::min(static_cast<std::size_t>(std::floor(at)), removed.size() - 1);
       ++(step.removed[i] ? removed : kept)[bin];
     }
@@ -77,10 +81,10 @@ TEST(SaliencyLog, WhereNothingLeftTheHighestRemovedIsNull) {
   EXPECT_FALSE(rows[1]["lowest_kept"].is_null());
 }
 
-TEST(SaliencyLog, ScoresThatAreAllEqualOrZeroHaveBinsToo) {
+TEST(SaliencyLog, SalienciesThatAreAllEqualOrZeroHaveBinsToo) {
   Step step;
-  for (const double score : {0.0, 3.0}) {
-    step.scores.assign(7, score);
+  for (const double same : {0.0, 3.0}) {
+    step.saliency.assign(7, same);
     for (const Json& row : parsed(saliency_lines(step.view()))) EXPECT_GT(row["width"].get<double>(), 0);
   }
 }

@@ -12,59 +12,47 @@ namespace espalier {
 namespace {
 
 struct Fixture {
-  Fixture(Index n, Index d, std::uint64_t seed, double damp_ = 1e-3)
-      : damp(damp_),
-        rows(n, d, random_values(static_cast<std::size_t>(n * d), seed)),
-        w(random_values(static_cast<std::size_t>(d), seed + 1)),
-        all{{0, d}},
-        layer_of(static_cast<std::size_t>(d), 0),
+  Fixture(Index n, Index d, std::uint64_t seed)
+      : rows(n, d, random_values(static_cast<std::size_t>(n * d), seed)),
         kind(made<InverseSettings>("\"layer\"")),
-        inverse(kind->build(rows, all, damp)),
-        pruned(static_cast<std::size_t>(d), false) {}
-  PruneState state() const {
-    return {.w = w, .rows = &rows, .inverse = inverse.get(), .blocks = all, .pruned = &pruned};
-  }
-  SearchProblem problem() const {
-    return {state(), {.inverse = kind.get(), .layers = all, .damp = damp}, all, layer_of, min_kept};
-  }
-  std::vector<bool> lowest(const char* criterion, std::size_t k) const {
-    std::vector<double> s(w.size());
-    made<Criterion>(std::string("\"") + criterion + "\"")->score(state(), s);
-    std::vector<std::size_t> order(w.size());
+        model{.w = random_values(static_cast<std::size_t>(d), seed + 1),
+              .rows = &rows,
+              .layers = {{0, d}},
+              .pruned = std::vector<bool>(static_cast<std::size_t>(d), false),
+              .damp = 1e-3,
+              .kind = kind.get()} {}
+  Choice lowest(const char* criterion, std::size_t k) const {
+    const std::vector<double> s = saliency_of(criterion, model);
+    std::vector<std::size_t> order(s.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return s[a] < s[b]; });
-    std::vector<bool> set(w.size(), false);
-    for (std::size_t i = 0; i < k; ++i) set[order[i]] = true;
-    return set;
+    Choice choice{std::vector<bool>(s.size(), false)};
+    for (std::size_t i = 0; i < k; ++i) choice.removed[order[i]] = true;
+    return choice;
   }
+  double loss(const std::vector<bool>& removed) const { return loss_without(model, removed); }
   /// The least loss over all sets of k weights.
   double best(int k) const {
+    const std::size_t d = model.w.size();
     double least = 1e300;
-    for (std::uint32_t bits = 0; bits < (1U << w.size()); ++bits) {
+    for (std::uint32_t bits = 0; bits < (1U << d); ++bits) {
       if (__builtin_popcount(bits) != k) continue;
-      std::vector<bool> set(w.size());
-      for (std::size_t q = 0; q < w.size(); ++q) set[q] = bits >> q & 1U;
-      least = std::min(least, evaluate_set(problem(), set).objective);
+      std::vector<bool> set(d);
+      for (std::size_t q = 0; q < d; ++q) set[q] = bits >> q & 1U;
+      least = std::min(least, loss(set));
     }
     return least;
   }
-  double damp;
   DenseRows rows;
-  std::vector<double> w;
-  std::vector<Range> all;
-  std::vector<int> layer_of;
-  std::vector<Index> min_kept{1};
   std::unique_ptr<InverseSettings> kind;
-  std::unique_ptr<FisherInverse> inverse;
-  std::vector<bool> pruned;
+  QuadraticModel model;
 };
 
-TEST(Search, GreedyScoresAreTheCostsOfEliminatingOneByOne) {
+TEST(Search, GreedySalienciesAreTheCostsOfEliminatingOneByOne) {
   const Fixture f(5, 9, 11);
-  std::vector<double> scores(9);
-  made<Criterion>("\"greedy\"")->score(f.state(), scores);
-  // By hand: after each removal F loses row and column,
-  // and the remaining weights move to the constrained minimum.
+  const std::vector<double> saliency = saliency_of("greedy", f.model);
+  // By hand: after each removal F loses row and column, and
+  // the remaining weights move to the constrained minimum.
   std::vector<bool> gone(9, false);
   std::vector<double> order_cost(9, 0.0);
   double before = 0;
@@ -75,32 +63,33 @@ TEST(Search, GreedyScoresAreTheCostsOfEliminatingOneByOne) {
       if (gone[q]) continue;
       std::vector<bool> set = gone;
       set[q] = true;
-      const double loss = evaluate_set(f.problem(), set).objective - before;
+      const double loss = f.loss(set) - before;
       if (loss < least) least = loss, next = q;
     }
     gone[next] = true;
     before += least;
     order_cost[next] = least;
-    EXPECT_GE(scores[next], least * (1 - 1e-6)) << "a trace never falls below its costs";
+    EXPECT_GE(saliency[next], least * (1 - 1e-6)) << "a trace never falls below its costs";
   }
-  std::vector<std::size_t> by_hand(9), by_score(9);
+  std::vector<std::size_t> by_hand(9), by_saliency(9);
   std::iota(by_hand.begin(), by_hand.end(), 0);
-  by_score = by_hand;
-  std::stable_sort(by_score.begin(), by_score.end(), [&](auto a, auto b) { return scores[a] < scores[b]; });
-  // The order of elimination is the order of the scores.
+  by_saliency = by_hand;
+  std::stable_sort(by_saliency.begin(), by_saliency.end(),
+                   [&](auto a, auto b) { return saliency[a] < saliency[b]; });
+  // The order of elimination is the order of the saliencies.
   gone.assign(9, false);
   before = 0;
-  for (const std::size_t q : by_score) {
+  for (const std::size_t q : by_saliency) {
     double least = 1e300;
     for (std::size_t other = 0; other < 9; ++other) {
       if (gone[other]) continue;
       std::vector<bool> set = gone;
       set[other] = true;
-      least = std::min(least, evaluate_set(f.problem(), set).objective - before);
+      least = std::min(least, f.loss(set) - before);
     }
     std::vector<bool> set = gone;
     set[q] = true;
-    EXPECT_NEAR(evaluate_set(f.problem(), set).objective - before, least, 1e-9 + 1e-6 * least);
+    EXPECT_NEAR(f.loss(set) - before, least, 1e-9 + 1e-6 * least);
     gone = set;
     before += least;
   }
@@ -114,16 +103,17 @@ TEST(Search, ImprovesOnTheRankingAndOftenFindsTheBestSet) {
     constexpr int problems = 20;
     for (std::uint64_t seed = 0; seed < problems; ++seed) {
       const Fixture f(4, 10, 100 + 10 * seed);
-      const SearchPoint start = evaluate_set(f.problem(), f.lowest("woodfisher", 5));
-      const SearchPoint found = made<SetSearch>(search)->improve(f.problem(), start);
-      EXPECT_LE(found.objective, start.objective);
-      EXPECT_EQ(std::count(found.removed.begin(), found.removed.end(), true), 5);
+      const Choice start = f.lowest("woodfisher", 5);
+      const Choice chosen = made<SetSearch>(search)->improve(f.model, start, {});
+      EXPECT_EQ(std::count(chosen.removed.begin(), chosen.removed.end(), true), 5);
+      const double ranked = f.loss(start.removed), found = f.loss(chosen.removed);
+      EXPECT_LE(found, ranked);
       const double best = f.best(5);
-      EXPECT_GE(found.objective, best * (1 - 1e-9));
-      improved += found.objective < start.objective * (1 - 1e-9);
-      optimal += found.objective <= best * (1 + 1e-9);
-      gap_before += start.objective / best;
-      gap_after += found.objective / best;
+      EXPECT_GE(found, best * (1 - 1e-9));
+      improved += found < ranked * (1 - 1e-9);
+      optimal += found <= best * (1 + 1e-9);
+      gap_before += ranked / best;
+      gap_after += found / best;
     }
     EXPECT_GT(improved, 0) << search;
     EXPECT_LT(gap_after, gap_before) << search;
@@ -135,18 +125,18 @@ TEST(Search, ImprovesOnTheRankingAndOftenFindsTheBestSet) {
 
 TEST(Search, NeverRevivesAWeightOrEmptiesALayer) {
   Fixture f(4, 12, 77);
-  f.pruned[3] = f.pruned[8] = true;
-  f.w[3] = f.w[8] = 0;
-  f.layer_of.assign(12, 0);
-  for (std::size_t q = 10; q < 12; ++q) f.layer_of[q] = 1;
-  f.min_kept = {1, 2};
-  std::vector<bool> start(12, false);
-  for (const std::size_t q : {0, 1, 2, 3, 4, 8}) start[q] = true;
+  f.model.pruned[3] = f.model.pruned[8] = true;
+  f.model.w[3] = f.model.w[8] = 0;
+  f.model.layers = {{0, 10}, {10, 12}};
+  const SelectionSettings both_of_the_last{.min_kept_per_layer = 2};
+  Choice start{std::vector<bool>(12, false)};
+  for (const std::size_t q : {0, 1, 2, 3, 4, 8}) start.removed[q] = true;
   for (const char* search : {R"({"type": "swaps", "share": 0.9})", "\"iht\""}) {
-    const SearchPoint found = made<SetSearch>(search)->improve(f.problem(), evaluate_set(f.problem(), start));
-    EXPECT_TRUE(found.removed[3] && found.removed[8]) << search;
-    EXPECT_FALSE(found.removed[10] || found.removed[11]) << search;
-    EXPECT_EQ(std::count(found.removed.begin(), found.removed.end(), true), 6);
+    const std::vector<bool> found =
+        made<SetSearch>(search)->improve(f.model, start, both_of_the_last).removed;
+    EXPECT_TRUE(found[3] && found[8]) << search;
+    EXPECT_FALSE(found[10] || found[11]) << search;
+    EXPECT_EQ(std::count(found.begin(), found.end(), true), 6);
   }
 }
 

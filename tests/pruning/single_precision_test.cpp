@@ -1,7 +1,7 @@
-// Gradients that are float32 numbers take a faster path: V, and where it is exact enough K, in float32.
-// Against the float64 path on the same numbers, over dampings from 1e-8 to 1, with weights that matter a
-// thousand times more than others, with pruned (zero) columns, and in blocks that one thread or all threads
-// work on.
+// Gradients that are float32 numbers take a faster path: V, and where it is exact
+// enough K, in float32. Against the float64 path on the same numbers, over dampings
+// from 1e-8 to 1, with weights that matter a thousand times more than others, with
+// pruned (zero) columns, and in blocks that one thread or all threads work on.
 #include <gtest/gtest.h>
 
 #include <cmath>

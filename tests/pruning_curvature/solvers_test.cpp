@@ -10,7 +10,7 @@
 #include "pruning/curvature/lanczos.h"
 #include "pruning/curvature/products.h"
 #include "pruning/inverse/cg.h"
-#include "pruning/rows/curvature_row_matrix.h"
+#include "pruning/rows/stored_rows.h"
 #include "tests/support/curvature.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/pruning.h"
@@ -107,7 +107,7 @@ struct Net {
 
 TEST(Lanczos, HessianOfANetworkFromProductsAlone) {
   const Net net;
-  const auto product = curvature_product(*net.model, net.examples, {0, 1, 2}, Curvature::hessian);
+  const auto product = curvature_product(*net.model, net.examples, {0, 1, 2}, Hessian{});
   const std::vector<double> expected = eigenvalues_of(dense(*product));
   // In float32 products are not exactly symmetric, and residuals settle at their rounding.
   const double tolerance = sizeof(Real) == 8 ? 1e-9 : 1e-4, scale = expected.back();
@@ -157,7 +157,7 @@ TEST(OperatorInverse, OfTheHessianAgainstADenseSolve) {
   const Net net;
   // One layer: its block is positive semidefinite whatever the weights (the layer-block identity).
   const std::shared_ptr<const CurvatureOperator> product =
-      curvature_product(*net.model, net.examples, {1}, Curvature::hessian);
+      curvature_product(*net.model, net.examples, {1}, Hessian{});
   const double damp = 0.05;
   const double close = sizeof(Real) == 8 ? 1e-9 : 1e-4;
   SquareMatrix m = dense(*product);
@@ -186,15 +186,15 @@ TEST(OperatorInverse, OfTheHessianAgainstADenseSolve) {
 
 TEST(OperatorInverse, ADiagonalOfTooManySolvesIsRefused) {
   const Net net;
-  const OperatorInverse inverse(curvature_product(*net.model, net.examples, {0}, Curvature::true_fisher), 1,
-                                {}, {}, 41);
+  const OperatorInverse inverse(curvature_product(*net.model, net.examples, {0}, FisherKind::exact), 1, {},
+                                {}, 41);
   testing::expect_error(ExitCode::config, {"42", "41", "max_diagonal"}, [&] { (void)inverse.diagonal(); });
 }
 
-TEST(CurvatureRowMatrix, EveryInverseTakesTheHessianOfALayer) {
+TEST(StoredRows, EveryInverseTakesTheHessianOfALayer) {
   const Net net;
-  const CurvatureRows source(*net.model, net.examples, {1}, Curvature::hessian);
-  const CurvatureRowMatrix rows(source);
+  const CurvatureRows source(*net.model, net.examples, {1}, Hessian{});
+  const StoredRows rows(source);
   ASSERT_EQ(rows.rows(), 30 * 3);
   const SquareMatrix block = curvature_block(source);
   const DenseFisher reference(rows, {{0, rows.cols()}}, 0);

@@ -15,15 +15,15 @@ namespace espalier::test {
 namespace {
 
 constexpr double close = sizeof(Real) == 8 ? 1e-11 : 2e-5;
-const std::vector<Curvature> kinds{Curvature::hessian, Curvature::empirical_fisher, Curvature::true_fisher,
-                                   Curvature::monte_carlo_fisher};
+const std::vector<CurvatureKind> kinds{Hessian{}, FisherKind::empirical, FisherKind::exact,
+                                       FisherKind::sampled};
 
 struct Net {
   std::unique_ptr<Model> model = conv_net();
   TensorExamples examples = random_examples(13, {6, 6, 2}, 3, 5);
   std::vector<ParameterId> layers = weights_of(*model);
   /// The matrix over the first n examples, column by column from products.
-  SquareMatrix expected(const std::vector<ParameterId>& chosen, Curvature kind, Index n) const {
+  SquareMatrix expected(const std::vector<ParameterId>& chosen, CurvatureKind kind, Index n) const {
     const TensorExamples first(examples.images.slice({0, n}),
                                {examples.labels.begin(), examples.labels.begin() + n});
     return dense(*curvature_product(*model, first, chosen, kind));
@@ -40,7 +40,7 @@ TEST(CurvatureStudy, AddsExamplesToEveryMatrixOfOneLayerOrMore) {
         << "within a layer Hessian and true Fisher share one";
     for (const Index n : {5, 5, 13}) {
       study.extend_to(n);
-      for (const Curvature kind : kinds) {
+      for (const CurvatureKind kind : kinds) {
         const SquareMatrix expected = net.expected(chosen, kind, n);
         EXPECT_LE(relative_difference(study.block(kind).values, expected.values), close)
             << name_of(kind) << " of " << chosen.size() << " layers, " << n << " examples";
@@ -58,9 +58,9 @@ TEST(CurvatureStudy, WithoutBlocksHasTheSameDiagonalsAndProducts) {
   const std::vector<ParameterId> chosen{net.layers[1], net.layers[3]};
   CurvatureStudy study(*net.model, net.examples, chosen, {.kinds = kinds, .max_dense = 20});
   EXPECT_FALSE(study.dense());
-  EXPECT_THROW(study.block(Curvature::hessian), Error);
+  EXPECT_THROW(study.block(Hessian{}), Error);
   study.extend_to(6);
-  for (const Curvature kind : kinds) {
+  for (const CurvatureKind kind : kinds) {
     const SquareMatrix expected = net.expected(chosen, kind, 6);
     std::vector<double> diagonal;
     for (Index q = 0; q < expected.size; ++q) diagonal.push_back(expected(q, q));

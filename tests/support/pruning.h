@@ -8,7 +8,6 @@
 #include "framework/config/reader.h"
 #include "framework/core/random.h"
 #include "pruning/criterion/criterion.h"
-#include "pruning/inverse/inverse.h"
 #include "pruning/schedule/schedule.h"
 
 namespace espalier {
@@ -18,11 +17,18 @@ namespace espalier {
 template <class Base>
 std::unique_ptr<Base> made(const std::string& json) {
   struct Holder {
-    Choice<Base> choice;
+    Variant<Base> choice;
     void fields(Fields& f) { f.required().variant("it", choice, "it"); }
   } holder;
   read_config(JsonDocument::parse("{\"it\": " + json + "}", "test"), holder);
   return std::move(holder.choice.settings);
+}
+
+/// The saliencies of a registered criterion, e.g. saliency_of("woodfisher", model).
+inline std::vector<double> saliency_of(const std::string& criterion, const QuadraticModel& model) {
+  std::vector<double> out(model.w.size());
+  made<Criterion>("\"" + criterion + "\"")->saliency(model, out);
+  return out;
 }
 
 inline std::vector<double> random_values(std::size_t n, std::uint64_t seed, double scale = 1) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/data/data_config.h"
+#include "framework/data/examples.h"
 #include "framework/nn/model.h"
 #include "tests/support/pruning.h"
 
@@ -26,10 +27,10 @@ struct SmallNetwork {
     for (std::size_t i = 0; i < model->store().infos().size(); ++i)
       if (model->store().infos()[i].role == Role::weight) layers.push_back(static_cast<ParameterId>(i));
   }
-  std::vector<Index> examples(Index count) const {
+  ImageExamples examples(Index count) const {
     std::vector<Index> e;
     for (Index i = 0; i < count; ++i) e.push_back((i * 37) % data.train.size());
-    return e;
+    return {data.train, preprocessing, e};
   }
   DataSource data;
   Preprocessing preprocessing;

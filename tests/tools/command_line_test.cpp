@@ -110,6 +110,21 @@ TEST_F(CommandLine, PruneTrainsPrunesAndReports) {
   EXPECT_NE(evaluated.output.find("sparsity of weights 80.0"), std::string::npos) << evaluated.output;
 }
 
+TEST_F(CommandLine, InfoShowsTheNetworkOfAConfigARunAndACheckpoint) {
+  // 16x16 pixels x 6 maps x 9 taps, and 384 features x 4 classes.
+  const Result fresh = run({"info", "run.json"});
+  for (const char* part :
+       {"conv", "{16,16,6}", "batch_norm + relu", "13,824", "1,540", "1,536", "0.00 %", "fresh"})
+    EXPECT_NE(fresh.output.find(part), std::string::npos) << part << " in:\n" << fresh.output;
+  ASSERT_EQ(prune({"--output", "a"}).code, 0);
+  const Result of_run = run({"info", "a"}), of_file = run({"info", "a/checkpoint.safetensors"});
+  EXPECT_EQ(of_run.code, 0) << of_run.output;
+  EXPECT_EQ(of_run.output, of_file.output);
+  EXPECT_NE(of_run.output.find("80.00 %"), std::string::npos) << of_run.output;
+  write("other.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+  expect_error(run({"info", "other.safetensors"}), 5, {"other.safetensors", "resolved_config"});
+}
+
 TEST_F(CommandLine, SameSeedSameBitsOnOneThreadOrTwo) {
   ASSERT_EQ(prune({"--output", "one", "--threads", "1"}).code, 0);
   ASSERT_EQ(prune({"--output", "two", "--threads", "2"}).code, 0);

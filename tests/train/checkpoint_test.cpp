@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::unique_ptr<Model> build(const std::string& type, std::uint64_t seed = 1) {
-  Choice<ModelSettings> choice;
+  Variant<ModelSettings> choice;
   choice.choose(type);
   return choice->build({32, 32, 3}, 10, seed);
 }
@@ -161,7 +161,7 @@ TEST_F(CheckpointTest, ACompactFileIsACheckpoint) {
       store.mask()[i] = i % 10 == 0;
   store.apply_mask();
   store.statistics()[3] = Real(0.25);
-  WeightsFile weights = weights_of(*model);
+  WeightsFile weights = checkpoint_of(*model);
   weights.metadata["note"] = "x";
   write_file_atomically(path, encode_compact(weights, {}).bytes);
   const auto other = build("resnet20", 2);

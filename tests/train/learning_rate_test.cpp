@@ -9,7 +9,7 @@ namespace espalier {
 namespace {
 
 struct Holder {
-  Choice<LearningRateSettings> rate;
+  Variant<LearningRateSettings> rate;
   void fields(Fields& f) { f.required().variant("rate", rate, "rate"); }
 };
 double at(const std::string& settings, double epoch, double epochs) {

@@ -13,7 +13,7 @@ namespace espalier {
 namespace {
 
 struct Holder {
-  Choice<OptimizerSettings> optimizer;
+  Variant<OptimizerSettings> optimizer;
   void fields(Fields& f) { f.required().variant("optimizer", optimizer, "optimizer"); }
 };
 

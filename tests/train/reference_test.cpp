@@ -50,7 +50,7 @@ class PublishedCheckpoint : public testing::TestWithParam<Reference> {
         for (int c = 0; c < r.channels; ++c)
           set.pixels.push_back(static_cast<std::uint8_t>(record[1 + c * pixels + p]));
     }
-    Choice<ModelSettings> choice;
+    Variant<ModelSettings> choice;
     choice.choose(r.model);
     model = choice->build({r.height, r.height, r.channels}, 10, 1);
     const std::string file = std::string(r.name) == "mlpnet" ? "mlpnet_mnist" : "resnet20_cifar10";

@@ -238,8 +238,8 @@ TEST_F(TrainerTest, AStateOfAnotherInstructionSetIsRefusedUnlessAskedForAndThenN
 }
 
 TEST_F(TrainerTest, EvaluationCountsEveryImageOnce) {
-  const Score whole = evaluate(*model, data.source.test, data.preprocessing, 30);
-  const Score parts = evaluate(*model, data.source.test, data.preprocessing, 7);
+  const Evaluation whole = evaluate(*model, data.source.test, data.preprocessing, 30);
+  const Evaluation parts = evaluate(*model, data.source.test, data.preprocessing, 7);
   EXPECT_NEAR(whole.loss, parts.loss, 1e-6);
   EXPECT_EQ(whole.accuracy, parts.accuracy);
 }

@@ -1,6 +1,6 @@
 // benchmark.h: `espalier benchmark`: how fast this program is on this machine. Needs no data: images are
 // random bytes (but for the fisher job with a config, whose gradients are a trained network's). It measures
-// what users run (the trainer's step, GradientMatrix::fill, FisherInverse), never a special path. What it is
+// what users run (the trainer's step, fill_rows, FisherInverse), never a special path. What it is
 // compared with: tools/compare_with_pytorch.
 #pragma once
 

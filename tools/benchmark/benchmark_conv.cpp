@@ -61,7 +61,7 @@ void benchmark_conv(const BenchmarkOptions& options, const std::string& name, in
       const auto print = [&](const char* pass, FunctionRef<void()> f) {
         print_rate({"conv", name,
                     fmt::format("{} {}->{} {}x{}/{} at {}x{}", pass, g.in_c, g.out_c, g.kernel_h, g.kernel_w,
-                                g.stride, g.in_h, g.in_w),
+                                g.stride.h, g.in_h, g.in_w),
                     threads, n},
                    "GFLOP/s", 2e-9 * static_cast<double>(g.macs()) * n, time_calls(options, threads, f));
       };

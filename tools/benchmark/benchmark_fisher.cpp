@@ -10,8 +10,7 @@
 #include "framework/config/reader.h"
 #include "framework/core/memory.h"
 #include "framework/core/random.h"
-#include "pruning/rows/gradient_matrix.h"
-#include "pruning/step/prune_config.h"
+#include "pruning/step/site.h"
 #include "tools/benchmark/benchmark_jobs.h"
 #include "tools/run/session.h"
 
@@ -22,48 +21,56 @@ constexpr double damp = 1e-5;
 constexpr double sparsity = 0.9;
 constexpr double mib = 0x1p-20;
 
-/// Gradients of one network, as GradientMatrix holds them.
-struct BenchmarkGradients {
+/// A config with this inverse: WoodFisher on all layers, from n gradients.
+PruneConfig with_inverse(const std::string& json, Index n) {
+  PruneConfig config;
+  read_config(JsonDocument::parse(fmt::format(R"({{"inverse": {}, "num_grads": {}}})", json, n), "benchmark"),
+              config);
+  return config;
+}
+PruneConfig with_blocks_of(Index c, Index n) {
+  return with_inverse(fmt::format(R"({{"type": "block", "fisher_block_size": {}}})", c), n);
+}
+
+/// A network with its gradients.
+struct Subject {
   double resident_before = resident_memory();
   std::unique_ptr<Model> model;
-  std::vector<std::string> names;
-  std::vector<double> w;
-  std::unique_ptr<GradientMatrix> rows;
+  LoadedData data;
+  PruneConfig config;
+  PruningSite site;
 
-  BenchmarkGradients(std::unique_ptr<Model> network, const ImageSet& images,
-                     const Preprocessing& preprocessing, Index n)
-      : model(std::move(network)) {
-    std::vector<ParameterId> layers;
-    const ParameterStore& store = model->store();
-    for (std::size_t i = 0; i < store.infos().size(); ++i) {
-      const ParameterInfo& info = store.infos()[i];
-      if (info.role != Role::weight) continue;
-      layers.push_back(static_cast<ParameterId>(i));
-      names.push_back(info.name);
-      for (const Real v : store.values().subspan(info.range.begin, info.range.size()))
-        w.push_back(static_cast<double>(v));
-    }
-    rows = std::make_unique<GradientMatrix>(store, layers, n);
-    std::vector<Index> examples;
-    for (Index i = 0; i < n; ++i) examples.push_back(i % images.size());
-    rows->fill(*model, images, preprocessing, examples);
+  Subject(std::unique_ptr<Model> network, LoadedData images, Index n)
+      : model(std::move(network)),
+        data(std::move(images)),
+        config(with_inverse("\"block\"", n)),
+        site(*model, data, config, {}) {
+    site.gather_gradients(false);
+  }
+  Index rows() const { return site.rows().rows(); }
+  Index columns() const { return site.rows().cols(); }
+  const std::vector<Range>& layers() const { return site.layers().columns; }
+  Range widest() const {
+    return *std::max_element(layers().begin(), layers().end(),
+                             [](Range a, Range b) { return a.size() < b.size(); });
   }
 };
 
 /// Of a fresh network on random images, or of the network, data and checkpoint of a config. The first are
 /// larger and more alike than any trained network's, so that more of the work must be float64.
-BenchmarkGradients gradients_for(const BenchmarkOptions& options, const std::string& name, Index n) {
+std::unique_ptr<Subject> subject_for(const BenchmarkOptions& options, const std::string& name, Index n) {
   if (options.config.empty()) {
     auto model = benchmark_model(name);
-    const ImageSet images = random_images(*model, n);
-    const Preprocessing preprocessing = plain(*model);
-    return {std::move(model), images, preprocessing, n};
+    LoadedData data;
+    data.source.train = random_images(*model, n);
+    data.preprocessing = plain(*model);
+    return std::make_unique<Subject>(std::move(model), std::move(data), n);
   }
   CommandOptions command;
   command.config = options.config;
   RunConfig config = read_run_config(command);
   Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
-  return {std::move(bench.model), bench.data.source.train, bench.data.preprocessing, n};
+  return std::make_unique<Subject>(std::move(bench.model), std::move(bench.data), n);
 }
 
 /// BLAS on `count` threads in this scope; the rest of the program wants one.
@@ -98,16 +105,19 @@ void recursion(Index n, Index c, const float* g, Index row, std::vector<float>& 
 }
 
 /// Seconds of the recursion a block of c weights: the better of BLAS's threads and of blocks side by side.
-Timing time_recursion(const BenchmarkOptions& options, const BenchmarkGradients& g, Index n, Index c,
-                      int threads) {
-  const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
-                                         [](Range a, Range b) { return a.size() < b.size(); });
+Timing time_recursion(const BenchmarkOptions& options, const Subject& subject, Index c, int threads) {
+  // The blocks' own columns, one block for each thread.
+  const Index n = subject.rows(), width = threads * c,
+              begin = std::min(subject.widest().begin, subject.columns() - width);
+  require(begin >= 0, "[benchmark] {} blocks of {} weights, the network has {}", threads, c,
+          subject.columns());
+  std::vector<float> g(n * width);
+  subject.site.rows().load({begin, begin + width}, g.data());
   std::vector<std::vector<float>> inverses(threads);
-  const float* first = g.rows->row(0).data() + widest.begin;
   BenchmarkOptions slow = options;  // seconds a call: no more repetitions than needed
   slow.seconds = 0.1;
   slow.repetitions = std::min(options.repetitions, 3);
-  const auto block = [&](int t) { recursion(n, c, first + t * c, g.rows->cols(), inverses[t]); };
+  const auto block = [&](int t) { recursion(n, c, g.data() + t * c, width, inverses[t]); };
   Timing best;
   {
     const BlasThreads inside(threads);
@@ -142,18 +152,6 @@ double syrk_rate(const BenchmarkOptions& options, const std::string& name, int t
   return work / timing.median();
 }
 
-std::unique_ptr<InverseSettings> inverse_settings(const std::string& json) {
-  struct Holder {
-    Choice<InverseSettings> choice;
-    void fields(Fields& f) { f.required().variant("inverse", choice, ""); }
-  } holder;
-  read_config(JsonDocument::parse("{\"inverse\": " + json + "}", "benchmark"), holder);
-  return std::move(holder.choice.settings);
-}
-std::unique_ptr<InverseSettings> blocks_of(Index c) {
-  return inverse_settings(fmt::format(R"({{"type": "block", "fisher_block_size": {}}})", c));
-}
-
 /// Operations of one block in the form that needs fewer: Gram matrix, Cholesky, solve.
 double operations(Index rows, Index columns) {
   const auto n = static_cast<double>(rows), c = static_cast<double>(columns);
@@ -161,25 +159,24 @@ double operations(Index rows, Index columns) {
 }
 
 /// Blocks alone: inverse, its diagonal, one product.
-void measure_blocks(const BenchmarkOptions& options, const std::string& name, const BenchmarkGradients& g,
+void measure_blocks(const BenchmarkOptions& options, const std::string& name, const Subject& subject,
                     int threads, double syrk) {
-  const Index n = g.rows->rows();
-  const Range widest = *std::max_element(g.rows->layer_columns().begin(), g.rows->layer_columns().end(),
-                                         [](Range a, Range b) { return a.size() < b.size(); });
+  const Index n = subject.rows();
+  const Range widest = subject.widest();
   for (const Index c : options.block_sizes) {
     const Index count = std::min<Index>(8, widest.size() / c);
     if (count < threads) continue;
     const std::vector<Range> layers{{widest.begin, widest.begin + count * c}};
-    const auto settings = blocks_of(c);
-    std::vector<double> v(g.rows->cols(), 1.0), out(v.size());
+    const PruneConfig config = with_blocks_of(c, n);
+    std::vector<double> v(subject.columns(), 1.0), out(v.size());
     Timing ours = time_calls(options, threads, [&] {
       // The inverse covers all columns up to the layer's end only through `layers`: nothing else is touched.
-      const auto inverse = settings->build(*g.rows, layers, damp);
+      const auto inverse = config.inverse->build(subject.site.rows(), layers, damp);
       inverse->diagonal();
       inverse->apply(v, out);
     });
     for (double& s : ours.seconds) s /= static_cast<double>(count);
-    const Timing theirs = time_recursion(options, g, n, c, threads);
+    const Timing theirs = time_recursion(options, subject, c, threads);
     const double rate = 1e-9 * operations(n, c) / ours.median();
     print_values(
         {"fisher", name, fmt::format("block,c={}", c), threads, n}, "s/block", ours.seconds,
@@ -191,35 +188,21 @@ void measure_blocks(const BenchmarkOptions& options, const std::string& name, co
   }
 }
 
-/// Inverse, diagonal, score, selection and update: all of a step but its gradients.
-void prune_step(const BenchmarkGradients& g, const InverseSettings& settings) {
-  const PruneConfig config;
-  Choice<Criterion> criterion;
-  criterion.choose("woodfisher");
-  const std::vector<Range>& layers = g.rows->layer_columns();
-  const auto inverse = settings.build(*g.rows, layers, damp);
-  PruneState state{.w = g.w, .rows = g.rows.get(), .inverse = inverse.get()};
-  std::vector<double> scores(g.w.size());
-  criterion->score(state, scores);
-  const std::vector<bool> removed =
-      select(scores, std::vector<bool>(g.w.size()), sparsity, layers, g.names, config.selection);
-  const UpdateSettings update{.inverse = &settings, .layers = layers, .damp = damp};
-  compensate(state, removed, UpdateMode::simultaneous, update);
-}
-
-void measure_steps(const BenchmarkOptions& options, const std::string& name, const BenchmarkGradients& g,
-                   int threads, double syrk) {
-  const Index n = g.rows->rows(), d = g.rows->cols();
-  const auto measure = [&](const std::string& variant, const InverseSettings& settings, double baseline) {
+/// All of a step but its gradients: inverse, diagonal, saliencies, selection, update, prediction.
+void measure_steps(const BenchmarkOptions& options, const std::string& name, Subject& subject, int threads,
+                   double syrk) {
+  const Index n = subject.rows(), d = subject.columns();
+  const auto measure = [&](const std::string& variant, const PruneConfig& config, double baseline) {
     double work = 0;
-    for (const Range block : settings.partition(g.rows->layer_columns())) work += operations(n, block.size());
+    for (const Range block : config.inverse->partition(subject.layers())) work += operations(n, block.size());
     forget_peak_memory();
-    prune_step(g, settings);
-    const double peak = static_cast<double>(peak_resident_memory()) - g.resident_before,
+    const auto step = [&] { (void)subject.site.planner(config, damp).plan(sparsity); };
+    step();
+    const double peak = static_cast<double>(peak_resident_memory()) - subject.resident_before,
                  stored = 4.0 * static_cast<double>(n * d);
     BenchmarkOptions slow = options;
     slow.repetitions = std::min(options.repetitions, 3);
-    const Timing timing = time_calls(slow, threads, [&] { prune_step(g, settings); });
+    const Timing timing = time_calls(slow, threads, step);
     std::string note = baseline > 0
                            ? fmt::format("{:.1f} times the recursion ({:.1f} s: one block x blocks); ",
                                          baseline / timing.median(), baseline)
@@ -232,15 +215,15 @@ void measure_steps(const BenchmarkOptions& options, const std::string& name, con
     print_values({"fisher", name, variant, threads, n}, "s/step", timing.seconds, note);
   };
   for (const Index c : options.block_sizes) {
-    const auto settings = blocks_of(c);
+    const PruneConfig config = with_blocks_of(c, n);
     double full_blocks = 0;  // the recursion's cost is quadratic in the block
-    for (const Range block : settings->partition(g.rows->layer_columns()))
+    for (const Range block : config.inverse->partition(subject.layers()))
       full_blocks += std::pow(static_cast<double>(block.size()) / static_cast<double>(c), 2);
-    const double block = time_recursion(options, g, n, c, threads).median();
-    measure(fmt::format("step,c={}", c), *settings, block * full_blocks);
+    const double block = time_recursion(options, subject, c, threads).median();
+    measure(fmt::format("step,c={}", c), config, block * full_blocks);
   }
-  measure("step,layer", *inverse_settings("\"layer\""), 0);
-  measure("step,full", *inverse_settings("\"full\""), 0);
+  measure("step,layer", with_inverse("\"layer\"", n), 0);
+  measure("step,full", with_inverse("\"full\"", n), 0);
 }
 
 }  // namespace
@@ -249,9 +232,9 @@ void benchmark_fisher(const BenchmarkOptions& options, const std::string& name, 
   const double syrk = syrk_rate<float>(options, "ssyrk", threads, cblas_ssyrk);
   syrk_rate<double>(options, "dsyrk", threads, cblas_dsyrk);
   for (const Index n : options.gradients) {
-    const BenchmarkGradients g = gradients_for(options, name, n);
-    measure_blocks(options, name, g, threads, syrk);
-    measure_steps(options, name, g, threads, syrk);
+    const auto subject = subject_for(options, name, n);
+    measure_blocks(options, name, *subject, threads, syrk);
+    measure_steps(options, name, *subject, threads, syrk);
   }
 }
 

@@ -2,9 +2,10 @@
 #include "framework/autograd/var.h"
 #include "framework/core/memory.h"
 #include "framework/core/random.h"
+#include "framework/infer/engine.h"
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
-#include "pruning/rows/gradient_matrix.h"
+#include "pruning/rows/fill_rows.h"
 #include "tools/benchmark/benchmark_jobs.h"
 
 namespace espalier {
@@ -41,7 +42,7 @@ const std::vector<std::string>& benchmark_models() {
 }
 
 std::unique_ptr<Model> benchmark_model(const std::string& name) {
-  Choice<ModelSettings> model;
+  Variant<ModelSettings> model;
   model.choose(name.substr(0, name.find('_')));
   const Shape image = name == "mlpnet_mnist" ? Shape{28, 28, 1} : Shape{32, 32, 3};
   return model->build(image, 10, seed);
@@ -67,7 +68,7 @@ Preprocessing plain(const Model& model) {
 
 StepLoop::StepLoop(Model& model, int batch_size)
     : model_(model), batches_(random_batches(model, batch_size)) {
-  Choice<OptimizerSettings> sgd;
+  Variant<OptimizerSettings> sgd;
   sgd.choose("sgd");
   optimizer_ = sgd->make(model.store());
 }
@@ -94,13 +95,12 @@ void benchmark_infer(const BenchmarkOptions& options, const std::string& name, i
   for (const int size : options.batches) {
     const auto model = benchmark_model(name);
     const std::vector<Batch> batches = random_batches(*model, size);
-    PackedWeights packed;  // as evaluate() has it
+    const Engine engine(model->graph(), weights_of(model->store()));
+    Tensor logits = Tensor::uninitialized({size, model->classes()});
     std::size_t next = 0;
     print_rate({"infer", name, "espalier", threads, size}, "images/s", size,
-               time_calls(options, threads, [&] {
-                 Pass pass{.packed = &packed};
-                 model->forward(batches[next++ % different_batches].images, pass);
-               }));
+               time_calls(options, threads,
+                          [&] { engine.run(batches[next++ % different_batches].images, logits); }));
   }
 }
 
@@ -110,12 +110,12 @@ void benchmark_pergrad(const BenchmarkOptions& options, const std::string& name,
   for (std::size_t i = 0; i < model->store().infos().size(); ++i)
     if (model->store().infos()[i].role == Role::weight) layers.push_back(static_cast<ParameterId>(i));
   const ImageSet images = random_images(*model, pergrad_examples);
-  const std::vector<Index> examples = all_examples(pergrad_examples);
+  const Preprocessing preprocessing = plain(*model);
+  const ImageExamples examples(images, preprocessing, all_examples(pergrad_examples));
   forget_peak_memory();
   const double before = resident_memory();
-  GradientMatrix gradients(model->store(), layers, pergrad_examples);
-  const Timing timing =
-      time_calls(options, threads, [&] { gradients.fill(*model, images, plain(*model), examples); });
+  StoredRows gradients(pergrad_examples, layer_columns(model->store(), layers).back().end);
+  const Timing timing = time_calls(options, threads, [&] { fill_rows(*model, layers, examples, gradients); });
   const double mib = 0x1p-20, stored = 4.0 * static_cast<double>(gradients.rows() * gradients.cols());
   const double peak = static_cast<double>(peak_resident_memory()) - before;
   print_values({"pergrad", name, "espalier", threads, 1}, "s/1000", timing.seconds,

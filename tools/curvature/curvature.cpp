@@ -14,11 +14,10 @@
 #include "framework/io/index_file.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
-#include "pruning/choice/selection.h"
+#include "pruning/choice/layer_names.h"
 #include "pruning/curvature/compare.h"
-#include "pruning/rows/image_examples.h"
 #include "tools/curvature/curvature_report.h"
-#include "tools/explain/tour.h"
+#include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/commands.h"
 #include "tools/run/session.h"
@@ -130,21 +129,21 @@ void clear_blocks(const std::filesystem::path& blocks) {
 /// All numbers of one layer at one number of examples; also writes its matrices.
 MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const CurvatureConfig& config,
                    std::uint64_t seed, const std::filesystem::path& blocks, bool quiet) {
-  const std::vector<Curvature> kinds = config.kinds();
+  const std::vector<CurvatureKind> kinds = config.kinds();
   MetricsRow row{{"event", "curvature"},
                  {"layer", entry.name},
                  {"weights", static_cast<std::int64_t>(entry.size)},
                  {"examples", static_cast<std::int64_t>(n)},
                  {"dense", study.dense()}};
-  const auto put = [&](const std::string& quantity, Curvature kind, double v) {
+  const auto put = [&](const std::string& quantity, CurvatureKind kind, double v) {
     row.emplace_back(quantity + "." + std::string(name_of(kind)), v);
   };
   std::vector<NpyArray> arrays;
   const auto save = [&](const std::string& name, std::vector<Index> shape, std::span<const double> values) {
     arrays.push_back({name, std::move(shape), {values.begin(), values.end()}});
   };
-  std::map<Curvature, std::vector<double>> diagonals;
-  for (const Curvature kind : kinds) {
+  std::map<CurvatureKind, std::vector<double>> diagonals;
+  for (const CurvatureKind kind : kinds) {
     diagonals[kind] = study.diagonal(kind);
     put("trace", kind, std::accumulate(diagonals[kind].begin(), diagonals[kind].end(), 0.0));
     if (study.dense()) {
@@ -195,7 +194,7 @@ MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const Cur
       save("eigenvalues_" + std::string(name_of(kinds[k])), {static_cast<Index>(values.size())}, values);
     }
   }
-  if (std::find(kinds.begin(), kinds.end(), Curvature::hessian) != kinds.end())
+  if (std::find(kinds.begin(), kinds.end(), CurvatureKind(Hessian{})) != kinds.end())
     row.emplace_back("hessian_error", study.hessian_error(seed));
   if (config.save_blocks) write_npz(blocks / fmt::format("{}_n{}.npz", entry.name, n), arrays);
   return row;
@@ -212,7 +211,7 @@ bool has(const std::vector<MetricsRow>& rows, const std::string& layer, Index n)
 
 void curvature_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
-  std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its tour
+  std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its lesson
   config.prune.reset();
   if (!config.curvature) {
     say(options, fmt::format("note: {} has no \"curvature\" section; its defaults are used", options.config));
@@ -313,7 +312,7 @@ void curvature_command(const CommandOptions& options) {
     }
   }
   if (!options.summary) return;
-  write_tour_of_study(folder, config, std::move(prune), bench, options.quiet);
+  write_lesson_of_study(folder, config, std::move(prune), bench, options.quiet);
   fmt::print("{}", curvature_table(metrics.rows(), wanted));
   double worst = 0;
   for (const MetricsRow& row : metrics.rows())

@@ -1,6 +1,7 @@
 #include "tools/curvature/curvature_report.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "framework/io/heat_map.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr Index most_cells = 560;  // rows and columns of a picture; larger matrices are averaged
 
-std::string column(const std::string& quantity, Curvature kind) {
+std::string column(const std::string& quantity, CurvatureKind kind) {
   return quantity + "." + std::string(name_of(kind));
 }
 
@@ -42,22 +43,26 @@ const MetricsRow& last_of(const std::vector<const MetricsRow*>& rows, const std:
   return *best;
 }
 
+/// Of a column: H(essian), T(rue), M(onte Carlo), E(mpirical), C(entred).
+char letter_of(CurvatureKind kind) { return static_cast<char>(std::toupper(name_of(kind)[0])); }
+
 std::string cell(double v, int digits = 3) {
   return std::isfinite(v) ? fmt::format("{:.{}f}", v, digits) : "-";
 }
 
 }  // namespace
 
-std::string title_of(Curvature kind) {
-  switch (kind) {
-    case Curvature::hessian:
-      return "Hessian";
-    case Curvature::true_fisher:
+std::string title_of(CurvatureKind kind) {
+  if (std::holds_alternative<Hessian>(kind)) return "Hessian";
+  switch (std::get<FisherKind>(kind)) {
+    case FisherKind::exact:
       return "true Fisher (exact)";
-    case Curvature::monte_carlo_fisher:
+    case FisherKind::sampled:
       return "true Fisher (Monte Carlo)";
-    case Curvature::empirical_fisher:
+    case FisherKind::empirical:
       return "empirical Fisher";
+    case FisherKind::centred:
+      return "covariance of the gradients";
   }
   return "";
 }
@@ -67,7 +72,7 @@ std::string draw_heat_maps(const std::filesystem::path& name, const std::string&
   const Index factor = (study.size() + most_cells - 1) / most_cells;
   HeatMaps maps{.title = title, .per_cell = static_cast<double>(factor)};
   std::vector<double> magnitudes;
-  for (const Curvature kind : config.kinds()) {
+  for (const CurvatureKind kind : config.kinds()) {
     SquareMatrix m = reduced(smoothed(study.block(kind), config.smoothing), factor);
     maps.cells = m.size;
     for (const double v : m.values) magnitudes.push_back(std::abs(v));
@@ -96,7 +101,7 @@ std::string draw_heat_maps(const std::filesystem::path& name, const std::string&
 std::string draw_curvature_charts(const RunFolder& folder, const std::vector<MetricsRow>& rows,
                                   const CurvatureConfig& config) {
   const std::vector<const MetricsRow*> all = cells(rows);
-  const std::vector<Curvature> kinds = config.kinds();
+  const std::vector<CurvatureKind> kinds = config.kinds();
   LineChart likeness{.title = fmt::format("Cosine between the {} and other matrices", title_of(kinds[0])),
                      .x_title = "examples",
                      .y_title = "cosine",
@@ -122,7 +127,8 @@ std::string draw_curvature_charts(const RunFolder& folder, const std::vector<Met
         }
       if (k > 0 && !cosines.x.empty()) likeness.series.push_back(cosines);
       // The exact true Fisher of a layer is its Hessian: one line for both.
-      if (kinds[k] == Curvature::true_fisher && k > 0 && kinds[0] == Curvature::hessian) continue;
+      if (kinds[k] == CurvatureKind(FisherKind::exact) && k > 0 && kinds[0] == CurvatureKind(Hessian{}))
+        continue;
       Series values{.label = label, .style = Series::Style::line_points}, shares = values;
       for (int i = 1; i <= config.eigenvalues; ++i)
         if (const double v = number(last, fmt::format("eigenvalue_{}.{}", i, name_of(kinds[k]))); v > 0) {
@@ -162,12 +168,11 @@ std::string draw_curvature_charts(const RunFolder& folder, const std::vector<Met
 }
 
 std::string curvature_table(const std::vector<MetricsRow>& rows, const CurvatureConfig& config) {
-  const std::vector<Curvature> kinds = config.kinds();
+  const std::vector<CurvatureKind> kinds = config.kinds();
   std::vector<std::string> header{"layer", "weights", "examples"};
   for (std::size_t k = 1; k < kinds.size(); ++k)
     for (const char* quantity : {"cosine", "norm", "ranks"})
-      header.push_back(fmt::format("{} {}", quantity,
-                                   std::string_view("HTME").substr(static_cast<std::size_t>(kinds[k]), 1)));
+      header.push_back(fmt::format("{} {}", quantity, letter_of(kinds[k])));
   header.push_back("top eigenvalue");
   Table table(header);
   std::string before;
@@ -185,9 +190,7 @@ std::string curvature_table(const std::vector<MetricsRow>& rows, const Curvature
   }
   std::string legend;
   for (std::size_t k = 1; k < kinds.size(); ++k)
-    legend += fmt::format("{}{}: {}", k > 1 ? ", " : "",
-                          std::string_view("HTME").substr(static_cast<std::size_t>(kinds[k]), 1),
-                          title_of(kinds[k]));
+    legend += fmt::format("{}{}: {}", k > 1 ? ", " : "", letter_of(kinds[k]), title_of(kinds[k]));
   return table.str() +
          (legend.empty()
               ? ""

@@ -12,7 +12,7 @@
 namespace espalier {
 
 /// For people: "Hessian", "empirical Fisher", ...
-std::string title_of(Curvature kind);
+std::string title_of(CurvatureKind kind);
 
 /// Heat maps of all matrices of one dense study side by side with one colour scale. Returns a line that says
 /// where the picture lies, or nothing if there is none.

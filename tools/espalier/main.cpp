@@ -11,6 +11,7 @@
 #include "framework/kernels/blas_memory.h"
 #include "tools/benchmark/benchmark.h"
 #include "tools/espalier/process.h"
+#include "tools/verbs/compress.h"
 #include "tools/report/report.h"
 #include "tools/run/commands.h"
 
@@ -87,6 +88,40 @@ void add_report(CLI::App& app, espalier::ReportOptions& o) {
   verb->callback([&o] { espalier::report_command(o); });
 }
 
+void add_compress(CLI::App& app, espalier::CompressOptions& o) {
+  CLI::App* verb = app.add_subcommand(
+      "compress", "a pruned network as a small file that needs no config; measures what it costs");
+  verb->footer(exit_codes);
+  verb->add_option("RUN", o.input, "folder of a run, a checkpoint, or a config (then its run's checkpoint)")
+      ->required();
+  verb->add_option("-o,--output", o.output,
+                   "the file (default: compact.safetensors.zst beside the checkpoint)");
+  verb->add_option("--dtype", o.values, "values as float32 (lossless), float16 or int8 (a scale per channel)")
+      ->capture_default_str();
+  verb->add_flag("!--no-thin", o.thin, "leave dead channels in");
+  verb->add_flag("!--no-zstd", o.zstd, "do not compress the file as a whole by zstd");
+  verb->add_flag("!--no-accuracy", o.measure, "do not measure accuracy on the test images");
+  verb->add_option("--config", o.config, "config of a checkpoint that does not hold its own");
+  verb->add_option("--set", o.overrides, "override a setting of the config: --set data.source.path=FOLDER")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+  verb->add_option("--threads", o.threads, "threads to use; 0: all cores")->check(CLI::Range(0, 1024));
+  verb->callback([&o] { espalier::compress_command(o); });
+}
+
+void add_predict(CLI::App& app, espalier::PredictOptions& o) {
+  CLI::App* verb = app.add_subcommand("predict", "classes of pictures, by a file that compress wrote");
+  verb->footer(exit_codes);
+  verb->add_option("FILE", o.file, "what espalier compress wrote")->required();
+  verb->add_option("PICTURE", o.pictures, "PNG or JPEG files of the extents the network was trained with")
+      ->required();
+  verb->add_option("--top", o.top, "classes to show of each picture")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_flag("--json", o.json, "print JSON");
+  verb->callback([&o] { espalier::predict_command(o); });
+}
+
 void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("NAME", o.config, "experiment (--list shows all), or the folder of one");
   verb->add_flag("--list", o.list, "show all experiments");
@@ -138,6 +173,12 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  CLI::App* info =
+      verb("info", "the network: steps, shapes, parameters, multiply-adds, sparsity, memory", info_command);
+  add_run_options(info, options);
+  info->get_option("CONFIG")->description("JSON config, folder of a run, or checkpoint");
+  info->add_option("--checkpoint", options.checkpoint,
+                   "safetensors file (default: that of the run's folder, else the config's)");
   CLI::App* curvature =
       verb("curvature", "Hessian and Fisher matrices of a network's layers, compared", curvature_command);
   add_output_options(curvature, options);
@@ -165,6 +206,10 @@ int main(int argc, char** argv) {
   add_benchmark(app, benchmark);
   ReportOptions report;
   add_report(app, report);
+  CompressOptions compress;
+  add_compress(app, compress);
+  PredictOptions predict;
+  add_predict(app, predict);
   app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
 

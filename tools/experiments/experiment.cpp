@@ -22,7 +22,7 @@ void ExperimentMethod::fields(Fields& f) {
 void ExperimentPart::fields(Fields& f) {
   f.required()("name", name, "names the part's folder of runs and its rows in the results");
   f("title", title, "heading of its table");
-  f.choice("verb", verb,
+  f.one_of("verb", verb,
            {{"train", std::string("train")},
             {"prune", std::string("prune")},
             {"sweep", std::string("sweep")},

@@ -19,9 +19,7 @@
 #include "framework/io/plot.h"
 #include "framework/io/progress.h"
 #include "framework/io/table.h"
-#include "pruning/step/examples.h"
-#include "pruning/step/planner.h"
-#include "pruning/step/trial.h"
+#include "pruning/step/site.h"
 #include "tools/report/published.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
@@ -119,25 +117,6 @@ std::vector<Group> list_groups(const RunConfig& config, const std::string& resol
             }
   return groups;
 }
-
-/// Weights, masks and statistics, to go back to after each cell.
-class Snapshot {
- public:
-  explicit Snapshot(ParameterStore& store)
-      : store_(store),
-        values_(store.values().begin(), store.values().end()),
-        mask_(store.mask().begin(), store.mask().end()),
-        statistics_(store.statistics().begin(), store.statistics().end()) {}
-  void restore() const {
-    std::copy(values_.begin(), values_.end(), store_.values().begin());
-    std::copy(mask_.begin(), mask_.end(), store_.mask().begin());
-    std::copy(statistics_.begin(), statistics_.end(), store_.statistics().begin());
-  }
-
- private:
-  ParameterStore& store_;
-  std::vector<Real> values_, mask_, statistics_;
-};
 
 using Cells = std::map<std::string, MetricsRow>;  // by cell key
 
@@ -278,8 +257,6 @@ void sweep_command(const CommandOptions& options) {
   for (const std::string& n : for_estimate.notices()) fmt::print(stderr, "note: {}\n", n);
   for (const double sparsity : config.sweep->sparsities)
     for_estimate.check_reach(sparsity, bench.model->store());
-  const std::vector<ParameterId> layers = prunable_layers(common, *bench.model);
-  const std::vector<LayerView> views = layer_views(*bench.model, layers);
   const std::size_t total = groups.size() * config.sweep->sparsities.size();
   if (options.dry_run) {
     fmt::print("{}\n{} cells: {} combinations x {} sparsities\n", resolved, total, groups.size(),
@@ -334,50 +311,27 @@ void sweep_command(const CommandOptions& options) {
   }
 
   stop_gently_on_signals();  // what is in the metrics stays
-  const ImageSet& train = bench.data.source.train;
-  const std::vector<Index> listed = common.index_file.empty()
-                                        ? std::vector<Index>()
-                                        : read_index_file(common.index_file, "prune.index_file");
-  const std::vector<Index> examples = fisher_examples(common, train, listed, config.seed, 0, 0);
-  ParameterStore& store = bench.model->store();
-  const std::vector<double> w = gather(store.values(), store, layers),
-                            mask = gather(store.mask(), store, layers);
-  std::vector<bool> pruned(w.size());
-  for (std::size_t q = 0; q < w.size(); ++q) pruned[q] = mask[q] == 0;
   const double started = seconds_now();
   const bool factors = std::any_of(groups.begin(), groups.end(), [](const Group& g) {
     return g.inverse != "-" && Registry<InverseSettings>::entries().at(g.inverse).make()->needs_kronecker();
   });
   const StopAnywhere region("stopped; run the same command again to go on with the cells that are left");
-  const Gradients G(*bench.model, layers, train, bench.data.preprocessing, examples,
-                    {.rows = common.num_grads,
-                     .fisher = common.fisher,
-                     .kronecker = factors,
-                     .scratch_folder = common.gradients_in_file ? folder.path().string() : "",
-                     .seed = config.seed});
+  PruningSite site(*bench.model, bench.data, common, {.seed = config.seed});
+  site.gather_gradients(factors, folder.path().string());
   if (!options.quiet)
     fmt::print(stderr, "{} gradients of {} weights in {:.2f} s; {} of {} cells to do\n", common.num_grads,
-               format_count(G.cols()), seconds_now() - started, missing, total);
+               format_count(site.weights()), seconds_now() - started, missing, total);
   if (!std::isfinite(dense)) {
-    const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
-    dense = score.accuracy;
+    const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+    dense = test.accuracy;
     metrics.append({{"event", "dense"},
                     {"sparsity", for_estimate.sparsity(bench.model->store())},
-                    {"test_accuracy", score.accuracy},
-                    {"test_loss", score.loss},
+                    {"test_accuracy", test.accuracy},
+                    {"test_loss", test.loss},
                     {"test_images", static_cast<std::int64_t>(bench.data.source.test.size())},
-                    {"train_loss", G.loss()}});
+                    {"train_loss", site.loss()}});
   }
-  Trial same(*bench.model, layers, train, bench.data.preprocessing, examples);
-  const std::vector<Index> others = held_out_examples(common, train, examples, config.seed, 0, 0);
-  Trial held_out(*bench.model, layers, train, bench.data.preprocessing, others);
-  const PruneProblem problem{.w = w,
-                             .rows = &G,
-                             .g = G.mean(),
-                             .layers = views,
-                             .pruned = pruned,
-                             .held_out = [&](std::span<const double> delta) { return held_out.loss(delta); }};
-  const Snapshot before(store);
+  Trial same = site.trial();
   Progress progress("sweep", static_cast<std::int64_t>(missing), "cells", options.quiet);
   std::int64_t done = 0;
   for (const Group& g : groups) {
@@ -385,7 +339,7 @@ void sweep_command(const CommandOptions& options) {
     if (std::none_of(config.sweep->sparsities.begin(), config.sweep->sparsities.end(), to_do)) continue;
     const RunConfig alone = with_group(resolved, g);
     const double group_started = seconds_now();
-    const Planner planner(*alone.prune, problem, std::isfinite(g.damp) ? g.damp : 1);
+    const Planner planner = site.planner(*alone.prune, std::isfinite(g.damp) ? g.damp : 1);
     const double group_seconds = seconds_now() - group_started;
     for (const double s : config.sweep->sparsities) {
       if (!to_do(s)) continue;
@@ -399,23 +353,21 @@ void sweep_command(const CommandOptions& options) {
       try {
         const Plan plan = planner.plan(s);
         const double loss_after = same.loss(plan.delta);
-        put_decision(store, layers, w, plan.removed, plan.delta);
+        site.put(plan);
         if (common.recalibrate_batch_norm)
           recalibrate_batch_norm(*bench.model, bench.data, common.recalibration_examples, config.seed);
-        const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
-        before.restore();
-        row.insert(
-            row.end(),
-            {{"sparsity", static_cast<double>(std::count(plan.removed.begin(), plan.removed.end(), true)) /
-                              static_cast<double>(w.size())},
-             {"test_accuracy", score.accuracy},
-             {"test_loss", score.loss},
-             {"predicted_loss_change", plan.prediction.change()},
-             {"measured_loss_change", loss_after - G.loss()},
-             {"seconds", seconds_now() - cell_started +
-                             group_seconds / static_cast<double>(config.sweep->sparsities.size())}});
+        const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+        site.restore();
+        row.insert(row.end(),
+                   {{"sparsity", plan.sparsity()},
+                    {"test_accuracy", test.accuracy},
+                    {"test_loss", test.loss},
+                    {"predicted_loss_change", plan.prediction.change()},
+                    {"measured_loss_change", loss_after - site.loss()},
+                    {"seconds", seconds_now() - cell_started +
+                                    group_seconds / static_cast<double>(config.sweep->sparsities.size())}});
       } catch (const Error& e) {
-        before.restore();
+        site.restore();
         if (e.code() != ExitCode::numeric && e.code() != ExitCode::pruning) throw;
         row.push_back({"failed", std::string(e.what())});  // this cell can't be done; the others can
       }

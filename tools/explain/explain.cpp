@@ -9,7 +9,6 @@
 #include "framework/io/progress.h"
 #include "framework/io/table.h"
 #include "pruning/explain/one_weight.h"
-#include "pruning/step/examples.h"
 #include "tools/explain/quadratic_problem.h"
 #include "tools/run/session.h"
 
@@ -68,16 +67,14 @@ void explain_weight(const CommandOptions& options) {
     fail(ExitCode::config, "{}: has no \"prune\" section, which says how curvature is measured",
          options.config);
   Workbench bench = prepare(config, {.checkpoint = config.checkpoint, .same_classes = true});
-  const std::vector<LayerView> views =
-      layer_views(*bench.model, prunable_layers(*config.prune, *bench.model));
-  const Index column = find_weight(options.weight, views);
+  const Index column = find_weight(options.weight, PrunableLayers(*config.prune, *bench.model).views);
   WeightStudy study(*bench.model, *config.prune, bench.data, config.seed);
   const std::vector<Opinion> opinions = study.opinions(column);
   const std::vector<SingleRemoval> removals = study.removals(column, true);
   const std::vector<Absorber> absorbers = study.absorbers(column, absorbers_shown);
   const PruneConfig& prune = *config.prune;
   const auto q = static_cast<std::size_t>(column);
-  const double value = study.weights()[q], g = study.gradients().mean()[q],
+  const double value = study.weights()[q], g = study.rows().mean()[q],
                inverse_qq = study.inverse().diagonal()[q];
   const bool gone = study.pruned()[q];
   const Index alive = std::count(study.pruned().begin(), study.pruned().end(), false);
@@ -93,7 +90,7 @@ void explain_weight(const CommandOptions& options) {
              {"num_grads", prune.num_grads},
              {"weights", alive}};
     for (const Opinion& o : opinions)
-      out["criteria"].push_back({{"criterion", o.criterion}, {"score", o.score}, {"rank", o.rank}});
+      out["criteria"].push_back({{"criterion", o.criterion}, {"score", o.saliency}, {"rank", o.rank}});
     out["absorbed_by"] = Json::array();
     for (const Absorber& a : absorbers)
       out["absorbed_by"].push_back({{"weight", weight_name(study.layer_of(a.column), a.column)},
@@ -112,12 +109,12 @@ void explain_weight(const CommandOptions& options) {
              gone ? " (pruned)" : "", format_count(alive), g);
   fmt::print("curvature from {} gradients, inverse \"{}\", damp {:g}: [F^-1]_qq = {:.6g}\n\n",
              prune.num_grads, prune.inverse.type, study.damp(), inverse_qq);
-  Table scores({"criterion", "score", "rank", "goes before"});
+  Table saliencies({"criterion", "score", "rank", "goes before"});
   for (const Opinion& o : opinions)
-    scores.add(
-        {o.criterion, fmt::format("{:.4g}", o.score), format_count(o.rank),
+    saliencies.add(
+        {o.criterion, fmt::format("{:.4g}", o.saliency), format_count(o.rank),
          fmt::format("{:.1f} %", 100.0 * static_cast<double>(alive - o.rank) / static_cast<double>(alive))});
-  fmt::print("{}\n", scores.str("  "));
+  fmt::print("{}\n", saliencies.str("  "));
   fmt::print("Removed alone (loss {:.6g} on the gradients' examples, {:.6g} on {} others):\n", study.loss(),
              study.held_out_loss(), format_count(prune.held_out_examples));
   Table removal({"update", "predicted", "with damping", "measured", "on the others"});

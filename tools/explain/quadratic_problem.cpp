@@ -9,6 +9,7 @@
 #include "framework/config/suggest.h"
 #include "framework/io/json_text.h"
 #include "framework/kernels/gemm.h"
+#include "pruning/inverse/dense.h"
 
 namespace espalier {
 namespace {
@@ -323,18 +324,17 @@ Recursion recursion(const QuadraticProblem& p, std::size_t kept) {
   Matrix f(d, Vector(d, 0.0));
   for (std::size_t q = 0; q < d; ++q) f[q][q] = 1 / p.damp;
   Recursion result{.steps = {f}, .last = {}};
-  for (const Vector& g : p.gradients) {
+  for (const Vector& gradient : p.gradients) {
     for (const auto& block : p.blocks) {
-      Vector x;
-      double denominator = static_cast<double>(p.n());
+      Vector inverse, g;
       for (const Index i : block) {
-        double sum = 0;
-        for (const Index j : block) sum += f[i][j] * g[j];
-        x.push_back(sum);
-        denominator += g[i] * sum;
+        g.push_back(gradient[i]);
+        for (const Index j : block) inverse.push_back(f[i][j]);
       }
-      for (std::size_t a = 0; a < block.size(); ++a)
-        for (std::size_t b = 0; b < block.size(); ++b) f[block[a]][block[b]] -= x[a] * x[b] / denominator;
+      sherman_morrison(inverse, g, static_cast<Index>(p.n()));
+      std::size_t at = 0;
+      for (const Index i : block)
+        for (const Index j : block) f[i][j] = inverse[at++];
     }
     if (result.steps.size() <= kept) result.steps.push_back(f);
   }

@@ -27,6 +27,7 @@ struct CommandOptions {
 void train_command(const CommandOptions& options);
 void prune_command(const CommandOptions& options);
 void evaluate_command(const CommandOptions& options);
+void info_command(const CommandOptions& options);
 void curvature_command(const CommandOptions& options);
 void explain_command(const CommandOptions& options);
 void sweep_command(const CommandOptions& options);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "framework/config/fields.h"
-#include "pruning/rows/curvature.h"
+#include "pruning/rows/fisher_kind.h"
 
 namespace espalier {
 
@@ -22,10 +22,10 @@ struct CurvatureConfig {
   std::string index_file;
 
   /// The kinds named in `matrices`, which must be valid.
-  std::vector<Curvature> kinds() const {
-    std::vector<Curvature> found;
+  std::vector<CurvatureKind> kinds() const {
+    std::vector<CurvatureKind> found;
     for (const std::string& name : matrices)
-      for (const Curvature kind : all_kinds)
+      for (const CurvatureKind kind : all_kinds)
         if (name == name_of(kind)) found.push_back(kind);
     return found;
   }
@@ -58,7 +58,7 @@ struct CurvatureConfig {
       "JSON list (or {\"indices\": [...]}) of training examples, used in that order; empty: drawn by seed");
     const auto known = [](const std::string& name) {
       return std::any_of(std::begin(all_kinds), std::end(all_kinds),
-                         [&](Curvature kind) { return name == name_of(kind); });
+                         [&](CurvatureKind kind) { return name == name_of(kind); });
     };
     f.rule(!matrices.empty() && std::all_of(matrices.begin(), matrices.end(), known),
            "\"matrices\" must name at least one of hessian, empirical_fisher, true_fisher, "
@@ -67,8 +67,8 @@ struct CurvatureConfig {
   }
 
  private:
-  static constexpr Curvature all_kinds[] = {Curvature::hessian, Curvature::empirical_fisher,
-                                            Curvature::true_fisher, Curvature::monte_carlo_fisher};
+  static constexpr CurvatureKind all_kinds[] = {Hessian{}, FisherKind::empirical, FisherKind::exact,
+                                                FisherKind::sampled};
 };
 
 }  // namespace espalier

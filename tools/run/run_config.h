@@ -40,7 +40,7 @@ struct RunConfig {
   std::uint64_t seed = 1;
   InitialMasks masks = InitialMasks::recorded;
   DataConfig data;
-  Choice<ModelSettings> model;
+  Variant<ModelSettings> model;
   TrainSettings train;
   std::optional<PruneConfig> prune;
   std::optional<CurvatureConfig> curvature;

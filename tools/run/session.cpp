@@ -1,6 +1,8 @@
 #include "tools/run/session.h"
 
 #include "framework/config/reader.h"
+#include "framework/deploy/network_file.h"
+#include "framework/graph/json.h"
 #include "framework/train/checkpoint.h"
 #include "tools/run/network_record.h"
 
@@ -53,6 +55,26 @@ void settle_classes(const NetworkRecord& record, const std::string& checkpoint, 
 
 }  // namespace
 
+namespace {
+
+/// A compact file describes its network; if that is another than the config's (dead channels have left), it
+/// takes its place.
+void adopt_network(RunConfig& config, const WeightsFile& file, const std::string& path, const Shape& image,
+                   int classes, std::vector<std::string>& notices) {
+  const auto described = file.metadata.find(model_key);
+  if (described == file.metadata.end()) return;
+  Variant<ModelSettings> own;
+  read_fields(JsonDocument::parse(fmt::format("{{\"model\": {}}}", described->second), path),
+              [&](Fields& f) { f.required().variant("model", own, "the network"); });
+  if (to_json(own->graph(image, classes)) == to_json(config.model->graph(image, classes))) return;
+  notices.push_back(fmt::format(
+      "{} describes its own network, which takes the place of the config's \"model\" ({})", path,
+      config.model.type));
+  config.model = std::move(own);
+}
+
+}  // namespace
+
 Workbench prepare(RunConfig& config, const Start& start) {
   Workbench bench;
   const std::string& described = start.described_by.empty() ? start.checkpoint : start.described_by;
@@ -82,11 +104,16 @@ Workbench prepare(RunConfig& config, const Start& start) {
   config.data.class_names = bench.data.source.class_names;
   config.data.channels = bench.data.source.train.channels;
   const Preprocessing& p = bench.data.preprocessing;
-  bench.model = config.model->build({p.height, p.width, bench.data.source.train.channels},
-                                    bench.data.source.classes(), config.seed);
+  const Shape image{p.height, p.width, bench.data.source.train.channels};
+  WeightsFile weights;
   if (!start.checkpoint.empty()) {
-    const std::vector<std::string> said = load_checkpoint(start.checkpoint, *bench.model).notices;
-    bench.notices.insert(bench.notices.end(), said.begin(), said.end());
+    weights = read_weights_file(start.checkpoint);
+    adopt_network(config, weights, start.checkpoint, image, bench.data.source.classes(), bench.notices);
+    bench.notices.insert(bench.notices.end(), weights.notices.begin(), weights.notices.end());
+  }
+  bench.model = config.model->build(image, bench.data.source.classes(), config.seed);
+  if (!start.checkpoint.empty()) {
+    load_weights(weights, start.checkpoint, *bench.model);
     if (config.masks == InitialMasks::zeros) mask_zeros(bench.model->store());
   }
   return bench;

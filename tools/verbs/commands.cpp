@@ -12,7 +12,7 @@
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
-#include "tools/explain/tour.h"
+#include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
 #include "tools/run/network_record.h"
@@ -36,7 +36,7 @@ void say_notices(const std::vector<std::string>& notices) {
 /// Rows of the metrics that are not of one epoch or pruning step: the state of the network at the end.
 void append_final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
-  const Score test = trainer.evaluate_test();
+  const Evaluation test = trainer.evaluate_test();
   MetricsRow row{{"event", "done"},
                  {"test_loss", test.loss},
                  {"test_accuracy", test.accuracy},
@@ -192,8 +192,8 @@ void run(const CommandOptions& options, bool with_pruning) {
     trainer.mark_complete();
   }
   if (!options.summary) return;
-  if (pruner && !(complete && std::filesystem::exists(folder.tour(), unknown)))
-    write_tour_of_run(folder, config, bench, options.quiet);
+  if (pruner && !(complete && std::filesystem::exists(folder.lesson_data(), unknown)))
+    write_lesson_of_run(folder, config, bench, options.quiet);
   fmt::print("{}", summary(folder, metrics));
   if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }
@@ -218,7 +218,7 @@ void evaluate_command(const CommandOptions& options) {
   const Workbench bench =
       prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
   say_notices(bench.notices);
-  const Score score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  const Evaluation score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   if (!std::isfinite(score.loss))
     fail(ExitCode::numeric,
          "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,

@@ -96,6 +96,16 @@ double entropy_bytes(std::size_t stored, std::size_t size) {
   return static_cast<double>(size) * -(p * std::log2(p) + (1 - p) * std::log2(1 - p)) / 8;
 }
 
+/// Whether the kept values are those that are not 0 once coded.
+bool told_by_zeros(const Coded& coded, const std::vector<std::uint8_t>& kept) {
+  constexpr std::array<DType, planes.size()> dtypes{DType::f32, DType::f16, DType::i8};
+  const std::vector<float> values =
+      to_floats({"", dtypes[static_cast<std::size_t>(coded.type)], {}, coded.values});
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    if ((values[i] != 0) != (kept[i] != 0)) return false;
+  return true;
+}
+
 class Encoder {
  public:
   explicit Encoder(ValueType values) : wanted_(values) {}
@@ -107,40 +117,34 @@ class Encoder {
       require(kept[i] || std::bit_cast<std::uint32_t>(t.values[i]) == 0, "[compact] {}[{}] is pruned and {}",
               t.name, i, t.values[i]);
     const Coded coded = code_values(t, wanted_);
-    const Plane& plane = plane_of(coded.type);
-    CompactTensor done{t.name, t.values.size(), 0, coded.type};
-
+    const std::size_t width = plane_of(coded.type).bytes;
     const ByteArray by_gaps = gaps_of(kept), by_bits = bitmask_of(kept);
-    const ByteArray& positions = by_gaps.size() < by_bits.size() ? by_gaps : by_bits;
+    const bool gaps_win = by_gaps.size() < by_bits.size();
+    const ByteArray& positions = gaps_win ? by_gaps : by_bits;
     const auto count = static_cast<std::size_t>(std::count(kept.begin(), kept.end(), 1));
-    const bool shorter = positions.size() + count * plane.bytes < coded.values.size();
-    if (shorter || (masked && !tells_kept(coded, kept)))
-      done.code = &positions == &by_gaps ? PositionCode::gaps : PositionCode::bitmask;
-    else if (masked)
-      done.code = PositionCode::zeros;
-    const bool all = done.code == PositionCode::dense || done.code == PositionCode::zeros;
 
-    ByteArray& values = values_[static_cast<std::size_t>(coded.type)];
-    for (std::size_t i = 0; i < kept.size(); ++i)
-      if (all || kept[i])
-        values.insert(values.end(), coded.values.begin() + static_cast<std::ptrdiff_t>(i * plane.bytes),
-                      coded.values.begin() + static_cast<std::ptrdiff_t>((i + 1) * plane.bytes));
-    scales_.insert(scales_.end(), coded.scales.begin(), coded.scales.end());
-    Json row = {t.name, t.shape, plane.name};
-    if (done.code != PositionCode::dense) row.push_back(name_of(done.code));
-    if (!all) {
-      ByteArray& into = done.code == PositionCode::gaps ? gaps_ : bitmasks_;
-      into.insert(into.end(), positions.begin(), positions.end());
+    const bool sparse =
+        positions.size() + count * width < coded.values.size() || (masked && !told_by_zeros(coded, kept));
+    const PositionCode code = sparse   ? (gaps_win ? PositionCode::gaps : PositionCode::bitmask)
+                              : masked ? PositionCode::zeros
+                                       : PositionCode::dense;
+    Json row = {t.name, t.shape, plane_of(coded.type).name};
+    if (code != PositionCode::dense) row.push_back(name_of(code));
+    if (sparse) {
       row.push_back(positions.size());
       if (!masked) row.push_back("unmasked");
-      done.position_bytes = positions.size();
+      append_all(gaps_win ? gaps_ : bitmasks_, positions);
     }
     table_.push_back(std::move(row));
-    done.stored = all ? done.size : count;
-    done.value_bytes = done.stored * plane.bytes + coded.scales.size();
-    done.bound =
-        entropy_bytes(count, done.size) + static_cast<double>(count * plane.bytes + coded.scales.size());
-    tensors_.push_back(std::move(done));
+    ByteArray& values = values_[static_cast<std::size_t>(coded.type)];
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      if (kept[i] || !sparse) append_all(values, std::span(coded.values).subspan(i * width, width));
+    append_all(scales_, coded.scales);
+
+    const std::size_t stored = sparse ? count : kept.size();
+    const auto exact = static_cast<double>(count * width + coded.scales.size());
+    tensors_.push_back({t.name, kept.size(), stored, coded.type, code, sparse ? positions.size() : 0,
+                        stored * width + coded.scales.size(), entropy_bytes(count, kept.size()) + exact});
   }
 
   CompactFile finish(std::map<std::string, std::string> metadata, bool with_zstd) {
@@ -148,51 +152,45 @@ class Encoder {
     file.metadata = std::move(metadata);
     file.metadata[std::string(version_key)] = version;
     file.metadata[std::string(table_key)] = table_.dump();
-    std::vector<std::size_t> parts;
-    add_array(file, parts, gaps, gaps_, 1);
-    add_array(file, parts, bitmasks, bitmasks_, 1);
-    for (const Plane& p : planes)
-      add_array(file, parts, p.name, values_[static_cast<std::size_t>(p.type)], p.bytes);
-    add_array(file, parts, scales, scales_, sizeof(float));
+    add_array(file, gaps, gaps_, 1);
+    add_array(file, bitmasks, bitmasks_, 1);
+    for (const Plane& p : planes) add_array(file, p.name, values_[static_cast<std::size_t>(p.type)], p.bytes);
+    add_array(file, scales, scales_, sizeof(float));
     file.metadata[std::string(checksum_key)] = checksum(file);
-
     CompactFile out{to_safetensors(file, "compact file"), std::move(tensors_)};
-    if (!with_zstd) return out;
-    std::size_t data = 0;
-    for (const std::size_t p : parts) data += p;
-    std::vector<std::string_view> views{std::string_view(out.bytes).substr(0, out.bytes.size() - data)};
-    for (std::size_t at = views[0].size(), i = 0; i < parts.size(); at += parts[i++])
-      views.push_back(std::string_view(out.bytes).substr(at, parts[i]));
-    out.bytes = zstd_compress(views);
+    if (with_zstd) out.bytes = zstd_compress(parts_of(out.bytes, file));
     return out;
   }
 
  private:
-  /// Whether the kept values are those that are not 0 once coded.
-  static bool tells_kept(const Coded& coded, const std::vector<std::uint8_t>& kept) {
-    const StoredTensor stored{"", dtype_of(coded.type), {}, coded.values};
-    const std::vector<float> values = to_floats(stored);
-    for (std::size_t i = 0; i < kept.size(); ++i)
-      if ((values[i] != 0) != (kept[i] != 0)) return false;
-    return true;
+  static void append_all(ByteArray& to, std::span<const std::byte> from) {
+    to.insert(to.end(), from.begin(), from.end());
   }
 
-  static DType dtype_of(ValueType type) {
-    return type == ValueType::float32 ? DType::f32 : type == ValueType::float16 ? DType::f16 : DType::i8;
-  }
-
-  /// `width` planes of bytes; each is a part for zstd.
-  static void add_array(TensorFile& file, std::vector<std::size_t>& parts, std::string_view name,
-                        const ByteArray& values, std::size_t width) {
+  /// `width` planes of bytes.
+  static void add_array(TensorFile& file, std::string_view name, const ByteArray& values, std::size_t width) {
     if (values.empty()) return;
     const std::size_t count = values.size() / width;
     StoredTensor t{
-        std::string(name), DType::u8, {static_cast<std::int64_t>(values.size())}, ByteArray(values.size())};
-    if (width > 1) t.shape = {static_cast<std::int64_t>(width), static_cast<std::int64_t>(count)};
+        std::string(name), DType::u8, {static_cast<std::int64_t>(count)}, ByteArray(values.size())};
+    if (width > 1) t.shape.insert(t.shape.begin(), static_cast<std::int64_t>(width));
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t b = 0; b < width; ++b) t.bytes[b * count + i] = values[i * width + b];
-    parts.insert(parts.end(), width, count);
     file.tensors.push_back(std::move(t));
+  }
+
+  /// The header, and every plane of every array.
+  static std::vector<std::string_view> parts_of(std::string_view bytes, const TensorFile& file) {
+    std::size_t header = bytes.size();
+    for (const StoredTensor& t : file.tensors) header -= t.bytes.size();
+    std::vector<std::string_view> parts{bytes.substr(0, header)};
+    std::size_t at = header;
+    for (const StoredTensor& t : file.tensors) {
+      const auto plane = static_cast<std::size_t>(t.shape.back());
+      for (const std::size_t end = at + t.bytes.size(); at < end; at += plane)
+        parts.push_back(bytes.substr(at, plane));
+    }
+    return parts;
   }
 
   ValueType wanted_;

@@ -15,7 +15,8 @@ static inline void for_each_window(const PoolImage& g, Visit visit) {
       visit((p * g.out_w + r) * g.channels, (p * g.in_w + r) * g.stride * g.channels);
 }
 
-static void max_pool(const PoolImage& g, const Real* x, bool relu, Real* y, Real* which) {
+template <bool winners>
+static void max_pool_windows(const PoolImage& g, const Real* x, bool relu, Real* y, Real* which) {
   for_each_window(g, [&](Index out, Index in) {
     for_each_vector(g.channels, [&](auto tag, Index c) {
       using V = typename decltype(tag)::type;
@@ -24,14 +25,20 @@ static void max_pool(const PoolImage& g, const Real* x, bool relu, Real* y, Real
       for (Index h = 0; h < g.kernel; ++h)
         for (Index w = 0; w < g.kernel; ++w, tap += 1) {
           const V value = load_as<V>(x + in + (h * g.in_w + w) * g.channels + c);
-          const V this_tap = V{} + tap;
-          winner = value > best ? this_tap : winner;
+          if constexpr (winners) {
+            const V this_tap = V{} + tap;
+            winner = value > best ? this_tap : winner;
+          }
           best = value > best ? value : best;
         }
       store<V>(y + out + c, relu ? rectified(best) : best);
-      store<V>(which + out + c, winner);
+      if constexpr (winners) store<V>(which + out + c, winner);
     });
   });
+}
+static void max_pool(const PoolImage& g, const Real* x, bool relu, Real* y, Real* which) {
+  const auto windows = which ? max_pool_windows<true> : max_pool_windows<false>;
+  windows(g, x, relu, y, which);
 }
 
 static void max_pool_gather(const PoolImage& g, const Real* x, const Real* which, Real* y) {

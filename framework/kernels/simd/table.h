@@ -2,6 +2,7 @@
 #pragma once
 
 #include "framework/kernels/instruction_set.h"
+#include "framework/kernels/simd/blocked.h"
 #include "framework/kernels/simd/channels.h"
 #include "framework/kernels/simd/conv_forward.h"
 #include "framework/kernels/simd/conv_weight.h"
@@ -52,6 +53,7 @@ const InstructionSet table = {
     .mixed_dot = mixed_dot,
     .mixed_add_rows = mixed_add_rows,
     .mixed_add_squares = mixed_add_squares,
+    .blocked = &blocked_loops,
 };
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL

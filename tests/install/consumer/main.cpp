@@ -4,7 +4,7 @@
 #include "framework/nn/model.h"
 
 int main() {
-  espalier::Choice<espalier::ModelSettings> choice;
+  espalier::Variant<espalier::ModelSettings> choice;
   choice.choose("lenet");
   const auto model = choice->build({28, 28, 1}, 10, 1);
   espalier::Pass pass;

@@ -1,0 +1,33 @@
+// classifier.h: a network file put to use: pictures in, probabilities out. Needs neither the config nor the
+// data it was trained with.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "framework/data/image_task.h"
+#include "framework/infer/engine.h"
+
+namespace espalier {
+
+class Classifier {
+ public:
+  /// Reads a file that `espalier compress` wrote. Throws Error(checkpoint).
+  explicit Classifier(const std::filesystem::path& file);
+
+  const std::vector<std::string>& classes() const { return task_.classes; }
+  /// Probabilities, in the order of classes(), of a PNG or JPEG file of the extents the network was trained
+  /// with. Throws Error(data) naming the picture.
+  std::vector<double> operator()(const std::filesystem::path& picture) const;
+  /// The same of a picture in memory: bytes [height, width, channels].
+  std::vector<double> operator()(std::span<const std::uint8_t> pixels) const;
+
+ private:
+  explicit Classifier(const struct NetworkFile& network, const std::filesystem::path& file);
+  std::filesystem::path file_;
+  ImageTask task_;
+  Engine engine_;
+};
+
+}  // namespace espalier

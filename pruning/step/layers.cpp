@@ -1,0 +1,87 @@
+#include "pruning/step/layers.h"
+
+#include <algorithm>
+
+#include "pruning/choice/layer_names.h"
+
+namespace espalier {
+namespace {
+
+LayerView view_of(const Model& model, ParameterId id, std::string name, Index first_column) {
+  const ParameterInfo& info = model.store().infos()[id];
+  LayerView view{.name = std::move(name),
+                 .columns = {first_column, first_column + info.range.size()},
+                 .shape = info.shape};
+  view.outputs_are_classes = id == classifier(model);
+  for (const LayerCost& cost : model.costs())
+    if (cost.weight == id)
+      view.macs_per_weight = static_cast<double>(cost.macs) / static_cast<double>(info.range.size());
+  return view;
+}
+
+/// Why a layer that the patterns choose is no subject of the group; empty: it is one. Who names the layer itself,
+/// not by a pattern, means it.
+std::string why_left_alone(const PruneConfig& config, const Model& model, ParameterId id,
+                           const std::string& name) {
+  if (std::find(config.include.begin(), config.include.end(), name) != config.include.end()) return "";
+  if (config.group.type == "filter" && id == classifier(model))
+    return "its filters are the network's outputs, one for each class";
+  if (config.group.type == "channel" && !model.costs().empty() && id == model.costs().front().weight)
+    return "its channels are the network's inputs";
+  return "";
+}
+
+}  // namespace
+
+PrunableLayers::PrunableLayers(const PruneConfig& config, const Model& model) {
+  const auto& infos = model.store().infos();
+  std::vector<ParameterId> candidates;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    if (infos[i].role != Role::weight) continue;
+    candidates.push_back(static_cast<ParameterId>(i));
+    std::string name = infos[i].name;
+    if (name.ends_with(".weight")) name.resize(name.size() - 7);
+    names.push_back(name);
+  }
+  for (const std::size_t c : match_names(names, config.include, config.exclude)) {
+    if (const std::string why = why_left_alone(config, model, candidates[c], names[c]); !why.empty()) {
+      left_alone.push_back(
+          fmt::format("prune.group \"{}\" leaves layer {} alone: {}; name it in prune.include to prune it",
+                      config.group.type, names[c], why));
+      continue;
+    }
+    ids.push_back(candidates[c]);
+    views.push_back(view_of(model, candidates[c], names[c], columns.empty() ? 0 : columns.back().end));
+    columns.push_back(views.back().columns);
+    places.push_back(infos[candidates[c]].range);
+  }
+  if (ids.empty())
+    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {}){}{}",
+         fmt::join(names, ", "), left_alone.empty() ? "" : "; ", fmt::join(left_alone, "; "));
+}
+
+std::vector<double> PrunableLayers::gather(std::span<const Real> flat) const {
+  std::vector<double> values;
+  for (const Range place : places)
+    values.insert(values.end(), flat.begin() + place.begin, flat.begin() + place.end);
+  return values;
+}
+
+std::vector<bool> PrunableLayers::pruned(const ParameterStore& store) const {
+  std::vector<bool> set;
+  for (const double m : gather(store.mask())) set.push_back(m == 0);
+  return set;
+}
+
+void PrunableLayers::put(ParameterStore& store, std::span<const double> w, const std::vector<bool>& removed,
+                         std::span<const double> delta) const {
+  std::size_t q = 0;
+  for (const Range place : places)
+    for (Index at = place.begin; at < place.end; ++at, ++q) {
+      store.values()[at] = removed[q] ? Real(0) : static_cast<Real>(w[q] + (delta.empty() ? 0 : delta[q]));
+      store.mask()[at] = removed[q] ? Real(0) : Real(1);
+    }
+}
+
+}  // namespace espalier

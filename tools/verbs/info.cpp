@@ -1,0 +1,55 @@
+// info.cpp: espalier info: the network of a config, a run or a checkpoint, step by step.
+#include <fmt/format.h>
+
+#include "framework/config/reader.h"
+#include "framework/io/safetensors.h"
+#include "framework/train/checkpoint.h"
+#include "tools/run/commands.h"
+#include "tools/run/network_table.h"
+#include "tools/run/session.h"
+
+namespace espalier {
+namespace {
+
+/// The config a checkpoint was saved with, which it carries.
+RunConfig config_of(const std::filesystem::path& checkpoint) {
+  const TensorFile file = read_safetensors(checkpoint);
+  const auto text = file.metadata.find("resolved_config");
+  if (text == file.metadata.end())
+    fail(
+        ExitCode::checkpoint,
+        "{}: does not say which network it is of (no \"resolved_config\" in its metadata, as files of other programs); "
+        "give a config with \"checkpoint\": \"{}\"",
+        checkpoint.string(), checkpoint.string());
+  RunConfig config;
+  read_config(JsonDocument::parse(text->second, checkpoint.string()), config);
+  return config;
+}
+
+}  // namespace
+
+void info_command(const CommandOptions& options) {
+  namespace fs = std::filesystem;
+  std::error_code unknown;
+  const fs::path given = options.config;
+  RunConfig config;
+  std::string checkpoint = options.checkpoint;
+  if (fs::is_directory(given, unknown)) {
+    CommandOptions of_run = options;
+    of_run.config = (given / "config.json").string();
+    config = read_run_config(of_run);
+    if (const fs::path own = given / "checkpoint.safetensors"; checkpoint.empty() && fs::exists(own, unknown))
+      checkpoint = own.string();
+  } else if (given.extension() == ".safetensors") {
+    config = config_of(given);
+    checkpoint = given.string();
+  } else {
+    config = read_run_config(options);
+  }
+  if (checkpoint.empty()) checkpoint = config.checkpoint;
+  const Workbench bench = prepare(config, checkpoint);
+  fmt::print("{}, {} classes{}\n\n{}", config.model.type, bench.model->classes(),
+             checkpoint.empty() ? ", fresh weights" : ", " + checkpoint, network_table(*bench.model));
+}
+
+}  // namespace espalier
