@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "pruning/choice/candidates.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/pruning.h"
 
