@@ -1,7 +1,8 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
-//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
+//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows
+//     nothing above it
 //     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
@@ -34,6 +35,7 @@ const std::vector<Layer> table = {
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
     {"framework/graph",
      {"framework/core", "framework/config", "framework/kernels", "framework/autograd", "framework/ops"}},
+    {"framework/interchange", {"framework/core", "framework/io", "framework/graph"}},
     {"framework/nn",
      {"framework/core", "framework/config", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/infer",
@@ -44,8 +46,10 @@ const std::vector<Layer> table = {
       "framework/infer"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
-    {"models", {"framework/core", "framework/config", "framework/graph", "framework/nn"}},
+      "framework/ops", "framework/graph", "framework/interchange", "framework/nn", "framework/infer",
+      "framework/data"}},
+    {"models",
+     {"framework/core", "framework/config", "framework/graph", "framework/interchange", "framework/nn"}},
     {"datasets", {"framework/core", "framework/config", "framework/io", "framework/data"}},
     // rows of G -> their inverse -> what each weight's loss is -> how the others move -> which leave -> one step
     {"pruning/rows",
@@ -77,16 +81,16 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/rows",
       "pruning/choice", "pruning/curvature", "tools/run", "tools/report", "tools/explain"}},
     {"tools/verbs",
-     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn", "framework/infer",
-      "framework/data", "framework/deploy", "framework/train", "pruning/step", "tools/run", "tools/report",
-      "tools/explain"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/interchange",
+      "framework/nn", "framework/infer", "framework/data", "framework/deploy", "framework/train",
+      "pruning/step", "tools/run", "tools/report", "tools/explain"}},
     {"tools/experiments",
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/step", "tools/run",
       "tools/report", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/nn", "framework/infer", "framework/data", "framework/train", "pruning/rows",
-      "pruning/step", "tools/run"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
+      "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train", "pruning/step",
       "tools/run", "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},

@@ -18,6 +18,7 @@ struct CommandOptions {
   bool no_report = false;              ///< train, prune, sweep, curvature: write no report.html
   std::string weight;                  ///< explain: layer[o,i,h,w]
   bool json = false;                   ///< explain: for programs
+  bool plan = false;                   ///< evaluate: show what the sparse engine measures and chooses
   bool summary = true;  ///< train, prune, sweep, curvature: show the result at the end, and report it
   // reproduce
   std::string experiments = "configs/reproduce", data = "data", checkpoints, only;

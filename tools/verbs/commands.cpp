@@ -20,6 +20,7 @@
 #include "tools/run/resume.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
+#include "tools/verbs/plan_table.h"
 
 namespace espalier {
 namespace {
@@ -236,6 +237,9 @@ void evaluate_command(const CommandOptions& options) {
         "besides, {} weights are zero but not pruned: no mask keeps them so (\"masks\": \"zeros\" makes them "
         "pruned ones)\n",
         format_count(count.zeros));
+  if (!options.plan) return;
+  const SparseEngine engine(bench.model->graph(), weights_of(bench.model->store()));
+  fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));
 }
 
 void schema_command() {
