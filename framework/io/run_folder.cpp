@@ -83,7 +83,7 @@ std::vector<fs::path> RunFolder::earlier_files() const {
   return found;
 }
 
-void RunFolder::clear() {
+void RunFolder::clear() const {
   for (const fs::path& file : earlier_files()) {
     std::error_code error;
     fs::remove(file, error);

@@ -30,7 +30,7 @@ class RunFolder {
   /// Files of an earlier run that lie here, as far as this one would write or read the same names.
   std::vector<std::filesystem::path> earlier_files() const;
   /// Removes them, the state first: a folder holds files of one run only. Throws Error(io).
-  void clear();
+  void clear() const;
 
   /// Throws Error(usage) if `input`, which `what` names, is a file in `folder` that a run there would write.
   static void keep_from(const std::filesystem::path& folder, const std::filesystem::path& input,

@@ -54,6 +54,7 @@ Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessi
 double mean_loss(const Model& model, const Examples& examples) {
   constexpr Index per_pass = 250;
   const Recording off(false);
+  const Engine engine(model.graph(), weights_of(model.store()));
   double loss = 0;
   const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;

@@ -14,6 +14,7 @@
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/diagnose.h"
+#include "framework/train/epoch_row.h"
 #include "framework/train/mean_gradients.h"
 
 namespace espalier {
@@ -91,7 +92,8 @@ void Trainer::require_finite() const {
 }
 
 Evaluation Trainer::evaluate_test() {
-  if (!evaluation_) evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  if (!evaluation_)
+    evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
   return *evaluation_;
 }
 
@@ -181,17 +183,17 @@ void Trainer::run(Hook* hook) {
     const auto seen = static_cast<double>(at_.seen);
     const ParameterStore& store = context_.model.store();
     const WeightCount count = count_weights(store);
-    context_.metrics.append({{"event", "epoch"},
-                             {"epoch", at_.epoch + 1},
-                             {"train_loss", at_.loss_sum / seen},
-                             {"train_accuracy", static_cast<double>(at_.correct) / seen},
-                             {"test_loss", test.loss},
-                             {"test_accuracy", test.accuracy},
-                             {"sparsity", hook ? hook->sparsity(store) : count.share()},
-                             {"unmasked_zeros", static_cast<std::int64_t>(count.zeros)},
-                             {"learning_rate", settings_.learning_rate->at(at_.epoch, settings_.epochs)},
-                             {"seconds", at_.seconds},
-                             {"images_per_second", seen / at_.seconds}});
+    context_.metrics.append(
+        to_row(EpochRow{.epoch = at_.epoch + 1,
+                        .train_loss = at_.loss_sum / seen,
+                        .train_accuracy = static_cast<double>(at_.correct) / seen,
+                        .test_loss = test.loss,
+                        .test_accuracy = test.accuracy,
+                        .sparsity = hook ? hook->sparsity(store) : count.share(),
+                        .unmasked_zeros = count.zeros,
+                        .learning_rate = settings_.learning_rate->at(at_.epoch, settings_.epochs),
+                        .seconds = at_.seconds,
+                        .images_per_second = seen / at_.seconds}));
     at_ = {.epoch = at_.epoch + 1};
     save();
   }

@@ -6,6 +6,7 @@
 #include "pruning/choice/reach.h"
 #include "pruning/step/examples.h"
 #include "pruning/step/pruner.h"
+#include "pruning/step/rows.h"
 
 namespace espalier {
 
@@ -52,7 +53,7 @@ void Pruner::check(const ImageSet& train, const ParameterStore& store) const {
 void Pruner::say_what_was_missed(RunContext& run, const Plan& plan, double target) const {
   const auto note = [&](const std::string& text) {
     fmt::print(stderr, "note: {}\n", text);
-    run.metrics.append({{"event", "notice"}, {"text", text}});
+    run.metrics.append(to_row(NoticeRow{text}));
   };
   std::size_t group = 1;
   for (const LayerView& view : layers_.views) {

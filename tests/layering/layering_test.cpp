@@ -70,9 +70,9 @@ const std::vector<Layer> table = {
     {"pruning/explain", {"framework/core", "pruning/rows", "pruning/curvature", "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
-     {"framework/core", "framework/config", "framework/io", "framework/deploy", "framework/graph", "framework/nn",
-      "framework/infer", "framework/data", "framework/train", "pruning/rows", "pruning/step"}},
-    {"tools/report", {"framework/core", "framework/data", "framework/io"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn",
+      "framework/infer", "framework/data", "framework/deploy", "framework/train", "pruning/rows", "pruning/step"}},
+    {"tools/report", {"framework/core", "framework/data", "framework/io", "tools/run"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
       "pruning/rows", "pruning/inverse", "pruning/step", "pruning/curvature", "pruning/explain", "tools/run",
@@ -85,15 +85,15 @@ const std::vector<Layer> table = {
       "framework/nn", "framework/infer", "framework/data", "framework/deploy", "framework/train",
       "pruning/step", "tools/run", "tools/report", "tools/explain"}},
     {"tools/experiments",
-     {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/step", "tools/run",
-      "tools/report", "tools/verbs"}},
+     {"framework/core", "framework/config", "framework/data", "framework/io", "framework/train",
+      "pruning/step", "tools/run", "tools/report", "tools/curvature", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train", "pruning/step",
-      "tools/run", "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain", "tools/curvature",
+      "tools/verbs", "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -10,9 +10,13 @@
 #include "framework/core/parallel.h"
 #include "framework/kernels/blas_memory.h"
 #include "tools/benchmark/benchmark.h"
+#include "tools/curvature/curvature.h"
 #include "tools/espalier/process.h"
+#include "tools/experiments/reproduce.h"
+#include "tools/experiments/sweep.h"
+#include "tools/explain/explain.h"
 #include "tools/report/report.h"
-#include "tools/run/commands.h"
+#include "tools/verbs/commands.h"
 #include "tools/verbs/compress.h"
 #include "tools/verbs/export.h"
 
@@ -172,12 +176,13 @@ void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("--checkpoints", o.checkpoints,
                    "folder of the published networks (default: DATA/checkpoints)");
   verb->add_option("--experiments", o.experiments, "folder of the experiments")->capture_default_str();
+  verb->add_option("--records", o.records, "folder of the recorded results")->capture_default_str();
   verb->add_option("--output", o.output, "folder of the runs (default: runs/reproduce/NAME)");
   verb->add_option("--threads", o.threads, "threads to use; 0: all cores. Results do not depend on it")
       ->check(CLI::Range(0, 1024));
   verb->add_flag("--recorded", o.recorded, "show the recorded results; run nothing");
   verb->add_flag("--markdown", o.markdown, "the recorded results as Markdown tables");
-  verb->add_flag("--record", o.record, "afterwards keep the results in the experiment's folder");
+  verb->add_flag("--record", o.record, "afterwards keep the results in RECORDS/NAME");
   verb->add_flag("--dry-run", o.dry_run, "list the runs that are not there yet");
   verb->add_flag("--quiet", o.quiet, "no progress lines");
 }
@@ -252,8 +257,15 @@ int main(int argc, char** argv) {
   add_export(app, export_options);
   PredictChoice predict;
   add_predict(app, predict);
-  app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
+  std::string schema_of = "config";
+  CLI::App* schema =
+      app.add_subcommand("schema", "print a JSON Schema: of configs, or of what the program writes");
+  schema->add_option("OF", schema_of, "config; metrics: a line of metrics.jsonl; explain: `explain --json`")
+      ->check(CLI::IsMember({"config", "metrics", "explain"}))
+      ->capture_default_str();
+  schema->callback([&] { schema_command(schema_of); });
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
+  app.add_subcommand("columns", "print all columns of metrics as Markdown")->callback(columns_command);
 
   try {
     if (argc > 1 && argv[1][0] != '-') {

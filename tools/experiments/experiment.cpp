@@ -8,6 +8,8 @@
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
 #include "framework/io/json_text.h"
+#include "tools/experiments/vary.h"
+#include "tools/run/rows.h"
 
 namespace espalier {
 
@@ -44,6 +46,12 @@ void ExperimentPart::fields(Fields& f) {
   f("every_level", every_level,
     "each level of prune.schedule is a result: columns of the table are the sparsities on the way");
   f("pictures", pictures, "names in the plots folder of a run, kept of the first seed by --record");
+}
+
+std::vector<std::string> ExperimentPart::method_names() const {
+  std::vector<std::string> names;
+  for (const ExperimentMethod& m : methods) names.push_back(m.name);
+  return names;
 }
 
 void ExperimentQuick::fields(Fields& f) {
@@ -94,6 +102,22 @@ void require_object(const std::string& json, const std::string& where) {
     fail(ExitCode::config, "{} is {}; it must be an object {{...}} of settings", where, shown(value));
 }
 
+/// Refuses quantities that no row of results has.
+void check_shown(const ExperimentPart& part, const std::string& where) {
+  const std::vector<RowKind> kinds{kind_of<ResultRow>(), kind_of<DoneRow>(), kind_of<CellRow>(),
+                                   kind_of<CurvatureRow>(), kind_of<PruneRow>()};
+  std::vector<std::string> names{"layer_sparsity"};
+  for (const RowKind& kind : kinds)
+    for (const Column& c : kind.columns) names.push_back(c.shown());
+  for (const std::string& quantity : part.show)
+    if (quantity != "layer_sparsity" && std::none_of(kinds.begin(), kinds.end(), [&](const RowKind& kind) {
+          return kind.find(quantity) != nullptr;
+        }))
+      fail(ExitCode::config,
+           "{} holds \"{}\"{}, which is no column of results; `espalier columns` lists them all", where,
+           quantity, did_you_mean(quantity, names));
+}
+
 void check_references(const Experiment& e, const std::string& file) {
   require_object(e.config, file + ": config");
   require_object(e.quick.config, file + ": quick.config");
@@ -128,6 +152,7 @@ void check_references(const Experiment& e, const std::string& file) {
           "{} is true, but the part {}; its columns are the levels of one run's schedule: use verb \"prune\" "
           "and no \"vary\"",
           at("every_level"), p.verb != "prune" ? "does not prune" : "varies " + p.vary);
+    check_shown(p, at("show"));
     before.push_back(p.name);
   }
 }
@@ -141,30 +166,6 @@ void fill_in(Json& json, const std::vector<std::pair<std::string, std::string>>&
   } else if (json.is_structured()) {
     for (Json& element : json) fill_in(element, places);
   }
-}
-
-/// {"type": "a", ...} patched with "b" or {"type": "b"}: the settings of "a" are none of b's.
-void patch(Json& into, const Json& with) {
-  if (!with.is_object() || !into.is_object() ||
-      (with.contains("type") && into.contains("type") && with["type"] != into["type"])) {
-    into = with;
-    return;
-  }
-  for (const auto& [key, value] : with.items()) patch(into[key], value);
-}
-
-/// Puts a value where `path` leads; `where` names the setting that said so.
-void set(Json& json, const std::string& path, const Json& value, const std::string& where) {
-  const auto dot = path.find('.');
-  if (json.is_null()) json = Json::object();
-  if (!json.is_object())
-    fail(ExitCode::config, "{}: there is no object to hold \"{}\" (found {})", where, path, shown(json));
-  Json& inner = json[path.substr(0, dot)];
-  if (inner.is_string() && dot != std::string::npos) inner = Json{{"type", inner}};
-  if (dot == std::string::npos)
-    inner = value;
-  else
-    set(inner, path.substr(dot + 1), value, where);
 }
 
 }  // namespace
@@ -229,9 +230,9 @@ std::vector<ExperimentCell> cells_of(const Experiment& experiment, const Experim
         patch(config, Json::parse(part.config));
         if (method) patch(config, Json::parse(method->config));
         if (!value.empty())
-          set(config, part.vary, Json::parse(value),
-              fmt::format("{}: vary \"{}\" of part {}", (experiment.folder / "experiment.json").string(),
-                          part.vary, part.name));
+          set_at(config, part.vary, Json::parse(value),
+                 fmt::format("{}: vary \"{}\" of part {}", (experiment.folder / "experiment.json").string(),
+                             part.vary, part.name));
         config["seed"] = seed;
         if (quick) patch(config, Json::parse(q.config));
         std::filesystem::path folder = places.runs / as_folder(part.name);

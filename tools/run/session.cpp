@@ -1,12 +1,17 @@
 #include "tools/run/session.h"
 
 #include "framework/config/reader.h"
+#include "framework/data/hash.h"
 #include "framework/deploy/network_file.h"
 #include "framework/graph/json.h"
 #include "framework/train/checkpoint.h"
 #include "tools/run/network_record.h"
 
 namespace espalier {
+
+void say(const CommandOptions& options, const std::string& line) {
+  if (!options.quiet) fmt::print(stderr, "{}\n", line);
+}
 
 RunConfig read_run_config(const CommandOptions& options) {
   JsonDocument document = JsonDocument::load(options.config);
@@ -117,6 +122,30 @@ Workbench prepare(RunConfig& config, const Start& start) {
     if (config.masks == InitialMasks::zeros) mask_zeros(bench.model->store());
   }
   return bench;
+}
+
+std::string checkpoint_to_read(const CommandOptions& options, const RunConfig& config) {
+  if (!options.checkpoint.empty()) return options.checkpoint;
+  std::error_code unknown;
+  const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
+  return std::filesystem::exists(of_run, unknown) ? of_run.string() : config.checkpoint;
+}
+
+void set_provenance(RunConfig& config, const std::string& verb, std::span<const Real> weights) {
+  Provenance& made_by = config.provenance;
+  made_by.version = ESPALIER_VERSION;
+  made_by.verb = verb;
+  made_by.weights_hash.clear();
+  if (!weights.empty())
+    made_by.weights_hash = sha256({reinterpret_cast<const char*>(weights.data()), weights.size_bytes()});
+  made_by.threads = 0;
+  config.output.clear();  // where a run lies is no part of what it is: folders may be moved
+}
+
+Earlier earlier_of(const CommandOptions& options) {
+  if (options.overwrite) return Earlier::replace;
+  if (!options.resume) return Earlier::refuse;
+  return options.replace_other ? Earlier::resume_or_replace : Earlier::resume;
 }
 
 std::filesystem::path run_directory(const RunConfig& config) {

@@ -1,5 +1,5 @@
 // commands.cpp: the verbs. Each reads the config, prepares data and network, runs, and reports.
-#include "tools/run/commands.h"
+#include "tools/verbs/commands.h"
 
 #include <cmath>
 #include <cstdio>
@@ -8,16 +8,17 @@
 #include "framework/config/writer.h"
 #include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
-#include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
+#include "tools/explain/explain_schema.h"
 #include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
 #include "tools/run/network_record.h"
 #include "tools/run/oddities.h"
 #include "tools/run/resume.h"
+#include "tools/run/rows.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
 #include "tools/verbs/plan_table.h"
@@ -25,46 +26,48 @@
 namespace espalier {
 namespace {
 
-void say(const CommandOptions& options, const std::string& line) {
-  if (!options.quiet) fmt::print(stderr, "{}\n", line);
-}
-
 /// Said whatever --quiet is: these are no progress.
 void say_notices(const std::vector<std::string>& notices) {
   for (const std::string& n : notices) fmt::print(stderr, "note: {}\n", n);
 }
 
-/// Rows of the metrics that are not of one epoch or pruning step: the state of the network at the end.
-void append_final_row(Trainer& trainer, const Pruner* pruner) {
+/// The state of the network at the end.
+DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
   const Evaluation test = trainer.evaluate_test();
-  MetricsRow row{{"event", "done"},
-                 {"test_loss", test.loss},
-                 {"test_accuracy", test.accuracy},
-                 {"test_images", static_cast<std::int64_t>(trainer.context().data.source.test.size())}};
-  row.push_back({"multiply_adds", static_cast<std::int64_t>(model.macs())});
+  DoneRow row;
+  row.test_loss = test.loss;
+  row.test_accuracy = test.accuracy;
+  row.test_images = trainer.context().data.source.test.size();
+  row.multiply_adds = model.macs();
   const WeightCount all = count_weights(model.store());
-  Index weights = all.weights, pruned = all.pruned;
-  if (pruner) {
-    weights = pruned = 0;
-    double macs_pruned = 0;
-    for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
-      weights += layer.weights;
-      pruned += layer.pruned;
-      macs_pruned += layer.macs_pruned;
-      row.push_back(
-          {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
-      row.push_back({"weights." + layer.name, static_cast<std::int64_t>(layer.weights)});
-    }
-    row.push_back(
-        {"multiply_adds_kept", static_cast<std::int64_t>(model.macs() - std::llround(macs_pruned))});
+  row.unmasked_zeros = all.zeros;
+  Index weights = pruner ? 0 : all.weights, pruned = pruner ? 0 : all.pruned;
+  double macs_pruned = 0;
+  for (const PrunedLayer& layer : pruner ? pruner->layer_sparsity(model.store()) : std::vector<PrunedLayer>()) {
+    weights += layer.weights;
+    pruned += layer.pruned;
+    macs_pruned += layer.macs_pruned;
+    row.sparsities.emplace_back(layer.name,
+                                static_cast<double>(layer.pruned) / static_cast<double>(layer.weights));
+    row.layer_weights.emplace_back(layer.name, layer.weights);
   }
-  row.push_back({"weights", static_cast<std::int64_t>(weights)});
-  row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
-  row.push_back({"sparsity_of_all_parameters",
-                 static_cast<double>(pruned) / static_cast<double>(model.store().size())});
-  row.push_back({"unmasked_zeros", static_cast<std::int64_t>(all.zeros)});
-  trainer.context().metrics.append(row);
+  row.weights = weights;
+  row.sparsity = static_cast<double>(pruned) / static_cast<double>(weights);
+  row.sparsity_of_all_parameters = static_cast<double>(pruned) / static_cast<double>(model.store().size());
+  if (pruner)
+    row.multiply_adds_kept = model.macs() - std::llround(macs_pruned);
+  return row;
+}
+
+/// Says what will run, and on what.
+void introduce(const CommandOptions& options, const RunConfig& config, const Workbench& bench) {
+  say(options,
+      fmt::format(
+          "{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
+          config.model.type, format_count(bench.model->store().size()), format_count(bench.model->macs()),
+          format_count(bench.data.source.train.size()), format_count(bench.data.source.test.size()),
+          threads()));
 }
 
 /// Makes the folder the run's own: a new run finds nothing of another in it, a resumed one its own.
@@ -74,7 +77,7 @@ void settle_folder(RunFolder& folder, const CommandOptions& options, bool resumi
   // Without a state and a checkpoint it was stopped before there was anything to go on with.
   std::error_code unknown;
   const bool hardly_begun = options.resume && !std::filesystem::exists(folder.checkpoint(), unknown);
-  if (!options.overwrite && !hardly_begun)
+  if (!options.overwrite && !options.replace_other && !hardly_begun)
     fail(
         ExitCode::usage,
         "{}: holds an earlier run ({}{}); --resume goes on with it, --overwrite replaces it, --output puts this "
@@ -113,7 +116,7 @@ void take_up(Trainer& trainer, RunConfig& config, const CommandOptions& options,
   RunFolder::keep_from(context.folder.path(), options.config, "the config");
   for (const std::string& change : changes) {
     fmt::print(stderr, "note: resumed with {}\n", change);
-    context.metrics.append({{"event", "notice"}, {"text", "resumed with " + change}});
+    context.metrics.append(to_row(NoticeRow{"resumed with " + change}));
   }
   config.provenance.threads = threads();
   config.provenance.instruction_set = trainer.instruction_sets();
@@ -132,14 +135,21 @@ void run(const CommandOptions& options, bool with_pruning) {
     say(options, "note: the \"prune\" section is ignored by `espalier train`");
     config.prune.reset();
   }
+  const std::filesystem::path where = run_directory(config);
+  const std::string verb = with_pruning ? "prune" : "train";
   std::error_code unknown;
   const std::filesystem::path state = run_directory(config) / "state.safetensors";
-  const bool resuming = options.resume && std::filesystem::exists(state, unknown);
+  bool resuming = options.resume && std::filesystem::exists(state, unknown);
   keep_inputs(config, options, resuming);
   // A state has all there is to know of its run's weights and images.
   Workbench bench = prepare(config, {.checkpoint = resuming ? "" : config.checkpoint,
                                      .described_by = resuming ? state.string() : ""});
-  config.provenance.version = ESPALIER_VERSION;
+  set_provenance(config, verb);
+  if (resuming && options.replace_other && !goes_on(where, config, Earlier::resume_or_replace)) {
+    resuming = false;  // another run's, which is to be replaced
+    bench = prepare(config, {.checkpoint = config.checkpoint});
+    set_provenance(config, verb);
+  }
   std::optional<Pruner> pruner;
   if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
   if (pruner) pruner->check(bench.data.source.train, bench.model->store());
@@ -153,22 +163,14 @@ void run(const CommandOptions& options, bool with_pruning) {
   say_notices(notices);
 
   const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
-  if (options.dry_run) {
-    fmt::print("{}\n{}", resolved_json(config), describe(estimate));
-    require_fit(estimate);
-    return;
-  }
+  if (options.dry_run) fmt::print("{}\n{}", resolved_json(config), describe(estimate));
   require_fit(estimate);
 
-  RunFolder folder(run_directory(config));
-  config.output.clear();  // where a run lies is no part of what it is: folders may be moved
+  if (options.dry_run) return;
+  RunFolder folder(where);
   const std::string resolved = resolved_json(config);
   settle_folder(folder, options, resuming);
-  if (!resuming) {
-    config.provenance.threads = threads();  // for the record only: results do not depend on it
-    config.provenance.instruction_set = Trainer::instruction_set();
-    write_file_atomically(folder.config(), resolved_json(config) + "\n");
-  }
+  if (!resuming) record_config(folder, config);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
   RunContext context{*bench.model, bench.data, folder,        metrics,
                      config.seed,  resolved,   options.quiet, network_json(config, bench.data)};
@@ -176,20 +178,15 @@ void run(const CommandOptions& options, bool with_pruning) {
   if (resuming)
     take_up(trainer, config, options, resolved);
   else
-    for (const std::string& n : notices) metrics.append({{"event", "notice"}, {"text", n}});
+    for (const std::string& n : notices) metrics.append(to_row(NoticeRow{n}));
   const bool complete = trainer.complete();
   if (complete) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
   } else {
-    say(options,
-        fmt::format(
-            "{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
-            config.model.type, format_count(bench.model->store().size()), format_count(bench.model->macs()),
-            format_count(bench.data.source.train.size()), format_count(bench.data.source.test.size()),
-            threads()));
+    introduce(options, config, bench);
     stop_gently_on_signals();
     trainer.run(pruner ? &*pruner : nullptr);
-    append_final_row(trainer, pruner ? &*pruner : nullptr);
+    metrics.append(to_row(final_row(trainer, pruner ? &*pruner : nullptr)));
     trainer.mark_complete();
   }
   if (!options.summary) return;
@@ -206,16 +203,12 @@ void prune_command(const CommandOptions& options) { run(options, true); }
 
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
-  std::error_code unknown;
-  // The checkpoint asked for, else that of the config's run, else the config's.
-  std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
-  const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
-  if (options.checkpoint.empty() && std::filesystem::exists(of_run, unknown)) checkpoint = of_run.string();
+  const std::string checkpoint = checkpoint_to_read(options, config);
   if (checkpoint.empty())
     fail(ExitCode::usage,
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
-         of_run.string());
+         (run_directory(config) / "checkpoint.safetensors").string());
   const Workbench bench =
       prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
   say_notices(bench.notices);
@@ -242,14 +235,18 @@ void evaluate_command(const CommandOptions& options) {
   fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));
 }
 
-void schema_command() {
+void schema_command(const std::string& of) {
   RunConfig config;
-  fmt::print("{}\n", json_schema(config, "Espalier run"));
+  fmt::print("{}\n", of == "metrics"   ? metrics_schema()
+                     : of == "explain" ? explain_schema()
+                                       : json_schema(config, "Espalier run"));
 }
 
 void settings_command() {
   RunConfig config;
   fmt::print("{}", fields_markdown(config));
 }
+
+void columns_command() { fmt::print("{}", columns_markdown()); }
 
 }  // namespace espalier
