@@ -56,7 +56,6 @@ double mean_loss(const Model& model, const Examples& examples) {
   const Recording off(false);
   const Engine engine(model.graph(), weights_of(model.store()));
   double loss = 0;
-  const Engine engine(model.graph(), weights_of(model.store()));
   Batch batch;
   for (Index first = 0; first < examples.size(); first += per_pass) {
     examples.load({first, std::min(first + per_pass, examples.size())}, batch);
