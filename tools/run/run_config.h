@@ -57,7 +57,7 @@ struct RunConfig {
     f.object("data", data, "training and test images");
     f.required().variant("model", model, "the network");
     f("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
-    f.choice(
+    f.one_of(
         "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
         "which weights of that checkpoint are pruned, and stay zero: recorded: as its masks say; zeros: every "
         "weight that is zero, as in files without masks");
