@@ -32,6 +32,12 @@ struct Cifar10Settings final : DataSettings {
             read_cifar(path, test_files, format, records(test_files, standard_test)),
             read_class_names(std::filesystem::path(path) / "batches.meta.txt", standard_names), ""};
   }
+  DataSource open_test() const override {
+    const CifarFormat format{.label_bytes = 1, .label_at = 0, .classes = 10};
+    return {ImageSet{32, 32, 3, {}, {}},
+            read_cifar(path, test_files, format, test_files == standard_test ? 10000 : 0),
+            read_class_names(std::filesystem::path(path) / "batches.meta.txt", standard_names), ""};
+  }
 };
 
 const bool known =

@@ -22,15 +22,23 @@ struct Cifar100Settings final : DataSettings {
     f.rule(!train_files.empty() && !test_files.empty(), "train_files and test_files must each name a file");
   }
   DataSource open() const override {
+    const std::vector<std::string> standard = Cifar100Settings().train_files;
+    return with_train(read_cifar(path, train_files, format(), train_files == standard ? 50000 : 0));
+  }
+  DataSource open_test() const override { return with_train({32, 32, 3, {}, {}}); }
+
+ private:
+  CifarFormat format() const {
     const bool fine = labels == Labels::fine;
-    const CifarFormat format{.label_bytes = 2, .label_at = fine ? 1 : 0, .classes = fine ? 100 : 20};
-    const Cifar100Settings standard;
+    return {.label_bytes = 2, .label_at = fine ? 1 : 0, .classes = fine ? 100 : 20};
+  }
+  DataSource with_train(ImageSet train) const {
     std::vector<std::string> numbered;  // the names come with the data set; without them, numbers do
     numbered.reserve(100);
-    for (int i = 0; i < format.classes; ++i) numbered.push_back(fmt::format("class {}", i));
-    const auto names = fine ? "fine_label_names.txt" : "coarse_label_names.txt";
-    return {read_cifar(path, train_files, format, train_files == standard.train_files ? 50000 : 0),
-            read_cifar(path, test_files, format, test_files == standard.test_files ? 10000 : 0),
+    for (int i = 0; i < format().classes; ++i) numbered.push_back(fmt::format("class {}", i));
+    const auto names = labels == Labels::fine ? "fine_label_names.txt" : "coarse_label_names.txt";
+    const std::vector<std::string> standard = Cifar100Settings().test_files;
+    return {std::move(train), read_cifar(path, test_files, format(), test_files == standard ? 10000 : 0),
             read_class_names(std::filesystem::path(path) / names, std::move(numbered)), ""};
   }
 };

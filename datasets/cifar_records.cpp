@@ -1,6 +1,10 @@
 #include "datasets/cifar_records.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "framework/data/read_file.h"
+#include "framework/io/file_kind.h"
 
 namespace espalier {
 namespace {
@@ -20,10 +24,18 @@ ImageSet read_cifar(const std::filesystem::path& folder, const std::vector<std::
     const Bytes bytes = read_file(path, advice);
     const auto size = static_cast<Index>(bytes.size());
     if (size == 0) fail(ExitCode::data, "{}: is empty; {}", path.string(), advice);
+    const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
+                                std::min(bytes.size(), file_kind_bytes));
+    // Asked only where something is wrong: a record may begin like anything.
+    const auto foreign = [&](const std::string& otherwise) {
+      return foreign_file(kind_of_bytes(head), "a binary file of CIFAR records").value_or(otherwise);
+    };
     if (size % record != 0)
-      fail(ExitCode::data,
-           "{}: {} bytes are not a multiple of the {} of a record ({} left over); truncated or overlong",
-           path.string(), size, record, size % record);
+      fail(ExitCode::data, "{}: {}", path.string(),
+           foreign(
+               fmt::format("{} bytes are not a multiple of the {} of a record ({} left over); truncated or "
+                           "overlong",
+                           size, record, size % record)));
     if (records > 0 && size != records * record)
       fail(ExitCode::data,
            "{}: {} records where the published file has {}; truncated or overlong. "
@@ -33,8 +45,11 @@ ImageSet read_cifar(const std::filesystem::path& folder, const std::vector<std::
       const std::uint8_t* r = bytes.data() + at;
       const int label = r[format.label_at];
       if (label >= format.classes)
-        fail(ExitCode::data, "{}: label {} at byte {} (record {}); it must be 0 to {}; the file is corrupt",
-             path.string(), label, at + format.label_at, at / record, format.classes - 1);
+        fail(ExitCode::data, "{}: {}", path.string(),
+             foreign(
+                 fmt::format("label {} at byte {} (record {}); it must be 0 to {}; the file is corrupt or of "
+                             "another data set",
+                             label, at + format.label_at, at / record, format.classes - 1)));
       set.labels.push_back(label);
       const std::size_t begin = set.pixels.size();
       set.pixels.resize(begin + static_cast<std::size_t>(3 * plane));

@@ -15,6 +15,7 @@
 // rule and "did you mean".
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -79,13 +80,15 @@ class Fields {
     on_integer(take(key, help), wide, clip(l));
     v = static_cast<int>(wide);
   }
+  /// Up to 2^53: a larger one would not survive programs that read JSON's numbers as doubles.
   void operator()(std::string_view key, std::int64_t& v, std::string_view help, Limits l = {}) {
+    l.low = std::max(l.low, -9007199254740992.0);
+    l.high = std::min(l.high, 9007199254740992.0);
     on_integer(take(key, help), v, l);
   }
+  /// Any of 64 bits, as a seed is.
   void operator()(std::string_view key, std::uint64_t& v, std::string_view help) {
-    auto wide = static_cast<std::int64_t>(v);
-    on_integer(take(key, help), wide, {.low = 0});
-    v = static_cast<std::uint64_t>(wide);
+    on_unsigned(take(key, help), v);
   }
   void operator()(std::string_view key, double& v, std::string_view help, Limits l = {}) {
     on_number(take(key, help), v, l);
@@ -190,6 +193,7 @@ class Fields {
   using Body = std::function<void(Fields&)>;
   virtual void on_bool(const Field&, bool&) = 0;
   virtual void on_integer(const Field&, std::int64_t&, const Limits&) = 0;
+  virtual void on_unsigned(const Field&, std::uint64_t&) = 0;
   virtual void on_number(const Field&, double&, const Limits&) = 0;
   virtual void on_automatic(const Field&, std::optional<double>&, const Limits&, bool integer) = 0;
   virtual void on_string(const Field&, std::string&, const std::vector<std::string>& allowed) = 0;

@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <sstream>
 
 #include "framework/config/suggest.h"
+#include "framework/io/json_text.h"
 
 namespace espalier {
 
@@ -25,70 +24,13 @@ std::string join_path(const std::string& parent, std::string_view key) {
   return parent.empty() ? std::string(key) : fmt::format("{}.{}", parent, key);
 }
 
-/// A value as the user wrote it, cut to a readable length.
-std::string shown(const Json& v) {
-  std::string text = v.dump();
-  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
-}
-
-/// "line 3, column 7" of a byte position, and the line itself.
-std::string place(const std::string& text, std::size_t byte) {
-  const std::size_t at = std::min(byte == 0 ? 0 : byte - 1, text.size());
-  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-  const std::size_t begin = at == 0                                         ? 0
-                            : text.rfind('\n', at - 1) == std::string::npos ? 0
-                                                                            : text.rfind('\n', at - 1) + 1;
-  const std::size_t end = std::min(text.find('\n', begin), text.size());
-  return fmt::format("line {}, column {}: {}", line, at - begin + 1, text.substr(begin, end - begin));
-}
-
-constexpr int deepest = 200;  // lists and objects within each other; reading and printing recurse
-
-/// Counts keys while a text is parsed: nlohmann keeps the last of two equal ones without a word.
-class Watch {
- public:
-  explicit Watch(std::string where, ExitCode code) : where_(std::move(where)), code_(code) {}
-  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > deepest)
-      fail(code_, "{}: lists and objects lie more than {} deep in each other; no config needs that", where_,
-           deepest);
-    if (event == Json::parse_event_t::object_start) open_.emplace_back();
-    if (event == Json::parse_event_t::object_end) open_.pop_back();
-    if (event == Json::parse_event_t::key && !open_.back().insert(parsed.get<std::string>()).second)
-      fail(code_, "{}: the key \"{}\" is given twice in one object; remove one", where_,
-           parsed.get<std::string>());
-    return true;
-  }
-
- private:
-  std::string where_;
-  ExitCode code_;
-  std::vector<std::set<std::string>> open_;
-};
-
-Json parse_strictly(const std::string& text, const std::string& name) {
-  const auto reason = [](const Json::exception& e) {
-    const std::string what = e.what();
-    const auto colon = what.find(": ");
-    return colon == std::string::npos ? what : what.substr(colon + 2);
-  };
-  try {
-    return Json::parse(text, Watch(name, ExitCode::config), true, true);
-  } catch (const Json::parse_error& e) {
-    fail(ExitCode::config, "{}: not valid JSON at {}\n  {}", name, place(text, e.byte), reason(e));
-  } catch (const Json::out_of_range& e) {  // 1e400
-    const std::string what = e.what();
-    fail(ExitCode::config, "{}: {}; the largest number is 1.8e308", name,
-         what.substr(std::min(what.size(), what.find("] ") + 2)));
-  }
-}
+constexpr int deepest = 200;  // parts of an override's path, as deep as a text may go
 
 std::string describe(const Limits& l) {
   const bool low = std::isfinite(l.low), high = std::isfinite(l.high);
   std::string text;
-  if (low) text = fmt::format("{} {:g}", l.low_open ? "greater than" : "at least", l.low);
-  if (high)
-    text += fmt::format("{}{} {:g}", low ? " and " : "", l.high_open ? "less than" : "at most", l.high);
+  if (low) text = fmt::format("{} {}", l.low_open ? "greater than" : "at least", l.low);
+  if (high) text += fmt::format("{}{} {}", low ? " and " : "", l.high_open ? "less than" : "at most", l.high);
   return text;
 }
 
@@ -141,6 +83,14 @@ class Reader final : public Fields {
     if (!integer(*j, read)) return wrong(f, *j, "an integer");
     if (in_range(f, static_cast<double>(read), l, *j)) v = read;
   }
+  void on_unsigned(const Field& f, std::uint64_t& v) override {
+    const Json* j = value(f);
+    if (!j) return;
+    std::int64_t read = 0;
+    if (j->is_number_unsigned()) return void(v = j->get<std::uint64_t>());
+    if (!integer(*j, read) || read < 0) return wrong(f, *j, "an integer from 0 to 18446744073709551615");
+    v = static_cast<std::uint64_t>(read);
+  }
   void on_number(const Field& f, double& v, const Limits& l) override {
     const Json* j = value(f);
     if (!j) return;
@@ -162,6 +112,8 @@ class Reader final : public Fields {
     if (!j->is_string())
       return wrong(f, *j, allowed.empty() ? "a string" : fmt::format("one of {}", fmt::join(allowed, ", ")));
     const auto text = j->get<std::string>();
+    if (text.find('\0') != std::string::npos)
+      return problems_.add(at(f), fmt::format("is {}; it must not hold the character NUL", shown(*j)));
     if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), text) == allowed.end())
       return problems_.add(at(f), fmt::format("is \"{}\"{} (one of {})", text, did_you_mean(text, allowed),
                                               fmt::join(allowed, ", ")));
@@ -197,6 +149,8 @@ class Reader final : public Fields {
     list(f, v, "a list of strings", [&](const Json& j, std::string& element) {
       if (!j.is_string()) return wrong(f, j, "a list of strings");
       element = j.get<std::string>();
+      if (element.find('\0') != std::string::npos)
+        problems_.add(at(f), fmt::format("holds {}; it must not hold the character NUL", shown(j)));
     });
   }
   void on_json(const Field& f, std::string& v) override {
@@ -336,19 +290,18 @@ JsonDocument::JsonDocument(std::string name, std::unique_ptr<Impl> impl)
 JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
 JsonDocument::~JsonDocument() = default;
 
-JsonDocument JsonDocument::parse(const std::string& text, const std::string& name) {
-  auto impl = std::make_unique<Impl>(Impl{parse_strictly(text, name)});
-  if (!impl->json.is_object())
-    fail(ExitCode::config, "{}: holds {}; a config is a JSON object {{...}}", name, impl->json.type_name());
-  return {name, std::move(impl)};
+JsonDocument JsonDocument::of(Impl impl, const std::string& name, ExitCode code) {
+  if (!impl.json.is_object())
+    fail(code, "{}: holds {}; it must be a JSON object {{...}}", name, impl.json.type_name());
+  return {name, std::make_unique<Impl>(std::move(impl))};
+}
+
+JsonDocument JsonDocument::parse(const std::string& text, const std::string& name, ExitCode code) {
+  return of({parse_json(text, name, code)}, name, code);
 }
 
 JsonDocument JsonDocument::load(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf()).good())
-    fail(ExitCode::config, "{}: can't be read; give the path of a JSON config (see configs/)", path.string());
-  return parse(text.str(), path.string());
+  return of({read_json(path, ExitCode::config)}, path.string(), ExitCode::config);
 }
 
 void JsonDocument::apply_override(const std::string& assignment) {
@@ -356,18 +309,16 @@ void JsonDocument::apply_override(const std::string& assignment) {
   if (equals == std::string::npos || equals == 0)
     fail(ExitCode::usage, "--set {}: write it as json.path=value, for example --set train.epochs=3",
          assignment);
-  try {
-    (void)Json(assignment).dump();
-  } catch (const Json::exception&) {
-    fail(ExitCode::usage, "--set {}: is not valid UTF-8, which JSON needs", assignment);
-  }
+  if (!is_utf8(assignment))
+    fail(ExitCode::usage, "--set {}: is not valid UTF-8, which JSON needs", printable(assignment));
   const std::string text = assignment.substr(equals + 1);
   Json value;
-  try {
-    value = Json::parse(text, Watch("--set " + assignment.substr(0, equals), ExitCode::usage));
-  } catch (const Json::exception&) {
+  if (const auto problem = json_problem(text); !problem)
+    value = Json::parse(text, nullptr, true, true);
+  else if (problem->syntax)
     value = text;  // no JSON: a string
-  }
+  else
+    fail(ExitCode::usage, "--set {}: {}", assignment.substr(0, equals), problem->text);
   if (assignment[equals - 1] == '.')
     fail(ExitCode::usage, "--set {}: the path has an empty part", assignment);
   Json* at = &impl_->json;
@@ -399,7 +350,7 @@ void JsonDocument::apply_override(const std::string& assignment) {
 
 std::string JsonDocument::dump() const { return impl_->json.dump(2); }
 
-void read_fields(const JsonDocument& document, const std::function<void(Fields&)>& fn) {
+void read_fields(const JsonDocument& document, const std::function<void(Fields&)>& fn, ExitCode code) {
   Problems problems{document.name(), {}};
   Reader reader(document.impl().json, "", problems);
   fn(reader);
@@ -411,7 +362,7 @@ void read_fields(const JsonDocument& document, const std::function<void(Fields&)
     problems.found.resize(most);
     problems.found.push_back(fmt::format("... and {} more", more));
   }
-  throw Error(ExitCode::config, fmt::format("{}", fmt::join(problems.found, "\n")));
+  throw Error(code, fmt::format("{}", fmt::join(problems.found, "\n")));
 }
 
 }  // namespace espalier

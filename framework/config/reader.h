@@ -13,10 +13,11 @@ namespace espalier {
 /// A JSON text and where it came from.
 class JsonDocument {
  public:
-  /// Reads a file. `//` comments are allowed; a key given twice is an error.
+  /// Reads a file, as strictly as io/json_text.h does. `//` comments are allowed.
   static JsonDocument load(const std::filesystem::path& path);
   /// `name` stands for the file in messages.
-  static JsonDocument parse(const std::string& text, const std::string& name);
+  static JsonDocument parse(const std::string& text, const std::string& name,
+                            ExitCode code = ExitCode::config);
   JsonDocument(JsonDocument&&) noexcept;
   ~JsonDocument();
 
@@ -31,12 +32,15 @@ class JsonDocument {
 
  private:
   JsonDocument(std::string name, std::unique_ptr<Impl> impl);
+  static JsonDocument of(Impl impl, const std::string& name, ExitCode code);
   std::string name_;
   std::unique_ptr<Impl> impl_;
 };
 
-/// Calls fn(fields) with a reader over the whole document. Up to 10 problems are reported together.
-void read_fields(const JsonDocument& document, const std::function<void(Fields&)>& fn);
+/// Calls fn(fields) with a reader over the whole document. Up to 10 problems are reported together, as one
+/// Error(code).
+void read_fields(const JsonDocument& document, const std::function<void(Fields&)>& fn,
+                 ExitCode code = ExitCode::config);
 
 /// Reads `settings`, which has a member void fields(Fields&).
 template <class Settings>

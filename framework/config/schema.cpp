@@ -1,6 +1,8 @@
 #include "framework/config/schema.h"
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace espalier {
@@ -14,7 +16,7 @@ Json bounded(const char* type, const Limits& l) {
   Json s = typed(type);
   const bool integer = std::string_view(type) == "integer";
   const auto bound = [&](double v) {
-    return integer && std::abs(v) < 9e15 ? Json(static_cast<std::int64_t>(v)) : Json(v);
+    return integer && std::abs(v) < 9.1e15 ? Json(static_cast<std::int64_t>(v)) : Json(v);
   };
   if (std::isfinite(l.low)) s[l.low_open ? "exclusiveMinimum" : "minimum"] = bound(l.low);
   if (std::isfinite(l.high)) s[l.high_open ? "exclusiveMaximum" : "maximum"] = bound(l.high);
@@ -40,6 +42,9 @@ class SchemaWriter final : public Fields {
   void on_bool(const Field& f, bool& v) override { put(f, typed("boolean"), v); }
   void on_integer(const Field& f, std::int64_t& v, const Limits& l) override {
     put(f, bounded("integer", l), v);
+  }
+  void on_unsigned(const Field& f, std::uint64_t& v) override {
+    put(f, {{"type", "integer"}, {"minimum", 0}, {"maximum", std::numeric_limits<std::uint64_t>::max()}}, v);
   }
   void on_number(const Field& f, double& v, const Limits& l) override { put(f, bounded("number", l), v); }
   void on_automatic(const Field& f, std::optional<double>& v, const Limits& l, bool integer) override {
@@ -152,6 +157,9 @@ class MarkdownWriter final : public Fields {
   void on_integer(const Field& f, std::int64_t& v, const Limits& l) override {
     row(f, "integer" + range(l), Json(v).dump());
   }
+  void on_unsigned(const Field& f, std::uint64_t& v) override {
+    row(f, "integer in [0, 18446744073709551615]", Json(v).dump());
+  }
   void on_number(const Field& f, double& v, const Limits& l) override {
     row(f, "number" + range(l), Json(v).dump());
   }
@@ -203,9 +211,9 @@ class MarkdownWriter final : public Fields {
   static std::string range(const Limits& l) {
     if (!std::isfinite(l.low) && !std::isfinite(l.high)) return "";
     return fmt::format(" in {}{}, {}{}", l.low_open || !std::isfinite(l.low) ? "(" : "[",
-                       std::isfinite(l.low) ? fmt::format("{:g}", l.low) : "-inf",
-                       std::isfinite(l.high) && l.high < 2147483647 ? fmt::format("{:g}", l.high) : "inf",
-                       l.high_open || !std::isfinite(l.high) || l.high >= 2147483647 ? ")" : "]");
+                       std::isfinite(l.low) ? fmt::format("{}", l.low) : "-inf",
+                       std::isfinite(l.high) ? fmt::format("{}", l.high) : "inf",
+                       l.high_open || !std::isfinite(l.high) ? ")" : "]");
   }
   void row(const Field& f, const std::string& type, const std::string& initial) {
     text_ += fmt::format("| `{}` | {} | {} | {} |\n", join(f.key), cell(type),

@@ -18,6 +18,7 @@ class Writer final : public Fields {
  protected:
   void on_bool(const Field& f, bool& v) override { object_[f.key] = v; }
   void on_integer(const Field& f, std::int64_t& v, const Limits&) override { object_[f.key] = v; }
+  void on_unsigned(const Field& f, std::uint64_t& v) override { object_[f.key] = v; }
   void on_number(const Field& f, double& v, const Limits&) override { object_[f.key] = v; }
   void on_automatic(const Field& f, std::optional<double>& v, const Limits&, bool integer) override {
     object_[f.key] = !v ? Json("auto") : integer ? Json(static_cast<std::int64_t>(*v)) : Json(*v);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "framework/core/check.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/spin.h"
 
 namespace espalier {
@@ -87,6 +88,7 @@ class Pool {
       const Index begin = (loop.chunks - left) * loop.chunk;
       Index finished = 1;
       try {
+        stop_here();
         loop.fn({begin, std::min(begin + loop.chunk, loop.items)});
       } catch (...) {
         const std::lock_guard lock(loop.error_guard);
@@ -128,7 +130,10 @@ void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn) {
   if (items <= 0) return;
   require(chunk > 0, "[parallel_for] chunks of {} items would never end", chunk);
   if (running_chunk || pool().size() == 0 || items <= chunk) {
-    for (Index begin = 0; begin < items; begin += chunk) fn({begin, std::min(begin + chunk, items)});
+    for (Index begin = 0; begin < items; begin += chunk) {
+      stop_here();
+      fn({begin, std::min(begin + chunk, items)});
+    }
     return;
   }
   const Index chunks = (items + chunk - 1) / chunk;

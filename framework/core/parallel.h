@@ -39,7 +39,7 @@ bool inside_chunk();
 inline bool can_share() { return threads() > 1 && !inside_chunk(); }
 
 /// Calls `fn` on [0, items) cut into chunks of `chunk` > 0, on all threads; returns when all are done. The
-/// first exception is rethrown in the caller. A call from inside a chunk runs on the calling thread alone.
+/// first exception is rethrown in the caller; within a StopAnywhere (interrupt.h) a requested stop is one. A call from inside a chunk runs on the calling thread alone.
 void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn);
 
 }  // namespace espalier

@@ -1,5 +1,7 @@
 #include "framework/data/data_config.h"
 
+#include <algorithm>
+
 #include "framework/data/hash.h"
 
 namespace espalier {
@@ -11,6 +13,11 @@ void DataConfig::fields(Fields& f) {
     {.low = 0, .high = 65536});
   f.optional_object("normalize", normalize,
                     "constants of (pixel / 255 - mean) / std; absent: measured on the training images");
+  f("channels", channels, "of the images: data with others are refused; 0: as the data set has them",
+    {.low = 0, .high = 64});
+  f("class_names", class_names,
+    "names of the classes in the order of the network's outputs; empty: as the data set has them. Data with the "
+    "same names in another order are renumbered, others refused");
   f.object("augment", augment, "random changes of training images");
   f("train_limit", train_limit, "use only the first n training images; 0: all", {.low = 0});
   f("test_limit", test_limit, "use only the first n test images; 0: all", {.low = 0});
@@ -47,10 +54,11 @@ void hold_out(DataSource& source, Index n) {
 }
 
 /// What every kind of data set promises; a new kind that breaks it is told here, not by a wrong result.
-void check(const DataSource& source, const std::string& type) {
+void check(const DataSource& source, const std::string& type, bool test_only) {
   const ImageSet &train = source.train, &test = source.test;
   for (const auto& [name, set] : {std::pair{"training", &train}, std::pair{"test", &test}}) {
-    if (set->size() == 0) fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
+    if (set->size() == 0 && !(test_only && set == &train))
+      fail(ExitCode::data, "data.source ({}): there are no {} images", type, name);
     if (static_cast<Index>(set->pixels.size()) != set->size() * set->image_bytes())
       fail(ExitCode::data, "data.source ({}): {} {} images of {} bytes do not make {} bytes", type,
            set->size(), name, set->image_bytes(), set->pixels.size());
@@ -67,16 +75,64 @@ void check(const DataSource& source, const std::string& type) {
 
 }  // namespace
 
-LoadedData open_data(const DataConfig& config) {
+std::string class_list(const std::vector<std::string>& names) {
+  constexpr std::size_t most = 6;
+  const std::vector<std::string> first(
+      names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), most)));
+  return fmt::format("{}{}", fmt::join(first, ", "),
+                     names.size() > most ? fmt::format(", ... ({} in all)", names.size()) : "");
+}
+
+ClassOrder compare_classes(const DataSource& source, const std::vector<std::string>& names) {
+  if (source.class_names == names) return ClassOrder::same;
+  std::vector<std::string> a = source.class_names, b = names;
+  std::sort(a.begin(), a.end());
+  std::sort(b.begin(), b.end());
+  const bool distinct = std::adjacent_find(a.begin(), a.end()) == a.end();
+  return distinct && a == b ? ClassOrder::permuted : ClassOrder::different;
+}
+
+void reorder_classes(DataSource& source, const std::vector<std::string>& names) {
+  std::vector<std::int32_t> number;
+  for (const std::string& name : source.class_names)
+    number.push_back(static_cast<std::int32_t>(std::find(names.begin(), names.end(), name) - names.begin()));
+  for (ImageSet* set : {&source.train, &source.test})
+    for (std::int32_t& label : set->labels) label = number[label];
+  source.class_names = names;
+}
+
+LoadedData open_data(const DataConfig& config, DataUse use) {
   if (!config.source)
     fail(ExitCode::config, "data.source is missing; name a data set, such as \"fashion_mnist\"");
-  LoadedData data{config.source->open(), {}, config.augment};
+  const bool test_only = use == DataUse::test && config.normalize && config.hold_out == 0;
+  LoadedData data{test_only ? config.source->open_test() : config.source->open(), {}, config.augment};
   DataSource& source = data.source;
-  check(source, config.source.type);
+  check(source, config.source.type, test_only);
+  if (config.channels && config.channels != source.train.channels)
+    fail(
+        ExitCode::data,
+        "data.channels is {} (as the network's checkpoint says, if not the config), but data.source ({}) has "
+        "images of {} channel(s)",
+        config.channels, config.source.type, source.train.channels);
   keep_first(source.train, config.train_limit);
   hold_out(source, config.hold_out);
   keep_first(source.test, config.test_limit);
-  source.hash = hash_images(source.train, source.test);
+  source.test_hash = hash_images({}, source.test);
+  source.hash = hash_images(source.train, source.test);  // of what is in the files, in their own order
+  if (!config.class_names.empty()) {
+    const ClassOrder order = compare_classes(source, config.class_names);
+    if (order == ClassOrder::different)
+      fail(ExitCode::data,
+           "data.class_names are {}, but data.source ({}) has the classes {}; point it at the same data, or "
+           "correct or remove data.class_names",
+           class_list(config.class_names), config.source.type, class_list(source.class_names));
+    if (order == ClassOrder::permuted) {
+      source.notices.push_back(fmt::format(
+          "the classes of the data are {}; they are renumbered in the order of data.class_names: {}",
+          class_list(source.class_names), class_list(config.class_names)));
+      reorder_classes(source, config.class_names);
+    }
+  }
   data.preprocessing.height = config.pad_to ? config.pad_to : source.train.height;
   data.preprocessing.width = config.pad_to ? config.pad_to : source.train.width;
   data.preprocessing.normalization =

@@ -9,8 +9,10 @@ namespace espalier {
 
 struct DataConfig {
   Variant<DataSettings> source;
+  int channels = 0;                        ///< of the images; 0: as the source has them
   int pad_to = 0;                          ///< height and width the network sees; 0: those of the images
   std::optional<Normalization> normalize;  ///< absent: measured on the training images in use
+  std::vector<std::string> class_names;    ///< in the order of the labels; empty: as the source has them
   Augmentation augment;
   Index train_limit = 0, test_limit = 0;  ///< use the first n images only; 0: all
   Index hold_out = 0;                     ///< the last n training images take the place of the test images
@@ -23,8 +25,19 @@ struct LoadedData {
   Augmentation augmentation;  ///< of training batches only
 };
 
-/// Reads the data. Throws Error(data) on bad files,
-/// Error(config) if pad_to or normalize do not fit the images.
-LoadedData open_data(const DataConfig& config);
+/// How a data set's classes stand to a list of names.
+enum class ClassOrder { same, permuted, different };
+ClassOrder compare_classes(const DataSource& source, const std::vector<std::string>& names);
+/// Gives the classes of `source` the order of `names`, which must be the same in another order.
+void reorder_classes(DataSource& source, const std::vector<std::string>& names);
+/// "a, b, ... (10 in all)" for messages.
+std::string class_list(const std::vector<std::string>& names);
+
+/// Reads the data. Throws Error(data) on bad files, Error(config) if pad_to or normalize do not fit the
+/// images.
+/// With DataUse::test the training images are not needed, if the config says how to normalise and holds none out:
+/// then `train` may be empty.
+enum class DataUse { all, test };
+LoadedData open_data(const DataConfig& config, DataUse use = DataUse::all);
 
 }  // namespace espalier

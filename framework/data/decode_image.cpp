@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "framework/core/check.h"
+#include "framework/io/file_kind.h"
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -66,9 +67,14 @@ DecodedImage decode_image(const std::filesystem::path& path, int channels) {
       stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &image.width, &image.height,
                             &own_channels, channels),
       stbi_image_free);
-  if (!pixels)
-    fail(ExitCode::data, "{}: cannot be read as JPEG or PNG: {}; replace or remove the file", path.string(),
-         stbi_failure_reason());
+  if (!pixels) {
+    const FileKind kind = kind_of_file(path);
+    const bool damaged = kind == FileKind::jpeg || kind == FileKind::png;
+    fail(ExitCode::data, "{}: {}", path.string(),
+         (damaged ? std::nullopt : foreign_file(kind, "a JPEG or PNG picture"))
+             .value_or(fmt::format("cannot be read as JPEG or PNG: {}; replace or remove the file",
+                                   stbi_failure_reason())));
+  }
   image.pixels.assign(pixels.get(), pixels.get() + std::size_t(image.height) * std::size_t(image.width) *
                                                        static_cast<std::size_t>(channels));
   return image;

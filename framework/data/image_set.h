@@ -29,6 +29,8 @@ struct DataSource {
   std::vector<std::string> class_names;
   std::string
       hash;  ///< SHA-256, hexadecimal, over the pixels and labels of train, then test; open_data() sets it
+  std::string test_hash{};             ///< the same over the test images alone
+  std::vector<std::string> notices{};  ///< what was left out of the files, for people
   int classes() const { return static_cast<int>(class_names.size()); }
 };
 
@@ -38,6 +40,9 @@ struct DataSettings {
   virtual ~DataSettings() = default;
   virtual void fields(Fields& f) = 0;
   virtual DataSource open() const = 0;
+  /// The test images alone, for kinds whose training images need not be there for that; `train` is empty but has
+  /// its extents.
+  virtual DataSource open_test() const { return open(); }
 };
 
 }  // namespace espalier

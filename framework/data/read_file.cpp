@@ -6,54 +6,70 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include "framework/core/check.h"
 #include "framework/core/memory.h"
+#include "framework/io/file_kind.h"
 
 namespace espalier {
 namespace {
 
-constexpr std::size_t unpacked_limit = std::size_t{4} << 30;  // no data set of this kind is larger
-
 std::string with(const std::string& advice) { return advice.empty() ? "" : "; " + advice; }
 
-Bytes unpack(const Bytes& packed, const std::string& path, const std::string& advice) {
-  z_stream z{};
-  require(inflateInit2(&z, 15 + 16) == Z_OK,
-          "[zlib] cannot start");  // + 16: gzip, not zlib, and check its CRC
-  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&z, inflateEnd);
-  Bytes out(packed.size() * 4 + 1024);
-  std::size_t read = 0, written = 0;
-  constexpr std::size_t most = 1u << 30;  // zlib counts in 32 bits
-  for (;;) {
-    z.next_in = const_cast<Bytef*>(packed.data() + read);  // zlib's type; it does not write there
-    z.avail_in = static_cast<uInt>(std::min(packed.size() - read, most));
-    z.next_out = out.data() + written;
-    z.avail_out = static_cast<uInt>(std::min(out.size() - written, most));
-    const uInt in_before = z.avail_in, out_before = z.avail_out;
-    const int state = inflate(&z, Z_NO_FLUSH);
-    read += in_before - z.avail_in;
-    written += out_before - z.avail_out;
-    if (state == Z_STREAM_END) break;
-    if (state == Z_BUF_ERROR && read == packed.size())
-      fail(ExitCode::data, "{}: the gzip data end too early, after {} bytes; truncated{}", path, read,
-           with(advice));
-    if (state != Z_OK && state != Z_BUF_ERROR)
-      fail(ExitCode::data, "{}: corrupt gzip data near byte {}: {}{}", path, read,
-           z.msg ? z.msg : "unknown error", with(advice));
-    if (written == out.size()) {
-      if (out.size() >= unpacked_limit)
-        fail(ExitCode::data, "{}: unpacks to more than {} bytes; this is no data set file{}", path,
-             unpacked_limit, with(advice));
-      out.resize(out.size() * 2);
-    }
+/// gzip data, unpacked piece by piece.
+class Unpacker {
+ public:
+  Unpacker(const Bytes& packed, std::string path, std::string advice)
+      : packed_(packed), path_(std::move(path)), advice_(std::move(advice)) {
+    require(inflateInit2(&z_, 15 + 16) == Z_OK,
+            "[zlib] cannot start");  // + 16: gzip, not zlib, and check its CRC
   }
-  if (read != packed.size())
-    fail(ExitCode::data, "{}: the gzip data end at byte {} of {}; overlong{}", path, read, packed.size(),
-         with(advice));
-  out.resize(written);
-  return out;
-}
+  ~Unpacker() { inflateEnd(&z_); }
+  Unpacker(const Unpacker&) = delete;
+  Unpacker& operator=(const Unpacker&) = delete;
+
+  /// Unpacks until `out` is full or the data end; returns the bytes written.
+  std::size_t fill(std::span<std::uint8_t> out) {
+    constexpr std::size_t most = 1u << 30;  // zlib counts in 32 bits
+    std::size_t written = 0;
+    while (written < out.size() && !ended_) {
+      z_.next_in = const_cast<Bytef*>(packed_.data() + read_);  // zlib's type; it does not write there
+      z_.avail_in = static_cast<uInt>(std::min(packed_.size() - read_, most));
+      z_.next_out = out.data() + written;
+      z_.avail_out = static_cast<uInt>(std::min(out.size() - written, most));
+      const uInt in_before = z_.avail_in, out_before = z_.avail_out;
+      const int state = inflate(&z_, Z_NO_FLUSH);
+      read_ += in_before - z_.avail_in;
+      written += out_before - z_.avail_out;
+      ended_ = state == Z_STREAM_END;
+      if (state == Z_BUF_ERROR && read_ == packed_.size())
+        fail(ExitCode::data, "{}: the gzip data end too early, after {} bytes; truncated{}", path_, read_,
+             with(advice_));
+      if (!ended_ && state != Z_OK && state != Z_BUF_ERROR)
+        fail(ExitCode::data, "{}: corrupt gzip data near byte {}: {}{}", path_, read_,
+             z_.msg ? z_.msg : "unknown error", with(advice_));
+    }
+    return written;
+  }
+  /// Nothing may follow: no byte of contents, none of the file.
+  void finish(std::size_t expected) {
+    std::uint8_t one = 0;
+    if (!ended_ && fill({&one, 1}) > 0)
+      fail(ExitCode::data, "{}: unpacks to more than the {} bytes that its header announces; overlong{}",
+           path_, expected, with(advice_));
+    if (read_ != packed_.size())
+      fail(ExitCode::data, "{}: the gzip data end at byte {} of {}; overlong{}", path_, read_, packed_.size(),
+           with(advice_));
+  }
+
+ private:
+  const Bytes& packed_;
+  std::string path_, advice_;
+  z_stream z_{};
+  std::size_t read_ = 0;
+  bool ended_ = false;
+};
 
 }  // namespace
 
@@ -78,9 +94,37 @@ Bytes read_file(const std::filesystem::path& path, const std::string& advice) {
   return bytes;
 }
 
-Bytes read_maybe_gzip(const std::filesystem::path& path, const std::string& advice) {
+Bytes read_announced(const std::filesystem::path& path, std::size_t head, const AnnouncedSize& announced,
+                     const std::string& advice) {
   Bytes bytes = read_file(path, advice);
-  return path.extension() == ".gz" ? unpack(bytes, path.string(), advice) : bytes;
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (kind_of_bytes(text.substr(0, file_kind_bytes)) != FileKind::gzip) {
+    const std::size_t size = announced(std::span(bytes).first(std::min(head, bytes.size())));
+    if (bytes.size() != size)
+      fail(ExitCode::data, "{}: {} bytes where the header announces {}; {}{}", path.string(), bytes.size(),
+           size, bytes.size() < size ? "truncated" : "overlong", with(advice));
+    return bytes;
+  }
+  Unpacker unpacker(bytes, path.string(), advice);
+  Bytes contents(head);
+  contents.resize(unpacker.fill(contents));
+  const std::size_t begun = contents.size(), size = announced(contents);
+  constexpr std::size_t best_ratio = 1032;  // of the format: 258 bytes for two bits
+  if (size / best_ratio > bytes.size())
+    fail(ExitCode::data,
+         "{}: the header announces {} bytes, which {} bytes of gzip data can't hold; truncated{}",
+         path.string(), size, bytes.size(), with(advice));
+  require_memory(static_cast<double>(size), path.string());
+  contents.resize(std::max(size, begun));
+  const std::size_t all = begun + unpacker.fill(std::span(contents).subspan(begun));
+  if (all > size)
+    fail(ExitCode::data, "{}: unpacks to more than the {} bytes that its header announces; overlong{}",
+         path.string(), size, with(advice));
+  if (all < size)
+    fail(ExitCode::data, "{}: unpacks to {} bytes where the header announces {}; truncated{}", path.string(),
+         all, size, with(advice));
+  unpacker.finish(size);
+  return contents;
 }
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {

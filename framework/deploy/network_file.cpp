@@ -1,3 +1,4 @@
+#include "framework/io/json_text.h"
 #include "framework/deploy/network_file.h"
 
 #include <algorithm>
@@ -35,7 +36,7 @@ auto of_file(const std::filesystem::path& path, Read read) {
 
 Graph graph_of(const std::string& model, const std::filesystem::path& path) {
   return of_file(path, [&] {
-    Json json = Json::parse(model, nullptr, false);
+    Json json = json_problem(model) ? Json() : Json::parse(model);
     if (!json.is_object() || json.value("type", "") != "graph")
       fail(ExitCode::config, "model is no object of type \"graph\"");
     json.erase("type");

@@ -146,11 +146,12 @@ FileKind kind_of_text(std::string_view head) {
 
 FileKind kind_of_bytes(std::string_view head) {
   if (head.empty()) return FileKind::empty;
+  // First of all: the length before the brace may have the bytes of any magic number (35,615 is that of gzip).
+  if (head.size() > 8 && head[8] == '{' && little_endian(head.substr(0, 8)) <= 100'000'000)
+    return FileKind::safetensors;
   for (const Magic& m : magics)
     if (head.size() > m.at && head.substr(m.at).starts_with(m.bytes)) return m.kind;
   if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return kind_of_zip(head);
-  if (head.size() > 8 && head[8] == '{' && little_endian(head.substr(0, 8)) <= 100'000'000)
-    return FileKind::safetensors;
   if (head.size() > 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) return FileKind::pickle;
   if (looks_like_onnx(head)) return FileKind::onnx;
   if (head.size() > 6 && head.starts_with("BM") && little_endian(head.substr(6, 4)) == 0)

@@ -9,6 +9,7 @@
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/json_text.h"
 
 namespace espalier {
 namespace {
@@ -53,9 +54,13 @@ std::string csv_line(const MetricsRow& row, const std::vector<std::string>& colu
   return line;
 }
 
+/// A row is flat; the columns of a large network's layers are some thousands.
+constexpr JsonLimits row_limits{.deepest = 2, .members = 100'000, .comments = false};
+
 /// False if the line is no row of ours.
 bool parse_row(std::string_view line, MetricsRow& row) {
-  const Json json = Json::parse(line, nullptr, false);
+  if (json_problem(line, row_limits)) return false;
+  const Json json = Json::parse(line);
   if (!json.is_object()) return false;
   for (const auto& item : json.items()) {
     const Json& v = item.value();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <sstream>
+#include <string_view>
 #include <thread>
 
 #include "framework/io/atomic_file.h"
@@ -34,6 +35,13 @@ bool succeeded(pid_t child) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// A PNG from its first to its last chunk.
+bool whole_png(const std::filesystem::path& path) {
+  using namespace std::string_view_literals;
+  const std::string bytes = read_whole_file(path);
+  return bytes.starts_with("\x89PNG\r\n\x1a\n"sv) && bytes.ends_with("\0\0\0\0IEND\xae\x42\x60\x82"sv);
 }
 
 }  // namespace
@@ -69,6 +77,11 @@ bool write_plot(const std::filesystem::path& name, const std::string& script) {
   const int error = ::posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   const bool drawn = error == 0 && succeeded(child) && std::filesystem::exists(png, ignored);
+  if (drawn && !whole_png(png)) {  // gnuplot does not tell whether its output could be written
+    std::filesystem::remove(png, ignored);
+    fail(ExitCode::io, "{}: the picture could not be written whole; free disk space, or raise ulimit -f",
+         png.string());
+  }
   if (!drawn) std::filesystem::remove(png, ignored);  // what a failed run may have begun
   return drawn;
 }

@@ -55,8 +55,11 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 /// The same of a file that is in memory; `path` is for messages.
 TensorFile parse_safetensors(std::string_view bytes, const std::filesystem::path& path);
 
-/// Writes atomically (atomic_file.h). Wide values first,
-/// so that all are aligned in the file. Throws Error(io).
+/// Only what its header says beside the tensors; the data are not read. Throws as read_safetensors().
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
+
+/// Writes atomically (atomic_file.h). Wide values first, so that all are aligned in the file. Throws
+/// Error(io).
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 /// The bytes of such a file; `name` stands for it in messages.
 std::string to_safetensors(const TensorFile& file, const std::string& name);

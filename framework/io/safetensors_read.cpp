@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/file_kind.h"
+#include "framework/io/json_text.h"
 #include "framework/io/safetensors.h"
 
 namespace espalier {
@@ -18,8 +19,6 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t largest_header = 100'000'000;  // as in the format's reference implementation
 
-constexpr int deepest = 8;
-
 template <class... Args>
 [[noreturn]] void corrupt(const std::filesystem::path& path, fmt::format_string<Args...> what,
                           Args&&... args) {
@@ -27,27 +26,12 @@ template <class... Args>
        fmt::format(what, std::forward<Args>(args)...));
 }
 
-/// The JSON library keeps the last of two equal keys without a word, so keys are counted while it parses.
 Json parse_header(const std::filesystem::path& path, const std::string& text) {
-  std::vector<std::set<std::string>> open;
-  std::string duplicate;
-  const auto count_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    // {tensor: {shape: [extent]}}: what is deeper is damage, and may be deep enough to overflow the stack.
-    if (depth > deepest)
-      corrupt(path, "its header has lists or objects more than {} deep in each other", deepest);
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end) open.pop_back();
-    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)
-      duplicate = parsed.get<std::string>();
-    return true;
-  };
-  Json header;
-  try {
-    header = Json::parse(text, count_keys);
-  } catch (const Json::exception& e) {
-    corrupt(path, "its header is no JSON ({})", e.what());
-  }
-  if (!duplicate.empty()) corrupt(path, "'{}' occurs twice in its header", duplicate);
+  // {tensor: {shape: [extent]}}: what is deeper is damage.
+  const JsonLimits limits{.deepest = 8, .members = 10'000'000, .comments = false};
+  if (const auto problem = json_problem(text, limits))
+    corrupt(path, "its header {}: {}", problem->syntax ? "is no JSON" : "is refused", problem->text);
+  Json header = Json::parse(text);
   if (!header.is_object()) corrupt(path, "its header is no JSON object");
   return header;
 }
@@ -126,10 +110,23 @@ std::map<std::string, std::string> parse_metadata(const std::filesystem::path& p
   return metadata;
 }
 
+/// The header, and where the data begin.
+struct Header {
+  Json json;
+  std::uint64_t data_begin = 0, data_size = 0;
+};
+
 /// `read(offset, to, bytes)` fetches a piece of a file of `size` bytes.
 template <class Read>
-TensorFile parse(const std::filesystem::path& path, std::uint64_t size, Read read) {
+Header read_header(const std::filesystem::path& path, std::uint64_t size, Read read) {
   std::uint64_t header_size = 0;
+  std::string head(std::min<std::uint64_t>(size, file_kind_bytes), '\0');
+  read(0, head.data(), head.size());
+  const bool header_follows = head.size() > 8 && head[8] == '{';  // whatever the length before it looks like
+  const FileKind kind = kind_of_bytes(head);
+  if (kind != FileKind::safetensors && !header_follows && (kind != FileKind::text || is_utf8(head)))
+    if (const auto foreign = foreign_file(kind, "a safetensors file"))
+      fail(ExitCode::checkpoint, "{}: {}", path.string(), *foreign);
   if (size < sizeof header_size) corrupt(path, "it has {} bytes and needs at least 8", size);
   read(0, &header_size, sizeof header_size);
   if (header_size > size - sizeof header_size || header_size > largest_header)
@@ -137,11 +134,16 @@ TensorFile parse(const std::filesystem::path& path, std::uint64_t size, Read rea
             largest_header);
   std::string text(header_size, '\0');
   read(sizeof header_size, text.data(), text.size());
+  const std::uint64_t begin = sizeof header_size + header_size;
+  return {parse_header(path, text), begin, size - begin};
+}
 
-  const Json header = parse_header(path, text);
+template <class Read>
+TensorFile parse(const std::filesystem::path& path, std::uint64_t size, Read read) {
+  const Header header = read_header(path, size, read);
   TensorFile file;
   std::vector<Entry> entries;
-  for (const auto& item : header.items()) {
+  for (const auto& item : header.json.items()) {
     if (item.key() == "__metadata__")
       file.metadata = parse_metadata(path, item.value());
     else
@@ -150,17 +152,24 @@ TensorFile parse(const std::filesystem::path& path, std::uint64_t size, Read rea
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
-  const std::uint64_t data_begin = sizeof header_size + header_size;
-  check_cover(path, entries, size - data_begin);  // before anything is allocated
+  check_cover(path, entries, header.data_size);  // before anything is allocated
   for (Entry& e : entries) {
     e.tensor.bytes.resize(e.end - e.begin);
-    read(data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
+    read(header.data_begin + e.begin, e.tensor.bytes.data(), e.tensor.bytes.size());
     file.tensors.push_back(std::move(e.tensor));
   }
   return file;
 }
 
 }  // namespace
+
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path) {
+  const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);
+  const Header header = read_header(
+      path, in.size(), [&](std::uint64_t at, void* to, std::size_t bytes) { in.read(at, to, bytes); });
+  const auto found = header.json.find("__metadata__");
+  return found == header.json.end() ? std::map<std::string, std::string>() : parse_metadata(path, *found);
+}
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
   const FileHandle in(path, O_RDONLY, ExitCode::checkpoint);

@@ -70,6 +70,12 @@ Index Model::examples_in_cache() const {
   return std::max<Index>(8, values / largest);
 }
 
+ParameterId classifier(const Model& model) {
+  if (model.costs().empty()) return -1;
+  const ParameterId last = model.costs().back().weight;
+  return model.store().infos()[last].shape[0] == model.classes() ? last : -1;
+}
+
 Index Model::macs() const {
   const std::vector<StepCost> costs = count(graph_);
   return std::accumulate(costs.begin(), costs.end(), Index{0},

@@ -52,6 +52,9 @@ class Model {
   std::vector<LayerCost> costs_;
 };
 
+/// The last layer with weights, if it has one row for each class; else -1.
+ParameterId classifier(const Model& model);
+
 /// Settings of one kind of model. Registered with Registry<ModelSettings>::add.
 struct ModelSettings {
   virtual ~ModelSettings() = default;

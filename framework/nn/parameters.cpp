@@ -77,4 +77,17 @@ void ParameterStore::apply_mask() {
       values_.get()[i] = 0;  // not a product: -0 and non-finite values would survive it
 }
 
+WeightCount count_weights(const ParameterStore& store) {
+  WeightCount count;
+  for (const ParameterInfo& p : store.infos()) {
+    if (p.role != Role::weight) continue;
+    count.weights += p.range.size();
+    for (Index i = p.range.begin; i < p.range.end; ++i) {
+      count.pruned += store.mask()[i] == 0;
+      count.zeros += store.mask()[i] != 0 && store.values()[i] == 0;
+    }
+  }
+  return count;
+}
+
 }  // namespace espalier

@@ -76,6 +76,14 @@ class ParameterStore {
   std::shared_ptr<Real> values_, gradients_, mask_, statistics_;
 };
 
+/// Of a network's weights (biases and norms are none): how many there are, are pruned, and are zero although
+/// they are not.
+struct WeightCount {
+  Index weights = 0, pruned = 0, zeros = 0;
+  double share() const { return weights ? static_cast<double>(pruned) / static_cast<double>(weights) : 0; }
+};
+WeightCount count_weights(const ParameterStore& store);
+
 /// Views of all values by name, for an engine: they change with the store's.
 Weights weights_of(const ParameterStore& store);
 

@@ -8,8 +8,9 @@ namespace espalier {
 struct EpochRow {
   static constexpr std::string_view event = "epoch", about = "After each epoch of training.";
   std::int64_t epoch = 0;
-  double train_loss = 0, train_accuracy = 0, test_loss = 0, test_accuracy = 0, learning_rate = 0, seconds = 0,
-         images_per_second = 0;
+  double train_loss = 0, train_accuracy = 0, test_loss = 0, test_accuracy = 0, sparsity = 0;
+  std::int64_t unmasked_zeros = 0;
+  double learning_rate = 0, seconds = 0, images_per_second = 0;
 
   std::vector<Column> columns() {
     return {
@@ -19,6 +20,8 @@ struct EpochRow {
         {"train_accuracy", &train_accuracy, "share", "of correct predictions among them"},
         {"test_loss", &test_loss, "nats", "mean cross-entropy on the test images"},
         {"test_accuracy", &test_accuracy, "share", "of correct predictions on the test images"},
+        {"sparsity", &sparsity, "share", "of the weights (of those that may be pruned, when pruning) that masks remove"},
+        {"unmasked_zeros", &unmasked_zeros, "", "weights that are zero although no mask says so"},
         {"learning_rate", &learning_rate, "", "at the epoch's beginning"},
         {"seconds", &seconds, "s", "of training, without evaluation"},
         {"images_per_second", &images_per_second, "1/s", "trained on"},

@@ -19,6 +19,11 @@ struct Step final : LearningRateSettings {
     f("gamma", gamma, "factor of each drop", {.low = 0, .low_open = true});
   }
   double factor(double epoch, double) const override { return std::pow(gamma, std::floor(epoch / every)); }
+  void own_oddities(int epochs, std::vector<std::string>& found) const override {
+    if (every >= epochs)
+      found.push_back(
+          fmt::format("every is {} and the run has {} epochs: the rate never drops", every, epochs));
+  }
 };
 
 struct MultiStep final : LearningRateSettings {
@@ -28,6 +33,15 @@ struct MultiStep final : LearningRateSettings {
     f.required()("milestones", milestones, "epochs at which the rate drops, increasing", {.low = 1});
     f("gamma", gamma, "factor of each drop", {.low = 0, .low_open = true});
     f.rule(std::is_sorted(milestones.begin(), milestones.end()), "milestones must increase");
+  }
+  void own_oddities(int epochs, std::vector<std::string>& found) const override {
+    std::vector<int> late;
+    std::copy_if(milestones.begin(), milestones.end(), std::back_inserter(late),
+                 [&](int m) { return m >= epochs; });
+    if (!late.empty())
+      found.push_back(
+          fmt::format("the milestones {} come after the end of the run at {}: the rate never drops there",
+                      fmt::join(late, ", "), epochs));
   }
   double factor(double epoch, double) const override {
     const auto passed =

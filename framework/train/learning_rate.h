@@ -18,8 +18,19 @@ struct LearningRateSettings {
     const double warm = epoch < warmup_epochs ? epoch / warmup_epochs : 1;
     return rate * warm * factor(epoch, epochs);
   }
+  /// What is allowed but hardly meant in a run of `epochs`, in sentences.
+  std::vector<std::string> oddities(int epochs) const {
+    std::vector<std::string> found;
+    if (warmup_epochs >= epochs)
+      found.push_back(
+          fmt::format("warmup_epochs is {:g} and the run has {} epochs: the rate {:g} is never reached",
+                      warmup_epochs, epochs, rate));
+    own_oddities(epochs, found);
+    return found;
+  }
 
  protected:
+  virtual void own_oddities(int, std::vector<std::string>&) const {}
   virtual void own_fields(Fields&) {}
   virtual double factor(double epoch, double epochs) const = 0;
 };

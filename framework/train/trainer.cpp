@@ -6,9 +6,11 @@
 
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/data/image_task.h"
 #include "framework/infer/engine.h"
 #include "framework/io/progress.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/diagnose.h"
@@ -17,15 +19,13 @@
 
 namespace espalier {
 
-std::atomic<bool> Trainer::stop_requested{false};
-
 TrainSettings::TrainSettings() {
   optimizer.choose("sgd");
   learning_rate.choose("cosine");
 }
 
 void TrainSettings::fields(Fields& f) {
-  f("epochs", epochs, "passes over the training set; 0: none (one-shot pruning)", {.low = 0});
+  f("epochs", epochs, "passes over the training set; 0: none (one-shot pruning)", {.low = 0, .high = 1e6});
   f("batch_size", batch_size, "examples per step", {.low = 1});
   f.variant("optimizer", optimizer, "update rule");
   f.variant("learning_rate", learning_rate, "learning rate over time");
@@ -50,10 +50,13 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
       settings_(settings),
       optimizer_(settings.optimizer->make(context.model.store())),
       loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
-              settings.batch_size, context.seed) {
+              settings.batch_size, context.seed),
+      instruction_sets_(instruction_set()) {
   check_last_batch();
 }
 Trainer::~Trainer() = default;
+
+std::string Trainer::instruction_set() { return kernels::instruction_set().name; }
 
 /// A batch of one example may have no variance in a batch norm; better told now than after the first epoch.
 void Trainer::check_last_batch() const {
@@ -131,7 +134,7 @@ void Trainer::train_epoch(bool decay) {
     train_step(batch, settings_.learning_rate->at(time, settings_.epochs), decay);
     progress.update(at_.seen, fmt::format("loss {:.4f}", at_.loss_sum / static_cast<double>(at_.seen)));
     at_.seconds = seconds_now() - started;
-    if (stop_requested.exchange(false)) {
+    if (take_stop()) {
       require_finite();
       write_state();
       fail(ExitCode::interrupted, "stopped at epoch {}, step {} of {}; continue with --resume", at_.epoch + 1,
@@ -141,10 +144,29 @@ void Trainer::train_epoch(bool decay) {
   progress.done();
 }
 
+/// The epoch's steps are saved if a stop comes while the network is tested.
+Evaluation Trainer::test_of_epoch() {
+  try {
+    const StopAnywhere region(fmt::format(
+        "stopped while the network was tested after epoch {}; continue with --resume", at_.epoch + 1));
+    return evaluate_test();
+  } catch (const Error& e) {
+    if (e.code() != ExitCode::interrupted) throw;
+    require_finite();
+    write_state();
+    throw;
+  }
+}
+
 void Trainer::run(Hook* hook) {
   const auto run_hook = [&] {
     if (at_.hook_done) return;
-    const bool changed = hook && hook->on_epoch(*this, at_.epoch);
+    bool changed = false;
+    if (hook) {
+      // What a step does reaches the disk only below, so that it may be given up at any point.
+      const StopAnywhere region("stopped within a pruning step, which is begun anew; continue with --resume");
+      changed = hook->on_epoch(*this, at_.epoch);
+    }
     at_.hook_done = true;
     if (changed) save();
   };
@@ -152,19 +174,23 @@ void Trainer::run(Hook* hook) {
     run_hook();
     const bool decay = !(settings_.stop_weight_decay_after_pruning && hook && hook->finished(at_.epoch));
     train_epoch(decay);
-    const Evaluation test = evaluate_test();
+    const Evaluation test = test_of_epoch();
     require_finite();
     if (!std::isfinite(test.loss))
       fail(ExitCode::numeric,
            "the test loss is not finite after epoch {}. {}; lower train.learning_rate.rate or add a warm-up",
            at_.epoch + 1, last_good());
     const auto seen = static_cast<double>(at_.seen);
+    const ParameterStore& store = context_.model.store();
+    const WeightCount count = count_weights(store);
     context_.metrics.append(
         to_row(EpochRow{.epoch = at_.epoch + 1,
                         .train_loss = at_.loss_sum / seen,
                         .train_accuracy = static_cast<double>(at_.correct) / seen,
                         .test_loss = test.loss,
                         .test_accuracy = test.accuracy,
+                        .sparsity = hook ? hook->sparsity(store) : count.share(),
+                        .unmasked_zeros = count.zeros,
                         .learning_rate = settings_.learning_rate->at(at_.epoch, settings_.epochs),
                         .seconds = at_.seconds,
                         .images_per_second = seen / at_.seconds}));
@@ -177,11 +203,8 @@ void Trainer::run(Hook* hook) {
 
 void Trainer::save() {
   require_finite();
-  save_checkpoint(context_.folder.checkpoint(), context_.model,
-                  {{"resolved_config", context_.resolved_config},
-                   {"task", to_json(task_of(context_.data))},
-                   {"epoch", std::to_string(at_.epoch)}});
-  write_state();
+  write_state();  // first: a run that is killed in between still knows what it was about to write
+  save_checkpoint(context_.folder.checkpoint(), context_.model, context_.metadata(at_.epoch));
 }
 
 }  // namespace espalier

@@ -3,12 +3,14 @@
 // stopped anywhere and resumed to the same bits.
 #pragma once
 
-#include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "framework/data/data_config.h"
+#include "framework/data/image_task.h"
 #include "framework/data/loader.h"
 #include "framework/io/metrics.h"
 #include "framework/io/run_folder.h"
@@ -39,6 +41,22 @@ struct Hook {
   virtual bool on_epoch(Trainer& trainer, int epoch) = 0;
   /// True once all its changes are made.
   virtual bool finished(int epoch) const = 0;
+  /// Share of the weights it prunes that are pruned.
+  virtual double sparsity(const ParameterStore& store) const { return count_weights(store).share(); }
+};
+
+/// What a state file says of its run, for the caller to accept or refuse.
+struct ResumePoint {
+  const std::string& resolved_config;  ///< as it was recorded
+  int epoch;
+  Index step;  ///< steps of the epoch that are done
+  bool hook_done, complete;
+  Index metrics_rows;  ///< rows of the metrics that belong to it
+};
+struct ResumeOptions {
+  /// Throws if the run may not go on with the settings there are now. None: they must be the same.
+  std::function<void(const ResumePoint&)> accept = {};
+  bool other_instruction_set = false;  ///< go on although another instruction set began it
 };
 
 /// Everything a run needs besides its settings; owned by the caller.
@@ -48,18 +66,33 @@ struct RunContext {
   RunFolder& folder;
   MetricsLog& metrics;
   std::uint64_t seed;
-  std::string resolved_config;  ///< saved into every checkpoint; a resumed run must have the same
+  std::string resolved_config;  ///< saved into every checkpoint
   bool quiet = false;
+  std::string network = {};  ///< what an inference needs besides the weights, as JSON; saved beside it
+  /// Of every file with weights that the run writes.
+  std::map<std::string, std::string> metadata(int epoch) const {
+    std::map<std::string, std::string> all{{"resolved_config", resolved_config},
+                                           {"epoch", std::to_string(epoch)}};
+    all["task"] = to_json(task_of(data));
+    if (!network.empty()) all["network"] = network;
+    return all;
+  }
 };
 
 class Trainer {
  public:
   Trainer(RunContext& context, const TrainSettings& settings);
   ~Trainer();
-  /// Continues from the folder's state file. Throws Error(checkpoint) if it is of another configuration.
-  void resume();
+  /// Continues from the folder's state file. Throws Error(checkpoint) naming the field if it is damaged,
+  /// Error(usage) if another instruction set began it, Error(config) if its configuration is not accepted.
+  void resume(const ResumeOptions& options = {});
+  /// Name of the one that computes now.
+  static std::string instruction_set();
+  /// Names of the instruction sets that have computed the run, in order.
+  const std::string& instruction_sets() const { return instruction_sets_; }
   /// Trains to the last epoch. Throws Error(numeric) on a non-finite loss, weight or statistic, before it is
-  /// saved; Error(interrupted) after request_stop().
+  /// saved; Error(interrupted) after request_stop() (core/interrupt.h),
+  /// with its state saved.
   void run(Hook* hook = nullptr);
 
   /// Whether the run has come to its end, results written and all; a resumed run that is complete has nothing
@@ -76,13 +109,12 @@ class Trainer {
   /// Writes checkpoint and state; both atomically.
   void save();
 
-  /// Ends the run after the current step, or the next if it has not begun, with its state saved. Safe to call
-  /// from a signal handler.
-  static void request_stop() { stop_requested.store(true); }
-  /// For other long loops than a trainer's: whether a stop was requested.
-  static bool stop_pending() { return stop_requested.load(); }
-
  private:
+  /// The largest values a position may have.
+  struct Bounds {
+    int epochs = 1'000'000;
+    Index steps = Index{1} << 40, images = Index{1} << 40;
+  };
   struct Position {
     int epoch = 0;
     Index step = 0;          // steps done in this epoch
@@ -90,20 +122,23 @@ class Trainer {
     double loss_sum = 0, seconds = 0;
     Index correct = 0, seen = 0;
     bool complete = false;
+    Index metrics_rows = 0, optimizer_steps = 0;  // as of the state file
+    void fields(Fields& f, const Bounds& most);
   };
   void check_last_batch() const;
   void require_finite() const;
   std::string last_good() const;
   void train_epoch(bool decay);
+  Evaluation test_of_epoch();
   void train_step(const Batch& batch, double rate, bool decay);
   void write_state() const;
-  static std::atomic<bool> stop_requested;
 
   RunContext& context_;
   const TrainSettings& settings_;
   std::unique_ptr<Optimizer> optimizer_;
   TrainLoader loader_;
   Position at_;
+  std::string instruction_sets_;
   std::optional<Evaluation> evaluation_;
 };
 

@@ -130,6 +130,13 @@ Choice select_groups(std::span<const Candidate> candidates, const std::vector<bo
     }
   }
   require_kept(choice.removed, layers, sparsity, settings);
+  for (const LayerView& layer : layers)
+    if (const std::vector<Index> lost = classes_without_weights(choice.removed, layer);
+        !lost.empty() && settings.min_kept_per_layer > 0)
+      fail(ExitCode::pruning,
+           "pruning to {:.2f} % would leave {} of {} classes without any weight in layer {} (outputs {}): the "
+           "network could not tell them any more. Prune less, or exclude the layer (prune.exclude)",
+           100 * sparsity, lost.size(), layer.shape[0], layer.name, fmt::join(lost, ", "));
   return choice;
 }
 

@@ -14,9 +14,10 @@ namespace espalier {
 /// A layer that may be pruned, as criteria and selections see it.
 struct LayerView {
   std::string name;
-  Range columns;               ///< of its weights among all prunable ones
-  Shape shape;                 ///< OHWI, or [out, in]
-  double macs_per_weight = 1;  ///< multiply-adds of one example that each weight takes part in
+  Range columns;                     ///< of its weights among all prunable ones
+  Shape shape;                       ///< OHWI, or [out, in]
+  double macs_per_weight = 1;        ///< multiply-adds of one example that each weight takes part in
+  bool outputs_are_classes = false;  ///< each row of the weight is a class of the network's
 };
 
 inline std::vector<Range> columns_of(std::span<const LayerView> layers) {

@@ -36,6 +36,17 @@ void select_in(std::span<const double> saliency, const std::vector<bool>& pruned
 
 }  // namespace
 
+std::vector<Index> classes_without_weights(const std::vector<bool>& removed, const LayerView& layer) {
+  std::vector<Index> lost;
+  if (!layer.outputs_are_classes) return lost;
+  const Index row = layer.columns.size() / layer.shape[0];
+  for (Index k = 0; k < layer.shape[0]; ++k) {
+    const auto begin = removed.begin() + layer.columns.begin + k * row;
+    if (std::find(begin, begin + row, false) == begin + row) lost.push_back(k);
+  }
+  return lost;
+}
+
 std::vector<bool> select(std::span<const double> saliency, const std::vector<bool>& pruned, double sparsity,
                          std::span<const LayerView> layers, const SelectionSettings& settings) {
   for (std::size_t q = 0; q < saliency.size(); ++q)

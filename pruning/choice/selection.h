@@ -37,6 +37,9 @@ std::vector<Range> ranking_ranges(std::span<const Range> layers, Ranking scope);
 std::vector<bool> select(std::span<const double> saliency, const std::vector<bool>& pruned, double sparsity,
                          std::span<const LayerView> layers, const SelectionSettings& settings);
 
+/// Classes that have no weight left in the layer of the network's outputs; empty for other layers.
+std::vector<Index> classes_without_weights(const std::vector<bool>& removed, const LayerView& layer);
+
 /// Throws Error(pruning) naming the layer that `removed` would cut through.
 void require_kept(const std::vector<bool>& removed, std::span<const LayerView> layers, double sparsity,
                   const SelectionSettings& settings);

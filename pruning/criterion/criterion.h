@@ -19,6 +19,8 @@ struct Criterion {
   virtual bool needs_small_blocks() const { return false; }
   /// WoodTaylor: the gradient is not taken to be zero, and survivors move by -h.
   virtual bool uses_step() const { return false; }
+  /// Throws Error(config) where saliency() would refuse blocks of these sizes.
+  virtual void check(std::span<const Range> blocks) const { (void)blocks; }
   /// out[q] >= 0; the smallest go first. For the Fisher family the predicted rise in loss, up to a constant.
   virtual void saliency(const QuadraticModel& model, std::span<double> out) const = 0;
 };

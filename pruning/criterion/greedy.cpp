@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
 #include "pruning/criterion/criterion.h"
 
@@ -22,6 +23,7 @@ void eliminate(std::vector<double> inverse, std::vector<double> r, std::vector<b
   double least = 0;  // a trace never falls, so that the lowest of a block are the first to go
   for (std::size_t left = static_cast<std::size_t>(std::count(gone.begin(), gone.end(), false)); left > 0;
        --left) {
+    stop_here();
     std::size_t best = c;
     double best_cost = std::numeric_limits<double>::infinity();
     for (std::size_t q = 0; q < c; ++q) {
@@ -49,14 +51,17 @@ struct Greedy final : Criterion {
   void fields(Fields&) override {}
   bool needs_inverse() const override { return true; }
   bool needs_small_blocks() const override { return true; }
-  void saliency(const QuadraticModel& m, std::span<double> out) const override {
-    const std::vector<Range> blocks = m.blocks();
+  void check(std::span<const Range> blocks) const override {
     for (const Range block : blocks)
       if (block.size() > largest_block)
         fail(ExitCode::config,
              "prune.criterion \"greedy\" stores c x c matrices and a block has {} weights (at most {}); "
              "use inverse \"block\" with a smaller fisher_block_size",
              block.size(), largest_block);
+  }
+  void saliency(const QuadraticModel& m, std::span<double> out) const override {
+    const std::vector<Range> blocks = m.blocks();
+    check(blocks);
     const FisherInverse& inverse = m.inverse();
     parallel_for(static_cast<Index>(blocks.size()), 1, [&](Range chunk) {
       for (Index b = chunk.begin; b < chunk.end; ++b) {

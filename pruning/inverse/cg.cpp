@@ -6,6 +6,18 @@
 #include "pruning/rows/vector_math.h"
 
 namespace espalier {
+namespace {
+
+void require_few(Index weights, Index most) {
+  if (weights > most)
+    fail(ExitCode::config,
+         "prune.inverse: \"cg\": the diagonal takes one solve for each of {} weights, allowed are {} "
+         "(max_diagonal); prune fewer layers, or use \"block\", which has all of it from one factorisation",
+         weights, most);
+}
+
+}  // namespace
+
 CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::span<const double> b,
                              std::span<double> x, const CgOptions& options,
                              std::span<const double> diagonal) {
@@ -41,7 +53,7 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
       if (!options.must_settle) break;
       fail(ExitCode::numeric,
            "conjugate gradients: after {} steps the residual is {:.3g} of the right side, tolerance {:.3g}; "
-           "use a larger damp (now {:g}) or more steps",
+           "use a larger damp (prune.damp, now {:g}) or more steps (max_steps)",
            result.steps, result.residual, options.tolerance, damp);
     }
     ++result.steps;
@@ -64,6 +76,18 @@ CgResult conjugate_gradients(const CurvatureOperator& matrix, double damp, std::
     for (std::size_t i = 0; i < d; ++i) p[i] = z[i] + turn * p[i];
     result.residual = size() / first;
   }
+  // The recurrence says how far it believes to be; where damp is tiny beside the matrix, it errs.
+  if (!options.must_settle) return result;
+  multiply(x);
+  double square = 0;
+  for (std::size_t i = 0; i < d; ++i) square += (b[i] - product[i]) * (b[i] - product[i]);
+  const double measured = std::sqrt(square) / norm(b);
+  if (constexpr double most = 1e-3; !(measured <= std::max(most, 100 * options.tolerance)))
+    fail(
+        ExitCode::numeric,
+        "conjugate gradients: float64 does not hold the solution: after {} steps the residual is {:.2g} of the "
+        "right side, where the recurrence has {:.2g}; raise damp (prune.damp), now {:g}",
+        result.steps, measured, result.residual, damp);
   return result;
 }
 
@@ -86,11 +110,7 @@ void OperatorInverse::apply(std::span<const double> v, std::span<double> out) co
 
 std::span<const double> OperatorInverse::diagonal() const {
   if (diagonal_.empty()) {
-    if (size() > most_diagonal_)
-      fail(ExitCode::config,
-           "inverse \"cg\": the diagonal takes one solve for each of {} weights, allowed are {} "
-           "(max_diagonal); prune fewer layers, or use \"block\", which has all of it from one factorisation",
-           size(), most_diagonal_);
+    require_few(size(), most_diagonal_);
     std::vector<double> found(size()), out(found.size());
     for (Index q = 0; q < size(); ++q) {
       column(q, out);
@@ -122,6 +142,9 @@ struct CgSettings final : InverseSettings {
     f("max_steps", max_steps, "products a solve may take", {.low = 1});
     f("max_diagonal", max_diagonal,
       "weights up to which the diagonal is computed: it takes one solve for each", {.low = 1});
+  }
+  void check(std::span<const Range> layers, bool diagonal) const override {
+    if (diagonal) require_few(layers.empty() ? 0 : layers.back().end, max_diagonal);
   }
   std::unique_ptr<FisherInverse> build(const GradientRows& rows, std::span<const Range>,
                                        double damp) const override {

@@ -66,6 +66,11 @@ struct InverseSettings {
   virtual bool fits_subsets() const { return true; }
   /// The blocks F is restricted to.
   virtual std::vector<Range> partition(std::span<const Range> layers) const = 0;
+  /// Throws Error(config) where build() (or, with `diagonal`, the diagonal) would refuse these layers.
+  virtual void check(std::span<const Range> layers, bool diagonal) const {
+    (void)layers;
+    (void)diagonal;
+  }
   /// Bytes the inverse will hold and need while it is built, beyond G.
   virtual double memory(Index rows, std::span<const Range> layers) const = 0;
 };

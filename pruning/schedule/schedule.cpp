@@ -12,8 +12,9 @@ struct OneShot final : ScheduleSettings {
   void fields(Fields& f) override {
     f("final_sparsity", final_sparsity, "share of the prunable weights to remove",
       {.low = 0, .high = 1, .high_open = true});
-    f("epoch", epoch, "epochs trained before", {.low = 0});
+    f("epoch", epoch, "epochs trained before", {.low = 0, .high = most_epochs});
   }
+  int last_epoch() const override { return epoch; }
   std::vector<ScheduleEvent> events() const override { return {{epoch, final_sparsity}}; }
 };
 
@@ -27,10 +28,12 @@ struct Polynomial : ScheduleSettings {
       {.low = 0, .high = 1, .high_open = true});
     f("final_sparsity", final_sparsity, "sparsity at end_epoch, reached exactly",
       {.low = 0, .high = 1, .high_open = true});
-    f("start_epoch", start_epoch, "epochs trained before the first step", {.low = 0});
-    f.required()("end_epoch", end_epoch, "epochs trained before the last step", {.low = 0});
+    f("start_epoch", start_epoch, "epochs trained before the first step", {.low = 0, .high = most_epochs});
+    f.required()("end_epoch", end_epoch, "epochs trained before the last step",
+                 {.low = 0, .high = most_epochs});
     f("update_frequency", update_frequency,
-      "epochs between steps; a last step at end_epoch is added where it does not divide", {.low = 1});
+      "epochs between steps; a last step at end_epoch is added where it does not divide",
+      {.low = 1, .high = most_epochs});
     own_fields(f);
     f.rule(init_sparsity <= final_sparsity,
            fmt::format("init_sparsity {} is greater than final_sparsity {}", init_sparsity, final_sparsity));
@@ -39,6 +42,7 @@ struct Polynomial : ScheduleSettings {
   }
   virtual void own_fields(Fields&) {}
   virtual double exponent() const = 0;
+  int last_epoch() const override { return end_epoch; }
   std::vector<ScheduleEvent> events() const override {
     std::vector<ScheduleEvent> events;
     for (int epoch = start_epoch;; epoch = std::min(epoch + update_frequency, end_epoch)) {
@@ -55,7 +59,7 @@ struct Polynomial : ScheduleSettings {
 struct Cubic final : Polynomial {
   double degree = 3;
   void own_fields(Fields& f) override {
-    f("degree", degree, "exponent; 3 in Zhu & Gupta", {.low = 0, .low_open = true});
+    f("degree", degree, "exponent; 3 in Zhu & Gupta", {.low = 0, .high = 100, .low_open = true});
   }
   double exponent() const override { return degree; }
 };
@@ -67,7 +71,7 @@ struct Steps final : ScheduleSettings {
   std::vector<int> epochs;
   std::vector<double> sparsities;
   void fields(Fields& f) override {
-    f.required()("epochs", epochs, "epochs of the steps, increasing", {.low = 0});
+    f.required()("epochs", epochs, "epochs of the steps, increasing", {.low = 0, .high = most_epochs});
     f.required()("sparsities", sparsities, "sparsity after each step, increasing",
                  {.low = 0, .high = 1, .high_open = true});
     f.rule(epochs.size() == sparsities.size() && !epochs.empty(),
@@ -77,6 +81,7 @@ struct Steps final : ScheduleSettings {
         std::is_sorted(epochs.begin(), epochs.end()) && std::is_sorted(sparsities.begin(), sparsities.end()),
         "epochs and sparsities must increase");
   }
+  int last_epoch() const override { return epochs.back(); }
   std::vector<ScheduleEvent> events() const override {
     std::vector<ScheduleEvent> events;
     for (std::size_t i = 0; i < epochs.size(); ++i) events.push_back({epochs[i], sparsities[i]});

@@ -7,6 +7,9 @@
 
 namespace espalier {
 
+/// No run has more epochs; sums of two still fit an int.
+constexpr int most_epochs = 1'000'000;
+
 struct ScheduleEvent {
   int epoch = 0;
   double sparsity = 0;  ///< share of the prunable weights that are zero after the event
@@ -15,8 +18,10 @@ struct ScheduleEvent {
 struct ScheduleSettings {
   virtual ~ScheduleSettings() = default;
   virtual void fields(Fields& f) = 0;
-  /// In order of epoch; the last has the final sparsity exactly,
-  /// also when the frequency does not divide the span.
+  /// Epoch of the last event, known without listing all.
+  virtual int last_epoch() const = 0;
+  /// In order of epoch; the last has the final sparsity exactly, also when the frequency does not divide the
+  /// span.
   virtual std::vector<ScheduleEvent> events() const = 0;
 };
 

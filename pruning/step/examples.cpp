@@ -1,11 +1,10 @@
 #include "pruning/step/examples.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "framework/core/random.h"
-#include "framework/io/atomic_file.h"
+#include "framework/io/index_file.h"
 
 namespace espalier {
 namespace {
@@ -24,26 +23,11 @@ std::uint64_t number_of(const PruneConfig& config, StepKey key) {
 
 }  // namespace
 
-std::vector<Index> read_indices(const std::string& path) {
-  const auto json = nlohmann::json::parse(read_whole_file(path, ExitCode::data), nullptr, false);
-  const auto& list = json.is_object() && json.contains("indices") ? json["indices"] : json;
-  if (!list.is_array() || list.empty())
-    fail(ExitCode::data,
-         "{}: prune.index_file must hold a JSON list of example numbers, or an object with \"indices\"",
-         path);
-  std::vector<Index> indices;
-  for (const auto& v : list) {
-    if (!v.is_number_integer()) fail(ExitCode::data, "{}: {} is no example number", path, v.dump());
-    indices.push_back(v.get<Index>());
-  }
-  return indices;
-}
-
 std::vector<Index> fisher_examples(const PruneConfig& config, const ImageSet& train, StepKey key) {
   const Index needed = Index{config.num_grads} * config.grad_batch_size;
   std::vector<Index> examples;
   if (!config.index_file.empty()) {
-    examples = read_indices(config.index_file);
+    examples = read_index_file(config.index_file, "prune.index_file");
   } else {
     if (needed > train.size())
       fail(ExitCode::config, "prune: num_grads x grad_batch_size is {}, the training set has {} examples",

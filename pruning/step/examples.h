@@ -10,9 +10,6 @@
 
 namespace espalier {
 
-/// Example numbers from a file: [3, 1, ...] or {"indices": [3, 1, ...]}. Throws Error(data) naming it.
-std::vector<Index> read_indices(const std::string& path);
-
 /// Which step of a run: with the run's seed it decides what is drawn.
 struct StepKey {
   std::uint64_t seed = 1;

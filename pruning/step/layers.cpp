@@ -1,5 +1,7 @@
 #include "pruning/step/layers.h"
 
+#include <algorithm>
+
 #include "pruning/choice/layer_names.h"
 
 namespace espalier {
@@ -10,10 +12,23 @@ LayerView view_of(const Model& model, ParameterId id, std::string name, Index fi
   LayerView view{.name = std::move(name),
                  .columns = {first_column, first_column + info.range.size()},
                  .shape = info.shape};
+  view.outputs_are_classes = id == classifier(model);
   for (const LayerCost& cost : model.costs())
     if (cost.weight == id)
       view.macs_per_weight = static_cast<double>(cost.macs) / static_cast<double>(info.range.size());
   return view;
+}
+
+/// Why a layer that the patterns choose is no subject of the group; empty: it is one. Who names the layer itself,
+/// not by a pattern, means it.
+std::string why_left_alone(const PruneConfig& config, const Model& model, ParameterId id,
+                           const std::string& name) {
+  if (std::find(config.include.begin(), config.include.end(), name) != config.include.end()) return "";
+  if (config.group.type == "filter" && id == classifier(model))
+    return "its filters are the network's outputs, one for each class";
+  if (config.group.type == "channel" && !model.costs().empty() && id == model.costs().front().weight)
+    return "its channels are the network's inputs";
+  return "";
 }
 
 }  // namespace
@@ -28,14 +43,20 @@ PrunableLayers::PrunableLayers(const PruneConfig& config, const Model& model) {
     names.push_back(infos[i].layer());
   }
   for (const std::size_t c : match_names(names, config.include, config.exclude)) {
+    if (const std::string why = why_left_alone(config, model, candidates[c], names[c]); !why.empty()) {
+      left_alone.push_back(
+          fmt::format("prune.group \"{}\" leaves layer {} alone: {}; name it in prune.include to prune it",
+                      config.group.type, names[c], why));
+      continue;
+    }
     ids.push_back(candidates[c]);
     views.push_back(view_of(model, candidates[c], names[c], columns.empty() ? 0 : columns.back().end));
     columns.push_back(views.back().columns);
     places.push_back(infos[candidates[c]].range);
   }
   if (ids.empty())
-    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {})",
-         fmt::join(names, ", "));
+    fail(ExitCode::config, "prune: include and exclude leave no layer to prune (the model has {}){}{}",
+         fmt::join(names, ", "), left_alone.empty() ? "" : "; ", fmt::join(left_alone, "; "));
 }
 
 std::vector<double> PrunableLayers::gather(std::span<const Real> flat) const {

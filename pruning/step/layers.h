@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "framework/nn/model.h"
@@ -16,6 +17,9 @@ struct PrunableLayers {
   PrunableLayers(const PruneConfig& config, const Model& model);
 
   std::vector<ParameterId> ids;
+  /// A sentence for each layer that the group leaves alone although the patterns choose it: the network's outputs
+  /// for filters, its inputs for channels.
+  std::vector<std::string> left_alone;
   std::vector<LayerView> views;  ///< as criteria and selections see them; names are without ".weight"
   std::vector<Range> columns;    ///< of each among all prunable weights
   std::vector<Range> places;     ///< of each in the store

@@ -1,6 +1,11 @@
 #include "pruning/step/prune_config.h"
 
 namespace espalier {
+namespace {
+
+constexpr double most_sub_steps = 10'000;  // of a step, and stages of a sub-step: hundreds are already many
+
+}  // namespace
 
 PruneConfig::PruneConfig() {
   criterion.choose("woodfisher");
@@ -64,17 +69,19 @@ void PruneConfig::fields(Fields& f) {
   f("grad_batch_size", grad_batch_size, "examples averaged in each row (the paper's fisher_mini_bsz)",
     {.low = 1});
   f.automatic("num_recomputations", num_recomputations,
-              "sub-steps of each pruning step; gradients and inverse are taken anew for each; auto: a "
-              "step is halved as long as the loss rises by more than trust_factor times the prediction",
-              {.low = 1});
+              "sub-steps of each pruning step; gradients and inverse are taken anew for each; auto: a step "
+              "is halved as "
+              "long as the loss rises by more than trust_factor times the prediction",
+              {.low = 1, .high = most_sub_steps});
   f("trust_factor", trust_factor,
     "a step whose measured rise in loss is this many times the predicted one "
     "is reported as not trusted, and split where num_recomputations is auto",
     {.low = 1, .low_open = true});
   f("num_stages", num_stages,
-    "stages of each sub-step on the same gradients: the inverse is "
-    "rebuilt on the weights that remain, no new examples are read",
-    {.low = 1});
+    "stages of each sub-step on the same gradients: the inverse is rebuilt on the weights that remain, no "
+    "new "
+    "examples are read",
+    {.low = 1, .high = most_sub_steps});
   f("flops_exponent", flops_exponent,
     "saliencies are divided by (multiply-adds per weight of the "
     "layer)^this, so that layers that cost more lose more",

@@ -25,18 +25,17 @@ double share(const std::vector<bool>& set) {
 }  // namespace
 
 Pruner::Pruner(const PruneConfig& config, const Model& model, int epochs)
-    : config_(config), layers_(config, model), events_(config.schedule->events()) {
-  if (!config.group->single())
-    for (const LayerView& view : layers_.views)
-      (void)config.group->sets(view);  // refuses layers whose shape does not divide
-  for (const ScheduleEvent& e : events_)
-    if (e.epoch > epochs)
-      fail(ExitCode::config,
-           "prune.schedule: a step is due at epoch {}, but train.epochs is {}; the target sparsity would "
-           "never be reached",
-           e.epoch, epochs);
-  if (!config.index_file.empty()) (void)read_indices(config.index_file);  // refuses it now, not after hours
+    : config_(config), layers_(config, model) {
+  if (config.schedule->last_epoch() > epochs)  // before the events are listed: there may be very many
+    fail(ExitCode::config,
+         "prune.schedule: a step is due at epoch {}, but train.epochs is {}; the target sparsity would "
+         "never be reached",
+         config.schedule->last_epoch(), epochs);
+  events_ = config.schedule->events();
+  check_layers();
 }
+
+double Pruner::sparsity(const ParameterStore& store) const { return share(layers_.pruned(store)); }
 
 bool Pruner::finished(int epoch) const { return events_.empty() || epoch >= events_.back().epoch; }
 
@@ -59,7 +58,7 @@ bool Pruner::on_epoch(Trainer& trainer, int epoch) {
   for (const ScheduleEvent& event : events_) {  // has its own examples
     if (event.epoch != epoch) continue;
     if (&event == &events_.front())
-      save_checkpoint(run.folder.path() / "dense.safetensors", run.model, {{"epoch", std::to_string(epoch)}});
+      save_checkpoint(run.folder.path() / "dense.safetensors", run.model, run.metadata(epoch));
     double now = share(layers_.pruned(run.model.store()));
     if (config_.num_recomputations) {
       for (const double level :
@@ -87,6 +86,7 @@ double Pruner::dampening(PruningSite& site, RunContext& run, double sparsity, St
   for (const DampTrial& t : choice.trials)
     run.metrics.append(to_row(DampRow{.epoch = at.epoch,
                                       .sub_step = at.step + 1,
+                                      .sparsity = share(site.data().pruned),
                                       .damp = t.damp,
                                       .predicted_loss_change = t.predicted,
                                       .measured_loss_change = t.measured,
@@ -208,6 +208,7 @@ double Pruner::prune_towards(Trainer& trainer, Level to, StepKey at) const {
   apply(trainer, site, a.plan);
   step.after = trainer.evaluate_test();
   record(run, site, a, step);
+  if (a.sparsity == to.sparsity) say_what_was_missed(run, a.plan, to.sparsity);
   if (!std::isfinite(a.measured.loss_after))
     fail(ExitCode::numeric,
          "the loss is not finite after pruning to {:.2f} %: the update was too large for the quadratic "

@@ -25,6 +25,16 @@ class Pruner final : public Hook {
 
   bool on_epoch(Trainer& trainer, int epoch) override;
   bool finished(int epoch) const override;
+  /// Share of the prunable weights that are pruned.
+  double sparsity(const ParameterStore& store) const override;
+
+  /// Throws Error(config) for what a step would only find out when it is due: more gradients than images, layers
+  /// too large for the inverse, a sparsity that the groups cannot come to. Cheap.
+  void check(const ImageSet& train, const ParameterStore& store) const;
+  /// The last of these for one sparsity.
+  void check_reach(double sparsity, const ParameterStore& store) const;
+  /// What the user should know of the choice of layers.
+  const std::vector<std::string>& notices() const { return layers_.left_alone; }
 
   const std::vector<ScheduleEvent>& events() const { return events_; }
   /// Columns of each layer among the prunable weights.
@@ -33,6 +43,8 @@ class Pruner final : public Hook {
   std::vector<PrunedLayer> layer_sparsity(const ParameterStore& store) const;
 
  private:
+  void check_layers() const;
+  void say_what_was_missed(RunContext& run, const Plan& plan, double target) const;
   struct Level {
     double sparsity = 0, of_event = 0;  ///< this step's target, and that of the event that it is part of
     bool may_split = false;             ///< where the step is not to be trusted

@@ -55,17 +55,26 @@ struct PruneRow {
   }
 };
 
+struct NoticeRow {
+  static constexpr std::string_view event = "notice",
+                                    about = "Whenever a run has something to say that is worth keeping.";
+  std::string text;
+
+  std::vector<Column> columns() { return {{"text", &text, "", "what it said"}}; }
+};
+
 struct DampRow {
   static constexpr std::string_view event = "damp",
                                     about = "For each dampening that \"damp\": \"auto\" tried before a step.";
   std::int64_t epoch = 0, sub_step = 1;
-  double damp = 0, predicted_loss_change = 0, measured_loss_change = 0;
+  double sparsity = 0, damp = 0, predicted_loss_change = 0, measured_loss_change = 0;
   bool chosen = false;
 
   std::vector<Column> columns() {
     return {
         {"epoch", &epoch, "epochs", "trained before the step"},
         {"sub_step", &sub_step, "", "of the step, as in its row"},
+        {"sparsity", &sparsity, "share", "of the prunable weights, before the step"},
         {"damp", &damp, "", "the dampening tried"},
         {"predicted_loss_change", &predicted_loss_change, "nats", "of the step planned with it"},
         {"measured_loss_change", &measured_loss_change, "nats",

@@ -158,7 +158,7 @@ TEST(Reader, SyntaxErrorsShowThePlace) {
   expect_parts(error("{\n  \"count\": 1,\n  \"flag\" true\n}"),
                {"a.json: not valid JSON at line 3, column", "\"flag\" true"});
   expect_parts(error("[1]"), {"holds array"});
-  expect_parts(error(""), {"not valid JSON"});
+  expect_parts(error(""), {"empty file"});
 }
 TEST(Reader, AKeyGivenTwiceIsAnError) {
   expect_parts(error(R"({"count": 1, "count": 2})"), {"\"count\" is given twice"});

@@ -98,9 +98,9 @@ TEST(ImageFolder, OtherFilesAndHiddenFoldersAreNoImages) {
 TEST(ImageFolder, UnreadableImagesAreNamedWithTheReason) {
   const ImageFolder images;
   const auto path = images.folder.write_text("train/cat/9.png", "this is text");
-  images.expect({path.string(), "unknown image type"});
+  images.expect({path.string(), "plain text"});
   images.folder.write("train/cat/9.png", {});
-  images.expect({path.string(), "cannot be read"});
+  images.expect({path.string(), "empty file"});
 
   images.add("train/cat/9.jpg");
   std::filesystem::remove(path);
@@ -136,6 +136,40 @@ TEST(ImageFolder, ImagesOfDifferentSizesAreBothNamed) {
   const ImageFolder images;
   images.add("test/cat/y.png", 1, 2, 3, 5, 4);
   images.expect({"/test/cat/y.png", "5x4", "/train/ant/a.png", "4x5", "one size"});
+}
+
+TEST(ImageFolder, AllFilesThatDoNotFitAreNamedAtOnce) {
+  const ImageFolder images;
+  images.add("train/cat/x.png", 1, 2, 3, 5, 4);
+  images.add("train/cat/y.png", 1, 2, 3, 6, 4);
+  images.folder.write_text("train/cat/z.png", "text");
+  images.expect({"/train/cat/x.png", "5x4", "/train/cat/y.png", "6x4", "/train/cat/z.png", "plain text"});
+}
+
+TEST(ImageFolder, FilesThatAreNotReadAreCounted) {
+  const ImageFolder images;
+  images.folder.write_text("train/ant/._a.png", "what macOS keeps beside a.png");
+  images.folder.write_text("train/ant/notes.txt", "no picture");
+  images.folder.write_text("train/ant/old/b.png", "in a folder of its own");
+  const DataSource source = images.open();
+  EXPECT_EQ(source.train.size(), 4);
+  ASSERT_EQ(source.notices.size(), 1U);
+  for (const char* part : {"4 picture(s) read", "1 hidden file(s)", "1 folder(s)", "/train/ant/old",
+                           "1 file(s) that are no .jpg", "notes.txt"})
+    EXPECT_NE(source.notices[0].find(part), std::string::npos) << part << " in " << source.notices[0];
+}
+
+TEST(ImageFolder, TheTestImagesCanBeReadAlone) {
+  const ImageFolder images;
+  const DataSource all = images.open();
+  std::filesystem::remove_all(images.folder / "train");
+  DataConfig config = testing::read_data_config(R"({"source": {"type": "image_folder", "path": ")" +
+                                                images.folder.str() + "\"}}");
+  expect_error(ExitCode::data, {"/train"}, [&] { open_data(config, DataUse::test); });  // to measure on
+  config.normalize = Normalization{{0.5, 0.5, 0.5}, {1, 1, 1}};
+  const LoadedData alone = open_data(config, DataUse::test);
+  EXPECT_EQ(alone.source.test.pixels, all.test.pixels);
+  EXPECT_EQ(alone.source.train.size(), 0);
 }
 
 TEST(ImageFolder, FoldersThatHoldNothingAreNamed) {

@@ -74,6 +74,39 @@ TEST(Mnist, PlainAndGzippedFilesAreTheSame) {
   EXPECT_EQ(a.test.labels, b.test.labels);
 }
 
+TEST(Mnist, GzipIsToldByItsBytesAndNotByTheName) {
+  const IdxFolder plain, packed;
+  packed.gzip("train-images-idx3-ubyte");
+  std::filesystem::rename(packed.folder / "train-images-idx3-ubyte.gz",
+                          packed.folder / "train-images-idx3-ubyte");
+  EXPECT_EQ(plain.open().train.pixels, packed.open().train.pixels);
+}
+
+TEST(Mnist, NothingIsUnpackedBeyondWhatTheHeaderInsideAnnounces) {
+  const IdxFolder idx;
+  Bytes long_file = image_file(3);
+  long_file.resize(20'000'000);  // of zeros: 20 kB as gzip
+  idx.folder.write("train-images-idx3-ubyte", long_file);
+  idx.gzip("train-images-idx3-ubyte");
+  expect_error(ExitCode::data, {"train-images-idx3-ubyte.gz", "more than the 34 bytes", "overlong"},
+               [&] { idx.open(); });
+  const IdxFolder lying;
+  Bytes short_file = image_file(3);
+  std::fill(short_file.begin() + 5, short_file.begin() + 8, std::uint8_t{0xff});
+  lying.folder.write("train-images-idx3-ubyte", short_file);
+  lying.gzip("train-images-idx3-ubyte");
+  expect_error(ExitCode::data, {"train-images-idx3-ubyte.gz", "can't hold", "truncated"},
+               [&] { lying.open(); });
+}
+
+TEST(Mnist, OtherSetsMayHaveMoreClasses) {
+  const IdxFolder idx;
+  idx.folder.write("train-labels-idx1-ubyte", label_file({7, 25, 9}));
+  const DataSource source = open_source("mnist", {{"path", idx.folder.str()}, {"classes", 26}});
+  EXPECT_EQ(source.classes(), 26);
+  EXPECT_EQ(source.train.labels[1], 25);
+}
+
 TEST(Mnist, FashionHasItsOwnClassNames) {
   const IdxFolder idx;
   EXPECT_EQ(open_source("fashion_mnist", {{"path", idx.folder.str()}}).class_names[9], "ankle boot");
@@ -98,8 +131,8 @@ TEST(Mnist, BadFilesAreNamedWithTheRuleTheyBreak) {
   idx.expect({"train-images-idx3-ubyte", "34 bytes", "truncated"}, bytes);
   idx.expect({"train-images-idx3-ubyte", "4 images", "train-labels-idx1-ubyte", "3 labels"}, image_file(4));
   idx.folder.write("train-images-idx3-ubyte", image_file(3));
-  idx.expect({"train-labels-idx1-ubyte", "label 10", "byte 9", "image 1", "0 to 9"}, label_file({7, 10, 9}),
-             "train-labels-idx1-ubyte");
+  idx.expect({"train-labels-idx1-ubyte", "label 10", "byte 9", "image 1", "10 classes", "EMNIST"},
+             label_file({7, 10, 9}), "train-labels-idx1-ubyte");
   idx.folder.write("train-labels-idx1-ubyte", label_file({7, 1, 9}));
   idx.expect({"2x3", "3x2", "alike"}, image_file(2, 3, 2), "t10k-images-idx3-ubyte");
 }
@@ -140,7 +173,7 @@ TEST(Mnist, CorruptGzipIsRefused) {
   expect_error(ExitCode::data, {name, "overlong"}, [&] { packed_with([](Bytes& b) { b.push_back(0); }); });
   expect_error(ExitCode::data, {name, "corrupt", "incorrect data check"},
                [&] { packed_with([](Bytes& b) { b[b.size() - 8] ^= 1; }); });  // the CRC
-  expect_error(ExitCode::data, {name, "corrupt", "header"}, [&] { packed_with([](Bytes& b) { b[0] = 0; }); });
+  expect_error(ExitCode::data, {name, "magic number"}, [&] { packed_with([](Bytes& b) { b[0] = 0; }); });
 }
 
 TEST(RealMnist, CountsAndFirstLabel) {

@@ -16,6 +16,7 @@
 #include "framework/io/compact/float16.h"
 #include "framework/io/compact/positions.h"
 #include "framework/io/compact/zstd.h"
+#include "paths.h"
 #include "tests/support/expect_error.h"
 #include "paths.h"
 #include "tests/support/temp_folder.h"

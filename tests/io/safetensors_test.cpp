@@ -116,8 +116,9 @@ TEST(Safetensors, EveryDtypeIsConvertedToItsValue) {
 }
 
 TEST(Safetensors, ADamagedHeaderIsRefusedWithItsReason) {
-  expect_refused("", "needs at least 8");
-  expect_refused("abc", "needs at least 8");
+  expect_refused("", "this is an empty file");
+  expect_refused("abc", "this is a plain text, where a safetensors file is expected");
+  expect_refused(std::string("\x80\0\1", 3), "needs at least 8");
   expect_refused(std::string(8, '\xff'), "header length");
   expect_refused(raw_file("{}", 0).substr(0, 9), "header length");
   expect_refused(raw_file("", 0), "no JSON");
@@ -150,7 +151,7 @@ TEST(Safetensors, ADamagedEntryIsRefusedByName) {
   expect_refused(with(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})", 7),
                  "3 bytes follow the last tensor");
   expect_refused(with(R"({"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]})", 4),
-                 "'dtype' occurs twice");
+                 "\"dtype\" is given twice");
 }
 
 TEST(Safetensors, NestingThatWouldOverflowTheStackIsRefused) {
@@ -169,7 +170,7 @@ TEST(Safetensors, TensorsThatOverlapLeaveGapsOrShareANameAreRefused) {
   expect_refused(two("b", 2, 6, 6), "'b' overlaps");
   expect_refused(two("b", 0, 4, 4), "overlaps");
   expect_refused(two("b", 6, 8, 8), "bytes 4 to 6 of the data, before tensor 'b'");
-  expect_refused(two("a", 4, 8, 8), "'a' occurs twice");
+  expect_refused(two("a", 4, 8, 8), "the key \"a\" is given twice");
 }
 
 TEST(Safetensors, AMissingFileIsNamed) {

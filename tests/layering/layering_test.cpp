@@ -28,8 +28,8 @@ struct Layer {
 };
 const std::vector<Layer> table = {
     {"framework/core", {}},
-    {"framework/config", {"framework/core"}},
-    {"framework/io", {"framework/core", "framework/config"}},
+    {"framework/io", {"framework/core"}},
+    {"framework/config", {"framework/core", "framework/io"}},
     {"framework/kernels", {"framework/core"}},
     {"framework/autograd", {"framework/core", "framework/kernels"}},
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
@@ -41,9 +41,6 @@ const std::vector<Layer> table = {
     {"framework/infer",
      {"framework/core", "framework/kernels", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/data", {"framework/core", "framework/config", "framework/io"}},
-    {"framework/deploy",
-     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
-      "framework/infer"}},
     {"framework/deploy",
      {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
       "framework/infer"}},
@@ -95,8 +92,8 @@ const std::vector<Layer> table = {
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "tools/report", "tools/explain", "tools/curvature", "tools/verbs",
-      "tools/experiments", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain", "tools/curvature",
+      "tools/verbs", "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -112,10 +112,13 @@ TEST_F(ReportCommand, SeveralRunsMakeOnePageAndAreToldApart) {
   EXPECT_TRUE(fs::exists(folder / "c.html"));
 }
 
-TEST_F(ReportCommand, AReportThatCannotBeWrittenIsNoReasonForARunToFail) {
+TEST_F(ReportCommand, AReportThatCannotBeWrittenIsAnErrorOfWritingAndTheRunIsThere) {
+  ASSERT_EQ(run("prune run.json --quiet --output a --no-report"), 0) << output;
   fs::create_directories(folder / "a/report.html");
-  EXPECT_EQ(run("prune run.json --quiet --output a"), 0) << output;
-  EXPECT_NE(output.find("not written"), std::string::npos) << output;
+  EXPECT_EQ(run("prune run.json --quiet --output a --resume"), 8) << output;
+  EXPECT_NE(output.find("a/report.html"), std::string::npos) << output;
+  EXPECT_NE(output.find("after fine-tuning"), std::string::npos)
+      << "the result is shown all the same: " << output;
   expect_error("report a", 8, {"report.html"});
 }
 

@@ -24,7 +24,7 @@ std::vector<json> prune(const testing::TempFolder& folder, const std::string& se
     "schedule": {"type": "one_shot", "final_sparsity": 0.9, "epoch": 3}, )"
       << settings << "}}";
   const std::string command = std::string(ESPALIER_CLI) + " prune " + (folder / "config.json").string() +
-                              " --quiet --output " + (folder / "out").string() + " > " +
+                              " --quiet --overwrite --output " + (folder / "out").string() + " > " +
                               (folder / "log").string() + " 2>&1";
   EXPECT_EQ(std::system(command.c_str()), 0);
   std::vector<json> rows;

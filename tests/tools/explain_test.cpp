@@ -119,7 +119,7 @@ TEST(Explain, BadProblemsAreNamed) {
        "weights are numbered 0 to 1"},
       {R"({"gradients": [[1e300, 1]], "weights": [1, 2], "lambda": 1e-300})", "error"},
       {R"({"gradients": [], "weights": [], "lambda": 1})", "weights has 0 values"},
-      {"[1, 2", "is not valid JSON"}};
+      {"[1, 2", "not valid JSON"}};
   for (const auto& [problem, message] : cases) {
     std::ofstream(folder / "problem.json") << problem;
     const Result r = run("explain " + (folder / "problem.json").string());

@@ -6,9 +6,13 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "framework/core/buffer_pool.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
+#include "framework/io/safetensors.h"
+#include "framework/kernels/instruction_set.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/pruning.h"
 #include "tests/support/temp_folder.h"
@@ -133,12 +137,104 @@ TEST_F(TrainerTest, AStopAskedForBeforeTheRunEndsItAfterItsFirstStepAndItIsResum
   std::copy(initial.begin(), initial.end(), model->store().values().begin());
   std::copy(statistics.begin(), statistics.end(), model->store().statistics().begin());
   Bench parts(*model, data, settings);
-  Trainer::request_stop();
+  request_stop();
   testing::expect_error(ExitCode::interrupted, {"epoch 1, step 1 of 3"}, [&] { parts.trainer.run(); });
   Trainer again(parts.context, settings);
   again.resume();
   again.run();
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), model->store().values().begin()));
+}
+
+TEST_F(TrainerTest, WithinARegionAnyLoopHeedsAStopOnce) {
+  TrainSettings settings;
+  settings.epochs = 1;
+  settings.batch_size = 32;
+  const std::vector<Real> initial(model->store().values().begin(), model->store().values().end());
+  const std::vector<Real> statistics(model->store().statistics().begin(), model->store().statistics().end());
+  Bench whole(*model, data, settings);
+  whole.trainer.run();
+  const std::vector<Real> expected(model->store().values().begin(), model->store().values().end());
+  std::copy(initial.begin(), initial.end(), model->store().values().begin());
+  std::copy(statistics.begin(), statistics.end(), model->store().statistics().begin());
+
+  Bench parts(*model, data, settings);
+  request_stop();
+  testing::expect_error(ExitCode::interrupted, {"step 1 of 3"}, [&] { parts.trainer.run(); });
+  {
+    const StopAnywhere region("given up");
+    request_stop();
+    testing::expect_error(ExitCode::interrupted, {"given up"},
+                          [&] { evaluate(*model, data.source.test, data.preprocessing); });
+    EXPECT_FALSE(stop_pending()) << "a request is heeded once";
+    EXPECT_NO_THROW(evaluate(*model, data.source.test, data.preprocessing));
+  }
+  Trainer again(parts.context, settings);
+  again.resume();
+  again.run();
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), model->store().values().begin()));
+}
+
+/// A finished run's state, damaged in one place and read again.
+struct DamagedState {
+  DamagedState(Model& model, const LoadedData& data) {
+    settings.epochs = 2;
+    settings.batch_size = 32;
+    bench.emplace(model, data, settings);
+    bench->trainer.run();
+    good = read_safetensors(bench->folder.state());
+  }
+  /// `change` gets the file's contents.
+  template <class Change>
+  void expect(std::initializer_list<std::string> parts, Change change) {
+    TensorFile bad = good;
+    change(bad);
+    write_safetensors(bench->folder.state(), bad);
+    Trainer again(bench->context, settings);
+    testing::expect_error(ExitCode::checkpoint, {"state.safetensors", *parts.begin()},
+                          [&] { again.resume(); });
+  }
+  void expect_position(const std::string& from, const std::string& to, const std::string& part) {
+    expect({part}, [&](TensorFile& f) {
+      std::string& position = f.metadata["position"];
+      const auto at = position.find(from);
+      ASSERT_NE(at, std::string::npos) << from << " in " << position;
+      position.replace(at, from.size(), to);
+    });
+  }
+  TrainSettings settings;
+  std::optional<Bench> bench;
+  TensorFile good;
+};
+
+TEST_F(TrainerTest, ADamagedStateIsToldByFileAndField) {
+  DamagedState state(*model, data);
+  state.expect_position("\"epoch\": 2", "\"epoch\": \"x\"", "epoch is \"x\" (string)");
+  state.expect_position("\"epoch\": 2", "\"epoch\": 99999999999999999999", "epoch");
+  state.expect_position("\"epoch\": 2", "\"epoch\": 1000001", "epoch is 1000001");
+  state.expect_position("\"step\": 0", "\"step\": -1", "step is -1; it must be at least 0");
+  state.expect_position("\"loss_sum\": 0.0", "\"loss_sum\": NaN", "NaN");
+  state.expect_position("\"loss_sum\": 0.0", "\"loss_sum\": \"zz\"", "loss_sum");
+  state.expect_position("\"correct\": 0", "\"correct\": 5", "5 of 0 examples are correct");
+  state.expect_position("\"step\"", "\"stepp\"", "did you mean \"step\"?");
+  state.expect_position("\"seconds\": 0.0", "\"seconds\": 1.0", "checksum");
+  state.expect({"'position'"}, [](TensorFile& f) { f.metadata.erase("position"); });
+  state.expect({"checksum"}, [](TensorFile& f) { f.tensors[0].bytes[5] ^= std::byte{1}; });
+  state.expect({"checksum"}, [](TensorFile& f) { f.metadata["resolved_config"] = "{ }"; });
+}
+
+TEST_F(TrainerTest, AStateOfAnotherInstructionSetIsRefusedUnlessAskedForAndThenNamed) {
+  if (!kernels::find_instruction_set("avx2")) GTEST_SKIP() << "this processor has one instruction set only";
+  const kernels::InstructionSet& own = kernels::instruction_set();
+  kernels::use_instruction_set(*kernels::find_instruction_set("baseline"));
+  DamagedState state(*model, data);
+  kernels::use_instruction_set(*kernels::find_instruction_set("avx2"));
+  Trainer again(state.bench->context, state.settings);
+  ASSERT_FALSE(again.complete());
+  testing::expect_error(ExitCode::usage, {"state.safetensors", "baseline", "avx2", "--other-instruction-set"},
+                        [&] { again.resume(); });
+  again.resume({.other_instruction_set = true});
+  EXPECT_EQ(again.instruction_sets(), "baseline, avx2");
+  kernels::use_instruction_set(own);
 }
 
 TEST_F(TrainerTest, EvaluationCountsEveryImageOnce) {

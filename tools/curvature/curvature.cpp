@@ -11,7 +11,9 @@
 
 #include "framework/config/writer.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/memory.h"
+#include "framework/io/index_file.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
 #include "pruning/choice/layer_names.h"
@@ -81,16 +83,7 @@ std::vector<Index> chosen_examples(const CurvatureConfig& config, Index availabl
     std::iota(chosen.begin(), chosen.end(), Index{0});
     Random(seed, Random::Use::fisher, {0}).shuffle(chosen);
   } else {
-    const auto json =
-        nlohmann::json::parse(read_whole_file(config.index_file, ExitCode::data), nullptr, false);
-    const auto& list = json.is_object() && json.contains("indices") ? json["indices"] : json;
-    const bool numbers = list.is_array() && std::all_of(list.begin(), list.end(),
-                                                        [](const auto& v) { return v.is_number_integer(); });
-    if (!numbers)
-      fail(ExitCode::data,
-           "{}: curvature.index_file must hold a JSON list of example numbers, or an object with \"indices\"",
-           config.index_file);
-    chosen = list.get<std::vector<Index>>();
+    chosen = read_index_file(config.index_file, "curvature.index_file");
     for (const Index i : chosen)
       if (i < 0 || i >= available)
         fail(ExitCode::data, "{}: example {} is not in the training set of {} images", config.index_file, i,
@@ -124,9 +117,10 @@ void require_memory(const CurvatureConfig& config, const std::vector<Entry>& ent
          worst, format_bytes(most), format_bytes(available));
 }
 
-void check_stop(const std::string& layer) {
-  if (Trainer::stop_pending())
-    fail(ExitCode::interrupted, "stopped in layer {}; continue with --resume", layer);
+/// Matrices of an earlier study.
+void clear_blocks(const std::filesystem::path& blocks) {
+  for (const auto& entry : std::filesystem::directory_iterator(blocks))
+    if (entry.path().extension() == ".npz") std::filesystem::remove(entry.path());
 }
 
 /// Collects the arrays of a layer's .npz file.
@@ -189,7 +183,7 @@ void find_eigenvalues(const CurvatureConfig& config, const Entry& entry, Curvatu
                                    .seed = seed};
     lanczos_options.progress = [&](int step) {
       if (progress) progress->update(static_cast<std::int64_t>(k) * products + step);
-      check_stop(entry.name);
+      check_stop("studying layer " + entry.name);
     };
     const Eigenvalues found = lanczos(*study.product(kinds[k]), lanczos_options);
     std::vector<double> values;
@@ -260,7 +254,7 @@ std::string study_layer(const Entry& entry, const RunConfig& config, const Workb
       *bench.model, examples, entry.layers,
       {wanted.kinds(), {wanted.monte_carlo_labels, config.seed}, wanted.max_dense, [&](Index n) {
          progress->update(done += n);
-         check_stop(entry.name);
+         check_stop("studying layer " + entry.name);
        }});
   if (!study.dense())
     say(options, fmt::format("note: {} has {} weights, more than curvature.max_dense = {}: diagonals, "
@@ -307,7 +301,8 @@ void curvature_command(const CommandOptions& options) {
   const std::filesystem::path where = run_directory(config) / "curvature";
   std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its lesson
   const CurvatureConfig& wanted = settle(config, options);
-  const Workbench bench = prepare(config, config.checkpoint);
+  const Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  for (const std::string& n : bench.notices) fmt::print(stderr, "note: {}\n", n);
   set_provenance(config, "curvature", bench.model->store().values());
   const std::vector<Entry> entries = entries_of(wanted, *bench.model);
   const ImageExamples examples(bench.data.source.train, bench.data.preprocessing,
@@ -316,14 +311,19 @@ void curvature_command(const CommandOptions& options) {
   require_memory(wanted, entries, options.dry_run);
   if (options.dry_run) return;
 
+  RunFolder::keep_from(where, options.config, "the config");
   const bool resuming = goes_on(where, config, earlier_of(options));
   const RunFolder folder(where);
   std::filesystem::create_directories(folder.path() / "blocks");
-  if (!resuming) begin_run(folder, config, options.quiet);
+  if (!resuming) {
+    begin_run(folder, config, options.quiet);
+    clear_blocks(folder.path() / "blocks");
+  }
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
   if (metrics.size() == 0) metrics.append(to_row(StartRow{config.checkpoint}));
 
   stop_gently_on_signals();
+  const StopAnywhere region("stopped; continue with --resume");
   std::string pictures;
   for (const Entry& entry : entries)
     if (!std::all_of(wanted.examples.begin(), wanted.examples.end(),

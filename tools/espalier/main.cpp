@@ -1,20 +1,17 @@
 // main.cpp: the command line of espalier, and the one place where errors end.
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <new>
 #include <system_error>
 
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
+#include "framework/kernels/blas_memory.h"
 #include "tools/benchmark/benchmark.h"
 #include "tools/curvature/curvature.h"
+#include "tools/espalier/process.h"
 #include "tools/experiments/reproduce.h"
 #include "tools/experiments/sweep.h"
 #include "tools/explain/explain.h"
@@ -29,32 +26,6 @@ constexpr const char* exit_codes =
     "\nExit codes: 0 done, 2 usage, 3 config, 4 data, 5 checkpoint, 6 non-finite numbers, 7 memory, 8 "
     "writing failed, 9 a "
     "layer would lose all weights, 130 interrupted (continue with --resume), 1 a bug.\n";
-
-/// So that no file we open becomes standard output or error when the caller closed them.
-void open_standard_streams() {
-  while (true) {
-    const int descriptor = ::open("/dev/null", O_RDWR);
-    if (descriptor > STDERR_FILENO) ::close(descriptor);
-    if (descriptor < 0 || descriptor > STDERR_FILENO) return;
-  }
-}
-
-/// OpenBLAS starts a thread per core before main(), each with a buffer of 128 MiB, and where `ulimit -v`
-/// leaves no room for one it tries for ever, also at exit.
-/// We use none of these threads: without them, start again.
-void restart_without_blas_threads(char** argv) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  if (std::getenv("OPENBLAS_NUM_THREADS") || ::setenv("OPENBLAS_NUM_THREADS", "1", 1) != 0) return;
-  ::execv("/proc/self/exe", argv);
-}
-
-/// What was printed may still lie in a buffer; a full disk behind `>` shows only now.
-void flush_output() {
-  if (std::fflush(stdout) != 0 || std::ferror(stdout))
-    espalier::fail(espalier::ExitCode::io,
-                   "standard output: writing failed; free disk space or redirect it elsewhere");
-}
 
 void add_run_options(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("CONFIG", o.config, "JSON config (configs/README.md lists all settings)")->required();
@@ -71,6 +42,10 @@ void add_output_options(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("--output", o.output,
                    "folder of the run (default: the config's output, else runs/<name>)");
   verb->add_flag("--resume", o.resume, "continue where the run was stopped; does nothing if it is complete");
+  verb->add_flag("--overwrite", o.overwrite,
+                 "replace the run that is in the folder; files of others are never touched");
+  verb->add_flag("--other-instruction-set", o.other_instruction_set,
+                 "resume a run that another kind of processor has begun: it ends with other last digits");
   verb->add_flag("--no-report", o.no_report,
                  "do not write the run's page, report.html (espalier report does)");
   verb->add_flag("--dry-run", o.dry_run,
@@ -94,7 +69,10 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
       "fisher and sparse jobs: this run config's network (its checkpoint, its data) instead of --model's at fresh weights");
   verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
   verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
-  verb->callback([&o] { espalier::benchmark_command(o); });
+  verb->callback([&o] {
+    espalier::kernels::claim_blas_buffers(*std::max_element(o.threads.begin(), o.threads.end()));
+    espalier::benchmark_command(o);
+  });
 }
 
 void add_report(CLI::App& app, espalier::ReportOptions& o) {
@@ -213,7 +191,8 @@ void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
 
 int main(int argc, char** argv) {
   using namespace espalier;
-  open_standard_streams();
+  settle_signals();
+  settle_standard_streams();
   restart_without_blas_threads(argv);
   CLI::App app("Espalier trains and prunes neural networks with second-order information.");
   app.footer(exit_codes);
@@ -225,6 +204,7 @@ int main(int argc, char** argv) {
     v->footer(exit_codes);
     v->callback([&options, run] {
       set_threads(options.threads);
+      kernels::claim_blas_buffers(threads());
       run(options);
     });
     return v;
@@ -305,13 +285,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: %s\n", e.code() == ExitCode::interrupted ? "interrupted" : "error", e.what());
     return static_cast<int>(e.code());
   } catch (const std::bad_alloc&) {
-    std::fprintf(
-        stderr,
-        "error: out of memory; use a smaller prune.num_grads, train.batch_size or data.train_limit\n");
+    std::fprintf(stderr, "error: out of memory; --dry-run shows what each part of a run takes\n");
     return static_cast<int>(ExitCode::memory);
-  } catch (const std::system_error& e) {  // of the file system, or of fmt while it prints
+  } catch (const std::system_error& e) {  // of the file system, of fmt while it prints, of a thread's start
     std::fprintf(stderr, "error: %s\n", e.what());
-    return static_cast<int>(ExitCode::io);
+    return static_cast<int>(e.code() == std::errc::resource_unavailable_try_again ? ExitCode::memory
+                                                                                  : ExitCode::io);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "internal error: %s\n", e.what());
     return static_cast<int>(ExitCode::internal);

@@ -7,6 +7,7 @@
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
+#include "framework/io/json_text.h"
 #include "tools/experiments/vary.h"
 #include "tools/run/rows.h"
 
@@ -95,6 +96,12 @@ std::string as_folder(const std::string& text) {
   return folder.empty() ? "-" : folder;
 }
 
+/// `json` is the text of a value that was read.
+void require_object(const std::string& json, const std::string& where) {
+  if (const Json value = Json::parse(json); !value.is_object())
+    fail(ExitCode::config, "{} is {}; it must be an object {{...}} of settings", where, shown(value));
+}
+
 /// Refuses quantities that no row of results has.
 void check_shown(const ExperimentPart& part, const std::string& where) {
   const std::vector<RowKind> kinds{kind_of<ResultRow>(), kind_of<DoneRow>(), kind_of<CellRow>(),
@@ -112,6 +119,10 @@ void check_shown(const ExperimentPart& part, const std::string& where) {
 }
 
 void check_references(const Experiment& e, const std::string& file) {
+  require_object(e.config, file + ": config");
+  require_object(e.quick.config, file + ": quick.config");
+  if (const Json values = Json::parse(e.quick.values); !values.is_array())
+    fail(ExitCode::config, "{}: quick.values is {}; it must be a list", file, shown(values));
   std::vector<std::string> before;
   for (std::size_t i = 0; i < e.parts.size(); ++i) {
     const ExperimentPart& p = e.parts[i];
@@ -130,6 +141,9 @@ void check_references(const Experiment& e, const std::string& file) {
       if (!folders.insert(as_folder(m.name)).second)
         fail(ExitCode::config, "{}: \"{}\" is there twice (or differs from another in signs only)",
              at("methods"), m.name);
+    require_object(p.config, at("config"));
+    for (std::size_t m = 0; m < p.methods.size(); ++m)
+      require_object(p.methods[m].config, fmt::format("{}.{}.config", at("methods"), m));
     if (!Json::parse(p.values).is_array() || p.vary.empty() != Json::parse(p.values).empty())
       fail(ExitCode::config, "{} must be a list, and comes together with \"vary\"", at("values"));
     if (p.every_level && (p.verb != "prune" || !p.vary.empty()))
@@ -215,7 +229,10 @@ std::vector<ExperimentCell> cells_of(const Experiment& experiment, const Experim
         if (&source != &part) patch(config, Json::parse(source.config));
         patch(config, Json::parse(part.config));
         if (method) patch(config, Json::parse(method->config));
-        if (!value.empty()) set_at(config, part.vary, Json::parse(value));
+        if (!value.empty())
+          set_at(config, part.vary, Json::parse(value),
+                 fmt::format("{}: vary \"{}\" of part {}", (experiment.folder / "experiment.json").string(),
+                             part.vary, part.name));
         config["seed"] = seed;
         if (quick) patch(config, Json::parse(q.config));
         std::filesystem::path folder = places.runs / as_folder(part.name);

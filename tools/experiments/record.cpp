@@ -10,6 +10,7 @@
 #include "framework/core/parallel.h"
 #include "framework/data/hash.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/json_text.h"
 #include "tools/experiments/tables.h"
 
 namespace espalier {
@@ -47,7 +48,7 @@ std::string resolved_configs(const std::vector<ExperimentCell>& cells) {
   for (const ExperimentCell& cell : cells)
     if (const fs::path config = cell.results_folder() / "config.json";
         fs::exists(config) && seen.emplace(cell.part, cell.method).second)
-      lines += Json{{"run", cell.label()}, {"config", Json::parse(read_whole_file(config))}}.dump() + "\n";
+      lines += Json{{"run", cell.label()}, {"config", read_json(config, ExitCode::io)}}.dump() + "\n";
   return lines;
 }
 
@@ -92,7 +93,7 @@ void record(const Experiment& e, const ExperimentPlaces& places, const std::vect
   Json hashes = Json::object();
   for (const ExperimentCell& cell : cells)
     if (const fs::path config = cell.results_folder() / "config.json"; fs::exists(config))
-      hashes[cell.part->name] = Json::parse(read_whole_file(config))["provenance"]["data_hash"];
+      hashes[cell.part->name] = read_json(config, ExitCode::io)["provenance"]["data_hash"];
   const Json about{{"date", today()},
                    {"version", ESPALIER_VERSION},
                    {"machine", fmt::format("{}, {} threads", machine(), threads())},

@@ -10,6 +10,7 @@
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "tools/curvature/curvature.h"
@@ -225,6 +226,7 @@ Progressed run_all(const Experiment& experiment, const ExperimentPlaces& places,
         fmt::print("{}\n", cell.label());
         continue;
       }
+      check_stop("the runs of an experiment were to go on; the same command goes on");
       const double started = seconds_now();
       const std::vector<MetricsRow> rows = run_cell(cell, options);
       log.add(cell, rows);

@@ -8,6 +8,7 @@
 
 #include "framework/config/writer.h"
 #include "framework/core/clock.h"
+#include "framework/core/interrupt.h"
 #include "framework/io/progress.h"
 #include "framework/train/trainer.h"
 #include "pruning/step/pruner.h"
@@ -57,7 +58,8 @@ class Cells {
 
 DenseRow dense_row(PruningSite& site, const Workbench& bench) {
   const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
-  return {.test_accuracy = test.accuracy,
+  return {.sparsity = count_weights(bench.model->store()).share(),
+          .test_accuracy = test.accuracy,
           .test_loss = test.loss,
           .train_loss = site.loss(),
           .test_images = bench.data.source.test.size()};
@@ -116,6 +118,8 @@ struct Amount {
 void run_missing(const RunConfig& config, Workbench& bench, const std::vector<Combination>& combinations,
                  Cells& cells, Amount amount, MetricsLog& metrics, const CommandOptions& options) {
   const double started = seconds_now();
+  stop_gently_on_signals();  // what is in the metrics stays
+  const StopAnywhere region("stopped; run the same command again to go on with the cells that are left");
   PruningSite site(*bench.model, bench.data, *config.prune, {.seed = config.seed});
   const bool factors = std::any_of(combinations.begin(), combinations.end(), [](const Combination& c) {
     return c.settings.inverse && c.config.prune->inverse->needs_kronecker();
@@ -125,14 +129,13 @@ void run_missing(const RunConfig& config, Workbench& bench, const std::vector<Co
       fmt::format("{} gradients of {} weights in {:.2f} s; {} of {} cells to do", config.prune->num_grads,
                   format_count(site.weights()), seconds_now() - started, amount.missing, amount.total));
   if (rows_of<DenseRow>(metrics.rows()).empty()) metrics.append(to_row(dense_row(site, bench)));
-  stop_gently_on_signals();
   Progress progress("sweep", static_cast<std::int64_t>(amount.missing), "cells", options.quiet);
   std::size_t done = 0;
   const auto finished = [&](const Combination& c, const CellRow& cell) {
     metrics.append(to_row(cell));
     cells.add(cell);
     progress.update(static_cast<std::int64_t>(++done), c.label(true));
-    if (done < amount.missing && Trainer::stop_pending())
+    if (done < amount.missing && take_stop())
       fail(ExitCode::interrupted, "stopped with {} of {} cells done; run the same command again to go on",
            amount.total - amount.missing + done, amount.total);
   };
@@ -173,24 +176,32 @@ void sweep_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
   check_config(config, options.config);
   const std::filesystem::path where = run_directory(config);
-  Workbench bench = prepare(config, config.checkpoint);
+  Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  for (const std::string& n : bench.notices) fmt::print(stderr, "note: {}\n", n);
   set_provenance(config, "sweep", bench.model->store().values());
   std::vector<std::string> skipped;
   const std::vector<Combination> combinations = list_combinations(config, skipped);
   for (const std::string& s : skipped) say(options, "skipped " + s);
   const std::size_t total = combinations.size() * config.sweep->sparsities.size();
+  const Pruner for_estimate(*config.prune, *bench.model,
+                            std::max(config.train.epochs, config.prune->schedule->last_epoch()));
+  for (const std::string& n : for_estimate.notices()) fmt::print(stderr, "note: {}\n", n);
+  for (const double sparsity : config.sweep->sparsities)
+    for_estimate.check_reach(sparsity, bench.model->store());
   if (options.dry_run) {
     fmt::print("{}\n{} cells: {} combinations x {} sparsities\n", resolved_json(config), total,
                combinations.size(), config.sweep->sparsities.size());
     return;
   }
-  const Pruner for_estimate(*config.prune, *bench.model,
-                            std::max(config.train.epochs, config.prune->schedule->events().back().epoch));
   require_fit(estimate_run(config, bench, &for_estimate));
 
   // A sweep always goes on: cells add up, whatever its lists were when they were made.
-  const bool resuming =
-      goes_on(where, config, options.replace_other ? Earlier::resume_or_replace : Earlier::resume);
+  RunFolder::keep_from(where, options.config, "the config");
+  if (!config.checkpoint.empty()) RunFolder::keep_from(where, config.checkpoint, "the checkpoint");
+  const bool resuming = goes_on(where, config,
+                                options.overwrite       ? Earlier::replace
+                                : options.replace_other ? Earlier::resume_or_replace
+                                                        : Earlier::resume);
   const RunFolder folder(where);
   resuming ? record_config(folder, config) : begin_run(folder, config, options.quiet);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);

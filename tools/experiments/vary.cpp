@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "framework/io/json_text.h"
+
 namespace espalier {
 
 using Json = nlohmann::ordered_json;
@@ -15,14 +17,17 @@ void patch(Json& into, const Json& with) {
   for (const auto& [key, value] : with.items()) patch(into[key], value);
 }
 
-void set_at(Json& json, const std::string& path, const Json& value) {
+void set_at(Json& json, const std::string& path, const Json& value, const std::string& where) {
+  if (json.is_null()) json = Json::object();
+  if (!json.is_object())
+    fail(ExitCode::config, "{}: there is no object to hold \"{}\" (found {})", where, path, shown(json));
   const auto dot = path.find('.');
   Json& inner = json[path.substr(0, dot)];
   if (inner.is_string() && dot != std::string::npos) inner = Json{{"type", inner}};
   if (dot == std::string::npos)
     inner = value;
   else
-    set_at(inner, path.substr(dot + 1), value);
+    set_at(inner, path.substr(dot + 1), value, where);
 }
 
 }  // namespace espalier

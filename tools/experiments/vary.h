@@ -12,6 +12,8 @@ namespace espalier {
 void patch(nlohmann::ordered_json& into, const nlohmann::ordered_json& with);
 
 /// Sets the value at "path.to.key". A text on the way is the type of an object: "cubic" becomes {"type": "cubic"}.
-void set_at(nlohmann::ordered_json& json, const std::string& path, const nlohmann::ordered_json& value);
+/// Throws Error(config) beginning with `where` if there is no object to hold it.
+void set_at(nlohmann::ordered_json& json, const std::string& path, const nlohmann::ordered_json& value,
+            const std::string& where = "config");
 
 }  // namespace espalier

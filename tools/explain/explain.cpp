@@ -68,7 +68,7 @@ void explain_weight(const CommandOptions& options) {
   if (!config.prune)
     fail(ExitCode::config, "{}: has no \"prune\" section, which says how curvature is measured",
          options.config);
-  Workbench bench = prepare(config, config.checkpoint);
+  Workbench bench = prepare(config, {.checkpoint = config.checkpoint, .same_classes = true});
   const Index column = find_weight(options.weight, PrunableLayers(*config.prune, *bench.model).views);
   WeightStudy study(*bench.model, *config.prune, bench.data, config.seed);
   const std::vector<Opinion> opinions = study.opinions(column);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "framework/core/interrupt.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/train/checkpoint.h"
@@ -182,7 +183,11 @@ namespace {
 /// A lesson that fails is a note, for the run has not.
 void write_or_note(const RunFolder& folder, bool quiet, FunctionRef<std::string()> text) {
   try {
+    const StopAnywhere region("stopped while the lesson of the finished run was made; --resume makes it anew");
     write_file_atomically(folder.lesson_data(), text());
+  } catch (const Error& e) {
+    if (e.code() == ExitCode::interrupted || e.code() == ExitCode::io) throw;
+    if (!quiet) fmt::print(stderr, "note: {} was not written: {}\n", folder.lesson_data().string(), e.what());
   } catch (const std::exception& e) {  // also for want of memory
     if (!quiet) fmt::print(stderr, "note: {} was not written: {}\n", folder.lesson_data().string(), e.what());
   }

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "framework/config/suggest.h"
-#include "framework/io/atomic_file.h"
+#include "framework/io/json_text.h"
 #include "framework/kernels/gemm.h"
 #include "pruning/inverse/dense.h"
 
@@ -26,7 +26,7 @@ Vector numbers(const Json& j, const std::string& path, const std::string& key) {
   Vector v;
   for (const Json& x : j) {
     if (!x.is_number() || !std::isfinite(x.get<double>()))
-      wrong(path, fmt::format("{} holds {}; it must be a list of finite numbers", key, x.dump()));
+      wrong(path, fmt::format("{} holds {}; it must be a list of finite numbers", key, shown(x)));
     v.push_back(x.get<double>());
   }
   return v;
@@ -57,7 +57,7 @@ std::vector<std::vector<Index>> index_sets(const Json& j, const std::string& pat
     for (const Json& q : list) {
       if (!q.is_number_integer() || q.get<std::int64_t>() < 0 ||
           q.get<std::int64_t>() >= static_cast<std::int64_t>(d))
-        wrong(path, fmt::format("{} holds {}; weights are numbered 0 to {}", where, q.dump(), d - 1));
+        wrong(path, fmt::format("{} holds {}; weights are numbered 0 to {}", where, shown(q), d - 1));
       if (std::find(set.begin(), set.end(), q.get<Index>()) != set.end())
         wrong(path, fmt::format("{} names weight {} twice", where, q.dump()));
       set.push_back(q.get<Index>());
@@ -103,8 +103,8 @@ Vector solve_with(const QuadraticProblem& p, const Matrix& m, Vector b) {
   Vector flat;
   for (const Vector& row : m) flat.insert(flat.end(), row.begin(), row.end());
   if (kernels::cholesky(k, flat.data(), k) != 0)
-    fail(ExitCode::numeric,
-         "explain: [F^-1]_QQ is not positive definite in float64 at lambda {:g}; raise lambda", p.damp);
+    fail(ExitCode::numeric, "{}: [F^-1]_QQ is not positive definite in float64 at lambda {:g}; raise lambda",
+         p.file, p.damp);
   kernels::triangular_solve(kernels::Transpose::no, k, 1, flat.data(), k, b.data(), 1);
   kernels::triangular_solve(kernels::Transpose::yes, k, 1, flat.data(), k, b.data(), 1);
   return b;
@@ -127,6 +127,36 @@ Matrix inverse_of(const QuadraticProblem& p) {
   for (std::size_t i = 0; i < d; ++i)
     for (std::size_t j = 0; j < d; ++j) result[order[i]][order[j]] = m[i * d + j];
   return result;
+}
+
+/// Squares of weights or losses may leave float64 where the problem itself does not.
+void require_finite(const QuadraticProblem& p, const QuadraticSolution& s) {
+  const auto check = [&](const char* what, const Vector& v) {
+    for (std::size_t q = 0; q < v.size(); ++q)
+      if (!std::isfinite(v[q]))
+        fail(
+            ExitCode::numeric,
+            "{}: {} of weight {} is {}: weights, gradients or 1 / lambda are too large for float64; scale the "
+            "problem",
+            p.file, what, q, v[q]);
+  };
+  for (const Vector& row : s.inverse) check("a row of F^-1", row);
+  check("F^-1 g", s.h);
+  check("1/2 F_qq w^2", s.obd_damped);
+  check("the score", s.woodfisher);
+  check("the score", s.woodtaylor);
+  for (const auto& lists : {s.singles, s.sets})
+    for (const std::vector<Removal>& removals : lists)
+      for (const Removal& r : removals) {
+        check("the move of a removal, that", r.delta);
+        check("the simultaneous move of a removal, that", r.zeroed);
+        if (!std::isfinite(r.loss) || !std::isfinite(r.zeroed_loss))
+          fail(ExitCode::numeric,
+               "{}: the loss change of removing weight {} is not finite; scale the problem", p.file,
+               r.removed.front());
+      }
+  if (!std::isfinite(s.constant))
+    fail(ExitCode::numeric, "{}: g'F^-1 g is {}; scale the problem", p.file, s.constant);
 }
 
 /// All sets of every size below d, for problems of 2 to 16 weights.
@@ -164,8 +194,7 @@ std::vector<Index> ranking(const Vector& score) {
 }
 
 QuadraticProblem read_problem(const std::string& path) {
-  Json all = Json::parse(read_whole_file(path, ExitCode::config), nullptr, false, true);
-  if (all.is_discarded()) wrong(path, "is not valid JSON");
+  Json all = read_json(path, ExitCode::config);
   if (all.is_object() && all.contains("inputs")) all = Json(all["inputs"]);
   if (!all.is_object()) wrong(path, "must hold a JSON object with \"gradients\", \"lambda\" and \"weights\"");
   const std::vector<std::string> known{"gradients",
@@ -179,10 +208,11 @@ QuadraticProblem read_problem(const std::string& path) {
                                        "per_example_gradients"};
   for (const auto& [key, value] : all.items())
     if (std::find(known.begin(), known.end(), key) == known.end())
-      wrong(path, fmt::format("has no use for \"{}\"{}", key, did_you_mean(key, known)));
+      wrong(path, fmt::format("has no use for \"{}\"{}", printable(key), did_you_mean(key, known)));
   for (const char* key : {"gradients", "lambda", "weights"})
     if (!all.contains(key)) wrong(path, fmt::format("needs \"{}\"", key));
   QuadraticProblem p;
+  p.file = path;
   p.w = numbers(all["weights"], path, "weights");
   if (p.w.empty() || p.d() > largest)
     wrong(path, fmt::format("weights has {} values; 1 to {} can be explained (use `espalier prune` for more)",
@@ -190,7 +220,7 @@ QuadraticProblem read_problem(const std::string& path) {
   p.gradients = rows(all["gradients"], path, "gradients", p.d());
   if (!all["lambda"].is_number() || !(all["lambda"].get<double>() > 0) ||
       !std::isfinite(all["lambda"].get<double>()))
-    wrong(path, fmt::format("lambda is {}; it must be a number greater than 0", all["lambda"].dump()));
+    wrong(path, fmt::format("lambda is {}; it must be a number greater than 0", shown(all["lambda"])));
   p.damp = all["lambda"];
   if (all.contains("gradient_vector")) {
     p.g = numbers(all["gradient_vector"], path, "gradient_vector");
@@ -263,7 +293,7 @@ QuadraticSolution solve(const QuadraticProblem& p) {
     for (const double v : row)
       if (!std::isfinite(v))
         fail(ExitCode::numeric,
-             "explain: F has an entry that is not finite: the gradients are too large for float64");
+             "{}: F has an entry that is not finite: the gradients are too large for float64", p.file);
   s.inverse = inverse_of(p);
   s.h = times(s.inverse, p.g);
   s.constant = -dot(p.g, s.h) / 2;
@@ -280,15 +310,16 @@ QuadraticSolution solve(const QuadraticProblem& p) {
       s.singles[taylor].push_back(remove_set(p, s, {static_cast<Index>(q)}, taylor == 1));
     for (const auto& set : p.sets) s.sets[taylor].push_back(remove_set(p, s, set, taylor == 1));
   }
+  require_finite(p, s);
   s.subsets = compare_subsets(p, s);
   return s;
 }
 
-std::vector<Matrix> recursion(const QuadraticProblem& p) {
+Recursion recursion(const QuadraticProblem& p, std::size_t kept) {
   const std::size_t d = p.d();
   Matrix f(d, Vector(d, 0.0));
   for (std::size_t q = 0; q < d; ++q) f[q][q] = 1 / p.damp;
-  std::vector<Matrix> steps{f};
+  Recursion result{.steps = {f}, .last = {}};
   for (const Vector& gradient : p.gradients) {
     for (const auto& block : p.blocks) {
       Vector inverse, g;
@@ -301,9 +332,10 @@ std::vector<Matrix> recursion(const QuadraticProblem& p) {
       for (const Index i : block)
         for (const Index j : block) f[i][j] = inverse[at++];
     }
-    steps.push_back(f);
+    if (result.steps.size() <= kept) result.steps.push_back(f);
   }
-  return steps;
+  result.last = std::move(f);
+  return result;
 }
 
 }  // namespace espalier

@@ -13,6 +13,7 @@
 namespace espalier {
 
 struct QuadraticProblem {
+  std::string file;                              ///< where it was read, for messages
   std::vector<std::vector<double>> gradients;    ///< N rows of d
   std::vector<std::vector<double>> per_example;  ///< the examples that the rows are means of; may be empty
   double damp = 0;                               ///< "lambda"
@@ -61,8 +62,13 @@ std::vector<Index> ranking(const Vector& score);
 Removal remove_set(const QuadraticProblem& problem, const QuadraticSolution& s, const std::vector<Index>& set,
                    bool taylor);
 
-/// The steps of the recursion: F_n^-1 after each gradient, blocks and all.
-std::vector<Matrix> recursion(const QuadraticProblem& problem);
+/// The recursion: F_n^-1 after each of the first `kept` gradients, beginning with F_0^-1, and after all of
+/// them, blocks and all.
+struct Recursion {
+  std::vector<Matrix> steps;
+  Matrix last;
+};
+Recursion recursion(const QuadraticProblem& problem, std::size_t kept);
 
 /// One JSON object; its keys depend on the sizes of the problem and on what it asks for, never on values
 /// (explain_schema.h).

@@ -109,8 +109,8 @@ std::string derivation(const QuadraticProblem& p, const QuadraticSolution& s) {
   t += "\n2. Its inverse, one gradient at a time (Sherman-Morrison):\n";
   t += "   F_n^-1 = F_{n-1}^-1 - (F_{n-1}^-1 g_n)(F_{n-1}^-1 g_n)' / (N + g_n'F_{n-1}^-1 g_n),  F_0^-1 = I / "
        "lambda\n";
-  const std::vector<Matrix> steps = recursion(p);
   constexpr std::size_t most_steps = 4;
+  const auto [steps, last] = recursion(p, p.d() <= 6 ? most_steps : 0);
   for (std::size_t n = 1; n < steps.size() && n <= most_steps && p.d() <= 6; ++n) {
     const Vector& g = p.gradients[n - 1];
     Vector x(p.d(), 0.0);
@@ -128,7 +128,7 @@ std::string derivation(const QuadraticProblem& p, const QuadraticSolution& s) {
   double apart = 0, scale = 1e-300;
   for (std::size_t i = 0; i < p.d(); ++i)
     for (std::size_t j = 0; j < p.d(); ++j) {
-      apart = std::max(apart, std::abs(steps.back()[i][j] - s.inverse[i][j]));
+      apart = std::max(apart, std::abs(last[i][j] - s.inverse[i][j]));
       scale = std::max(scale, std::abs(s.inverse[i][j]));
     }
   t += fmt::format("   The Gram form (I - G'(lambda N I + G G')^-1 G) / lambda gives the same to {:.1g}.\n",

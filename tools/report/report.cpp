@@ -98,7 +98,8 @@ std::string report_line(const fs::path& run) {
   try {
     return fmt::format("  {:<12} {}\n", "report",
                        write_report({.runs = {run.string()}, .output = {}, .published = {}}).string());
-  } catch (const std::exception& e) {
+  } catch (const Error& e) {
+    if (e.code() == ExitCode::io) throw;
     return fmt::format("  report       not written: {}\n", e.what());
   }
 }

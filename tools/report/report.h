@@ -20,7 +20,7 @@ struct ReportOptions {
 std::filesystem::path write_report(const ReportOptions& options);
 
 /// The page of one finished run, for the end of its verb: the line that says where it lies, or why there is
-/// none. A report that fails is no reason for a run to fail.
+/// none. What cannot be shown is no reason for a run to fail; Error(io) if the page cannot be written.
 std::string report_line(const std::filesystem::path& run);
 
 /// The verb: writes the page and prints where it lies.

@@ -8,6 +8,7 @@
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/json_text.h"
 
 namespace espalier {
 namespace {
@@ -80,7 +81,11 @@ std::optional<std::string> FolderReader::text(const std::string& file) {
 Json FolderReader::object(const std::string& file) {
   const std::optional<std::string> contents = text(file);
   if (!contents) return nullptr;
-  Json value = Json::parse(*contents, nullptr, false, true);
+  if (const auto problem = json_problem(*contents)) {
+    notice("{} is damaged: {}. What it says is missing here.", file, problem->text);
+    return nullptr;
+  }
+  Json value = Json::parse(*contents, nullptr, true, true);
   if (value.is_object()) return value;
   notice("{} is damaged: it is no JSON object. What it says is missing here.", file);
   return nullptr;
@@ -94,8 +99,8 @@ Json FolderReader::rows(const std::string& file, bool flat, std::size_t most) {
   std::size_t line = 0, bad = 0, first_bad = 0;
   for (std::size_t begin = 0; begin < contents->size(); ++line) {
     const std::size_t end = std::min(contents->find('\n', begin), contents->size());
-    Json row = Json::parse(contents->begin() + static_cast<std::ptrdiff_t>(begin),
-                           contents->begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    const std::string_view text = std::string_view(*contents).substr(begin, end - begin);
+    Json row = json_problem(text, {.members = 100'000}) ? Json() : Json::parse(text);
     if (row.is_object() && (!flat || is_flat(row))) {
       ++counts[event_of(row)];
       rows.push_back(std::move(row));

@@ -84,6 +84,9 @@ Json read_run(const fs::path& folder, std::size_t budget) {
   const char* rows_file = reader.has("metrics.jsonl") ? "metrics.jsonl" : "results.jsonl";
   const Json config = reader.object("config.json"), rows = reader.rows(rows_file, true, most_rows);
   const std::string kind = kind_of(config, rows), recorded = text_of(config, "name");
+  for (const Json& row : rows)
+    if (row.value("event", Json()) == "notice" && !text_of(row, "text").empty())
+      reader.notice("The run said: {}", text_of(row, "text"));
   if (kind != "reproduce" && !reader.has("config.json"))
     reader.notice("config.json is missing: settings and how to repeat the run are unknown.");
   if (!reader.has(rows_file))

@@ -7,6 +7,8 @@
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/json_text.h"
+#include "framework/train/trainer.h"
 
 namespace espalier {
 namespace {
@@ -20,6 +22,7 @@ Json identity(Json config) {
   config.erase("output");
   if (Json& made_by = config["provenance"]; made_by.is_object()) {
     made_by.erase("threads");
+    made_by.erase("instruction_set");
     if (made_by.value("verb", Json()) == "sweep") config.erase("sweep");
   }
   return config;
@@ -28,7 +31,7 @@ Json identity(Json config) {
 /// The first setting that differs: "prune.damp is 0.001 there and 0.01 here".
 std::string difference(const Json& there, const Json& here) {
   const Json changes = Json::diff(there, here);
-  if (changes.empty() || there.is_discarded()) return "its config.json is damaged";
+  if (changes.empty() || !there.is_object()) return "its config.json is damaged";
   const Json::json_pointer at(changes[0]["path"].get<std::string>());
   std::string name = at.to_string().substr(1);
   std::replace(name.begin(), name.end(), '/', '.');
@@ -44,7 +47,13 @@ bool goes_on(const fs::path& folder, RunConfig& config, Earlier earlier) {
   std::error_code unknown;
   const fs::path recorded = folder / "config.json";
   if (earlier == Earlier::replace || !fs::exists(recorded, unknown)) return false;
-  const Json there = identity(Json::parse(read_whole_file(recorded), nullptr, false)),
+  if (earlier == Earlier::refuse)
+    fail(ExitCode::usage,
+         "{}: holds an earlier run; --resume goes on with it, --overwrite replaces it, --output puts this one "
+         "elsewhere",
+         folder.string());
+  const std::string text = read_whole_file(recorded);
+  const Json there = identity(json_problem(text) ? Json() : Json::parse(text)),
              here = identity(Json::parse(resolved_json(config)));
   if (there == here) return true;
   if (earlier == Earlier::resume_or_replace) return false;
@@ -57,6 +66,7 @@ bool goes_on(const fs::path& folder, RunConfig& config, Earlier earlier) {
 
 void record_config(const RunFolder& folder, RunConfig& config) {
   config.provenance.threads = threads();  // for the record only: results do not depend on it
+  config.provenance.instruction_set = Trainer::instruction_set();
   write_file_atomically(folder.config(), resolved_json(config) + "\n");
 }
 
@@ -64,10 +74,7 @@ void begin_run(const RunFolder& folder, RunConfig& config, bool quiet) {
   std::error_code problem;
   if (!quiet && fs::exists(folder.config(), problem))
     fmt::print(stderr, "note: {} holds an earlier run, which is replaced\n", folder.path().string());
-  if (!fs::remove(folder.state(), problem) && problem)
-    fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", folder.state().string(),
-         problem.message());
-  fs::remove(folder.lesson_data(), problem);  // what becomes of a lesson is no reason for a run to fail
+  folder.clear();
   record_config(folder, config);
 }
 

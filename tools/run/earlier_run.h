@@ -10,6 +10,7 @@ namespace espalier {
 
 /// What becomes of an earlier run in the folder.
 enum class Earlier {
+  refuse,            ///< there may be none
   replace,           ///< the new run begins, whatever is there
   resume,            ///< the same run goes on; another is refused
   resume_or_replace  ///< the same run goes on; another is replaced

@@ -13,6 +13,8 @@ struct CommandOptions {
   std::string output, checkpoint;
   int threads = 0;
   bool resume = false, quiet = false, dry_run = false;
+  bool overwrite = false;              ///< replace an earlier run in the folder
+  bool other_instruction_set = false;  ///< resume what another kind of processor has begun
   bool replace_other = false;  ///< with `resume`: a run of another configuration is replaced, not refused
   bool no_report = false;      ///< train, prune, sweep, curvature: write no report.html
   bool summary = true;         ///< train, prune, sweep, curvature: show the result at the end, and report it

@@ -16,6 +16,7 @@ std::vector<Column> DoneRow::columns() {
       {"multiply_adds", &multiply_adds, "", "of one image through the dense network"},
       {"weights", &weights, "", "that may be pruned, of all layers"},
       {"sparsity", &sparsity, "share", "of them that are removed"},
+      {"unmasked_zeros", &unmasked_zeros, "", "weights that are zero although no mask says so"},
       {"sparsity_of_all_parameters", &sparsity_of_all_parameters, "share",
        "the same over all parameters of the network"},
       {"multiply_adds_kept", &multiply_adds_kept, "",
@@ -27,6 +28,7 @@ std::vector<Column> DoneRow::columns() {
 
 std::vector<Column> DenseRow::columns() {
   return {
+      {"sparsity", &sparsity, "share", "of the weights that may be pruned, by masks of the checkpoint"},
       {"test_accuracy", &test_accuracy, "share", "of correct predictions on the test images"},
       {"test_loss", &test_loss, "nats", "mean cross-entropy on them"},
       {"test_images", &test_images, "images", "that these two are over"},
@@ -102,7 +104,7 @@ std::vector<Column> ResultRow::columns() {
 }
 
 std::vector<RowKind> all_row_kinds() {
-  return {kind_of<EpochRow>(), kind_of<DampRow>(),      kind_of<PruneRow>(),
+  return {kind_of<EpochRow>(), kind_of<NoticeRow>(), kind_of<DampRow>(),      kind_of<PruneRow>(),
           kind_of<DoneRow>(),  kind_of<DenseRow>(),     kind_of<CellRow>(),
           kind_of<StartRow>(), kind_of<CurvatureRow>(), kind_of<ResultRow>()};
 }

@@ -16,7 +16,7 @@ struct DoneRow {
   static constexpr std::string_view event = "done", about = "At the end of `train` and `prune`.";
   double test_loss = 0, test_accuracy = 0;
   std::int64_t test_images = 0, multiply_adds = 0;
-  std::optional<std::int64_t> weights, multiply_adds_kept;
+  std::optional<std::int64_t> weights, multiply_adds_kept, unmasked_zeros;
   std::optional<double> sparsity, sparsity_of_all_parameters;
   Named<double> sparsities;  ///< by layer
   Named<std::int64_t> layer_weights;
@@ -28,7 +28,7 @@ struct DenseRow {
   static constexpr std::string_view event = "dense",
                                     about =
                                         "At the beginning of `sweep`: the network that every cell prunes.";
-  double test_accuracy = 0, test_loss = 0, train_loss = 0;
+  double sparsity = 0, test_accuracy = 0, test_loss = 0, train_loss = 0;
   std::int64_t test_images = 0;
   std::vector<Column> columns();
 };

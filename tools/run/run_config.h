@@ -16,21 +16,32 @@ namespace espalier {
 /// What a recorded config adds so that its numbers can be repeated. Written into a run's config.json; when
 /// such a config is run again, the data must have the same hash.
 struct Provenance {
-  std::string version, verb, data_hash, weights_hash;
+  std::string version, verb, data_hash, test_hash, weights_hash, instruction_set;
   int threads = 0;
   void fields(Fields& f) {
     f("version", version, "of the program that wrote this config");
     f("verb", verb, "that made the run, for the record");
     f("data_hash", data_hash, "SHA-256 over the decoded images and labels; checked when not empty");
+    f("test_hash", test_hash, "the same over the test images alone; checked where only these are read");
+    f("instruction_set", instruction_set,
+      "instruction sets of the processor that computed it, in order; results of different ones differ in the last "
+      "digits");
     f("weights_hash", weights_hash,
       "SHA-256 of the weights that sweep or curvature looked at, for the record");
     f("threads", threads, "threads it ran on, for the record: results do not depend on it", {.low = 0});
   }
 };
 
+/// Which weights of the checkpoint a run starts from are pruned.
+enum class InitialMasks {
+  recorded,  ///< those whose mask in the file is 0
+  zeros      ///< all weights that are zero there
+};
+
 struct RunConfig {
   std::string name = "run", output, checkpoint;
   std::uint64_t seed = 1;
+  InitialMasks masks = InitialMasks::recorded;
   DataConfig data;
   Variant<ModelSettings> model;
   TrainSettings train;
@@ -46,6 +57,10 @@ struct RunConfig {
     f.object("data", data, "training and test images");
     f.required().variant("model", model, "the network");
     f("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
+    f.one_of(
+        "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
+        "which weights of that checkpoint are pruned, and stay zero: recorded: as its masks say; zeros: every "
+        "weight that is zero, as in files without masks");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
     f.optional_object("curvature", curvature, "what `espalier curvature` looks at; other verbs ignore it");

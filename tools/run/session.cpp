@@ -1,14 +1,11 @@
 #include "tools/run/session.h"
 
-#include <csignal>
-
 #include "framework/config/reader.h"
-#include "framework/core/memory.h"
-#include "framework/core/parallel.h"
 #include "framework/data/hash.h"
 #include "framework/deploy/network_file.h"
 #include "framework/graph/json.h"
 #include "framework/train/checkpoint.h"
+#include "tools/run/network_record.h"
 
 namespace espalier {
 
@@ -27,74 +24,103 @@ RunConfig read_run_config(const CommandOptions& options) {
 
 namespace {
 
-void on_interrupt(int) {
-  std::signal(SIGINT, SIG_DFL);  // a second Ctrl-C or SIGTERM ends at once
-  std::signal(SIGTERM, SIG_DFL);
-  Trainer::request_stop();
+/// Weights that are zero become pruned ones.
+void mask_zeros(ParameterStore& store) {
+  const std::span<Real> values = store.values(), mask = store.mask();
+  for (const ParameterInfo& p : store.infos())
+    for (Index i = p.range.begin; p.role == Role::weight && i < p.range.end; ++i)
+      if (values[i] == 0) mask[i] = 0;
 }
 
-/// OpenBLAS takes a buffer in every thread that multiplies,
-/// and tries for ever where `ulimit -v` leaves no room.
-void require_room_for_products() {
-  constexpr double buffer = 128.0 * 1024 * 1024, rest = 64.0 * 1024 * 1024;
-  const double left = static_cast<double>(available_address_space()), needed = threads() * buffer + rest;
-  if (left < needed)
-    fail(ExitCode::memory,
-         "ulimit -v leaves {:.0f} MB of address space; {} thread(s) need {:.0f} MB before any data; raise "
-         "it, or use "
-         "fewer --threads",
-         left / 1e6, threads(), needed / 1e6);
+/// The classes of the checkpoint's network against those of the data. Sorted alike, or said.
+void settle_classes(const NetworkRecord& record, const std::string& checkpoint, bool same_classes,
+                    const RunConfig& config, Workbench& bench) {
+  DataSource& source = bench.data.source;
+  if (record.class_names.empty()) return;
+  switch (compare_classes(source, record.class_names)) {
+    case ClassOrder::same:
+      break;
+    case ClassOrder::permuted:
+      bench.notices.push_back(fmt::format(
+          "the classes of the data are {}; they are renumbered in the order of the outputs of {}: {}",
+          class_list(source.class_names), checkpoint, class_list(record.class_names)));
+      reorder_classes(source, record.class_names);
+      break;
+    case ClassOrder::different:
+      if (same_classes && config.data.class_names.empty())
+        fail(ExitCode::data,
+             "{}: its outputs are the classes {}, and the data have the classes {}. Point data.source at data of "
+             "the same classes; if these mean the same, say so by data.class_names with the names of the data",
+             checkpoint, class_list(record.class_names), class_list(source.class_names));
+      bench.notices.push_back(fmt::format("the outputs of {} were the classes {}; from now on they are {}",
+                                          checkpoint, class_list(record.class_names),
+                                          class_list(source.class_names)));
+  }
 }
 
 }  // namespace
-
-void stop_gently_on_signals() {
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
-}
 
 namespace {
 
 /// A compact file describes its network; if that is another than the config's (dead channels have left), it
 /// takes its place.
 void adopt_network(RunConfig& config, const WeightsFile& file, const std::string& path, const Shape& image,
-                   int classes) {
+                   int classes, std::vector<std::string>& notices) {
   const auto described = file.metadata.find(model_key);
   if (described == file.metadata.end()) return;
   Variant<ModelSettings> own;
   read_fields(JsonDocument::parse(fmt::format("{{\"model\": {}}}", described->second), path),
               [&](Fields& f) { f.required().variant("model", own, "the network"); });
   if (to_json(own->graph(image, classes)) == to_json(config.model->graph(image, classes))) return;
-  fmt::print(stderr,
-             "note: {} describes its own network, which takes the place of the config's \"model\" ({})\n",
-             path, config.model.type);
+  notices.push_back(fmt::format(
+      "{} describes its own network, which takes the place of the config's \"model\" ({})", path,
+      config.model.type));
   config.model = std::move(own);
 }
 
 }  // namespace
 
-Workbench prepare(RunConfig& config, const std::string& checkpoint) {
-  require_room_for_products();
+Workbench prepare(RunConfig& config, const Start& start) {
   Workbench bench;
-  bench.data = open_data(config.data);
-  std::string& recorded = config.provenance.data_hash;
-  if (!recorded.empty() && recorded != bench.data.source.hash)
-    fail(ExitCode::data,
-         "the data are not those the config was recorded with: provenance.data_hash is {}, the data's "
-         "SHA-256 is {}. Point data.source "
-         "at the same files, or remove provenance from the config",
-         recorded, bench.data.source.hash);
-  recorded = bench.data.source.hash;
+  const std::string& described = start.described_by.empty() ? start.checkpoint : start.described_by;
+  std::optional<NetworkRecord> record;
+  if (!described.empty()) record = read_network_record(described);
+  if (record) bench.notices = apply_record(*record, config.data, described);
+  Provenance& recorded = config.provenance;
+  const bool whole = !start.test_only || (!recorded.data_hash.empty() && recorded.test_hash.empty());
+  bench.data = open_data(config.data, whole ? DataUse::all : DataUse::test);
+  const DataSource& source = bench.data.source;
+  const auto compare = [](const char* name, const std::string& then, const std::string& now) {
+    if (!then.empty() && then != now)
+      fail(ExitCode::data,
+           "the data are not those the config was recorded with: provenance.{} is {}, the data's SHA-256 is {}. "
+           "Point data.source at the same files, or remove provenance from the config",
+           name, then, now);
+  };
+  if (source.train.size() > 0) compare("data_hash", recorded.data_hash, source.hash);
+  compare("test_hash", recorded.test_hash, source.test_hash);
+  if (record) settle_classes(*record, described, start.same_classes, config, bench);
+  bench.notices.insert(bench.notices.end(), bench.data.source.notices.begin(), bench.data.source.notices.end());
+  recorded.data_hash = source.hash;
+  recorded.test_hash = source.test_hash;
+  config.provenance.threads = 0;
+  config.provenance.instruction_set.clear();
+  config.data.normalize = bench.data.preprocessing.normalization;  // measured or not, from here on it is known
+  config.data.class_names = bench.data.source.class_names;
+  config.data.channels = bench.data.source.train.channels;
   const Preprocessing& p = bench.data.preprocessing;
   const Shape image{p.height, p.width, bench.data.source.train.channels};
   WeightsFile weights;
-  if (!checkpoint.empty()) {
-    weights = read_weights_file(checkpoint);
-    adopt_network(config, weights, checkpoint, image, bench.data.source.classes());
-    for (const std::string& notice : weights.notices) fmt::print(stderr, "note: {}\n", notice);
+  if (!start.checkpoint.empty()) {
+    weights = read_weights_file(start.checkpoint);
+    adopt_network(config, weights, start.checkpoint, image, bench.data.source.classes(), bench.notices);
+    bench.notices.insert(bench.notices.end(), weights.notices.begin(), weights.notices.end());
   }
   bench.model = config.model->build(image, bench.data.source.classes(), config.seed);
-  if (!checkpoint.empty()) load_weights(weights, checkpoint, *bench.model);
+  if (!start.checkpoint.empty()) {
+    load_weights(weights, start.checkpoint, *bench.model);
+    if (config.masks == InitialMasks::zeros) mask_zeros(bench.model->store());
+  }
   return bench;
 }
 
@@ -117,7 +143,8 @@ void set_provenance(RunConfig& config, const std::string& verb, std::span<const 
 }
 
 Earlier earlier_of(const CommandOptions& options) {
-  if (!options.resume) return Earlier::replace;
+  if (options.overwrite) return Earlier::replace;
+  if (!options.resume) return Earlier::refuse;
   return options.replace_other ? Earlier::resume_or_replace : Earlier::resume;
 }
 

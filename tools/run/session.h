@@ -27,10 +27,19 @@ std::string checkpoint_to_read(const CommandOptions& options, const RunConfig& c
 struct Workbench {
   LoadedData data;
   std::unique_ptr<Model> model;
+  std::vector<std::string> notices{};  ///< what the user should know of them, for the log and the report
 };
-/// Opens the data (checking the recorded hash, if the config has one), builds the model and loads the checkpoint;
-/// empty: the weights stay fresh.
-Workbench prepare(RunConfig& config, const std::string& checkpoint);
+/// Where the weights come from.
+struct Start {
+  std::string checkpoint;         ///< loaded; empty: fresh weights
+  std::string described_by = {};  ///< file whose record (network_record.h) counts; empty: the checkpoint's
+  bool test_only = false;     ///< the training images need not be there (if the record says what they would)
+  bool same_classes = false;  ///< other classes than those of the record are an error, not a notice
+};
+/// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its
+/// checkpoint. What the config left open (normalisation, class names, padding) is taken from the checkpoint's
+/// record, else from the data, and stands in the config afterwards.
+Workbench prepare(RunConfig& config, const Start& start);
 
 /// Fills in what config.json records of a run beside its settings; `weights`: those the verb looks at, where it
 /// trains none. After prepare(), which knows the data.
@@ -38,9 +47,5 @@ void set_provenance(RunConfig& config, const std::string& verb, std::span<const 
 
 /// What the options say of an earlier run in the folder.
 Earlier earlier_of(const CommandOptions& options);
-
-/// From here on Ctrl-C and SIGTERM ask for a stop with everything saved (Trainer::request_stop). To be called
-/// when there is something to save: before, while data load, a signal ends the program at once.
-void stop_gently_on_signals();
 
 }  // namespace espalier

@@ -19,6 +19,7 @@ std::string history(const std::vector<MetricsRow>& rows) {
   Table table({"", "epochs", "sparsity", "test accuracy", "predicted", "measured loss change"});
   std::int64_t epochs = 0;
   bool pruning = false;
+  std::string besides;
   for (const MetricsRow& row : rows) {
     if (const auto epoch = read_row<EpochRow>(row)) epochs = epoch->epoch;
     if (const auto step = read_row<PruneRow>(row)) {
@@ -36,10 +37,13 @@ std::string history(const std::vector<MetricsRow>& rows) {
     if (const auto done = read_row<DoneRow>(row)) {
       if (pruning) table.rule();
       table.add({pruning ? "after fine-tuning" : "trained", std::to_string(epochs),
-                 percent(pruning ? done->sparsity.value_or(NAN) : 0), percent(done->test_accuracy)});
+                 percent(done->sparsity.value_or(NAN)), percent(done->test_accuracy)});
+      if (const std::int64_t zeros = done->unmasked_zeros.value_or(0); zeros > 0)
+        besides = fmt::format("  besides, {} weights are zero but not pruned: no mask keeps them so\n",
+                              format_count(zeros));
     }
   }
-  return table.str("  ");
+  return table.str("  ") + besides;
 }
 
 std::string layers(const DoneRow& done) {
@@ -62,7 +66,8 @@ std::string summary(const RunFolder& folder, const MetricsLog& metrics) {
   std::string result = "\n" + history(metrics.rows());
   const std::optional<DoneRow> done =
       metrics.rows().empty() ? std::nullopt : read_row<DoneRow>(metrics.rows().back());
-  if (done && done->sparsity && done->sparsities.size() == done->layer_weights.size())
+  if (done && done->sparsity && !done->sparsities.empty() &&
+      done->sparsities.size() == done->layer_weights.size())
     result += "\n" + layers(*done);
   const auto line = [&](const char* what, const std::filesystem::path& path) {
     std::error_code unknown;

@@ -6,6 +6,7 @@
 
 #include "framework/config/schema.h"
 #include "framework/config/writer.h"
+#include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
@@ -14,6 +15,9 @@
 #include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
+#include "tools/run/network_record.h"
+#include "tools/run/oddities.h"
+#include "tools/run/resume.h"
 #include "tools/run/rows.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
@@ -21,6 +25,11 @@
 
 namespace espalier {
 namespace {
+
+/// Said whatever --quiet is: these are no progress.
+void say_notices(const std::vector<std::string>& notices) {
+  for (const std::string& n : notices) fmt::print(stderr, "note: {}\n", n);
+}
 
 /// The state of the network at the end.
 DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
@@ -31,10 +40,11 @@ DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   row.test_accuracy = test.accuracy;
   row.test_images = trainer.context().data.source.test.size();
   row.multiply_adds = model.macs();
-  if (!pruner) return row;
-  Index weights = 0, pruned = 0;
+  const WeightCount all = count_weights(model.store());
+  row.unmasked_zeros = all.zeros;
+  Index weights = pruner ? 0 : all.weights, pruned = pruner ? 0 : all.pruned;
   double macs_pruned = 0;
-  for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
+  for (const PrunedLayer& layer : pruner ? pruner->layer_sparsity(model.store()) : std::vector<PrunedLayer>()) {
     weights += layer.weights;
     pruned += layer.pruned;
     macs_pruned += layer.macs_pruned;
@@ -45,7 +55,8 @@ DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   row.weights = weights;
   row.sparsity = static_cast<double>(pruned) / static_cast<double>(weights);
   row.sparsity_of_all_parameters = static_cast<double>(pruned) / static_cast<double>(model.store().size());
-  row.multiply_adds_kept = model.macs() - std::llround(macs_pruned);
+  if (pruner)
+    row.multiply_adds_kept = model.macs() - std::llround(macs_pruned);
   return row;
 }
 
@@ -59,7 +70,61 @@ void introduce(const CommandOptions& options, const RunConfig& config, const Wor
           threads()));
 }
 
+/// Makes the folder the run's own: a new run finds nothing of another in it, a resumed one its own.
+void settle_folder(RunFolder& folder, const CommandOptions& options, bool resuming) {
+  const std::vector<std::filesystem::path> earlier = folder.earlier_files();
+  if (resuming || earlier.empty()) return;
+  // Without a state and a checkpoint it was stopped before there was anything to go on with.
+  std::error_code unknown;
+  const bool hardly_begun = options.resume && !std::filesystem::exists(folder.checkpoint(), unknown);
+  if (!options.overwrite && !options.replace_other && !hardly_begun)
+    fail(
+        ExitCode::usage,
+        "{}: holds an earlier run ({}{}); --resume goes on with it, --overwrite replaces it, --output puts this "
+        "one elsewhere",
+        folder.path().string(), earlier.front().filename().string(), earlier.size() > 1 ? ", ..." : "");
+  if (!hardly_begun)
+    say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
+  folder.clear();
+}
+
+/// Inputs that lie where the run would write.
+void keep_inputs(const RunConfig& config, const CommandOptions& options, bool resuming) {
+  const std::filesystem::path folder = run_directory(config);
+  if (!resuming) RunFolder::keep_from(folder, options.config, "the config");
+  if (!config.checkpoint.empty() && !resuming)
+    RunFolder::keep_from(folder, config.checkpoint, "the checkpoint");
+  if (config.prune && !config.prune->index_file.empty())
+    RunFolder::keep_from(folder, config.prune->index_file, "prune.index_file");
+}
+
+/// Takes up a run from its state; says what is another than it was.
+void take_up(Trainer& trainer, RunConfig& config, const CommandOptions& options,
+             const std::string& resolved) {
+  RunContext& context = trainer.context();
+  std::vector<std::string> changes;
+  const std::string sets = trainer.instruction_sets();
+  trainer.resume({.accept =
+                      [&](const ResumePoint& point) {
+                        changes = accept_changes(point, config, resolved, context.metrics.rows(),
+                                                 context.folder.state());
+                      },
+                  .other_instruction_set = options.other_instruction_set});
+  if (trainer.instruction_sets() != sets)
+    changes.push_back(fmt::format("instruction set: {}", trainer.instruction_sets()));
+  if (changes.empty()) return;
+  RunFolder::keep_from(context.folder.path(), options.config, "the config");
+  for (const std::string& change : changes) {
+    fmt::print(stderr, "note: resumed with {}\n", change);
+    context.metrics.append(to_row(NoticeRow{"resumed with " + change}));
+  }
+  config.provenance.threads = threads();
+  config.provenance.instruction_set = trainer.instruction_sets();
+  write_file_atomically(context.folder.config(), resolved_json(config) + "\n");
+}
+
 void run(const CommandOptions& options, bool with_pruning) {
+  end_on_signals();  // nothing to save while the data load
   RunConfig config = read_run_config(options);
   if (with_pruning && !config.prune)
     fail(
@@ -73,16 +138,30 @@ void run(const CommandOptions& options, bool with_pruning) {
   const std::filesystem::path where = run_directory(config);
   const std::string verb = with_pruning ? "prune" : "train";
   std::error_code unknown;
-  bool resuming = options.resume && std::filesystem::exists(where / "state.safetensors", unknown);
-  Workbench bench = prepare(config, resuming ? "" : config.checkpoint);  // the state has it all
+  const std::filesystem::path state = run_directory(config) / "state.safetensors";
+  bool resuming = options.resume && std::filesystem::exists(state, unknown);
+  keep_inputs(config, options, resuming);
+  // A state has all there is to know of its run's weights and images.
+  Workbench bench = prepare(config, {.checkpoint = resuming ? "" : config.checkpoint,
+                                     .described_by = resuming ? state.string() : ""});
   set_provenance(config, verb);
-  if (resuming && !goes_on(where, config, earlier_of(options))) {  // another run's, which is to be replaced
-    resuming = false;
-    bench = prepare(config, config.checkpoint);
+  if (resuming && options.replace_other && !goes_on(where, config, Earlier::resume_or_replace)) {
+    resuming = false;  // another run's, which is to be replaced
+    bench = prepare(config, {.checkpoint = config.checkpoint});
     set_provenance(config, verb);
   }
   std::optional<Pruner> pruner;
   if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
+  if (pruner) pruner->check(bench.data.source.train, bench.model->store());
+  std::vector<std::string> notices = bench.notices;
+  const auto add = [&](const std::vector<std::string>& more) {
+    notices.insert(notices.end(), more.begin(), more.end());
+  };
+  add(oddities(config));
+  if (pruner) add(pruner->notices());
+  add(zeros_without_masks(*bench.model, config.masks));
+  say_notices(notices);
+
   const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
   if (options.dry_run) fmt::print("{}\n{}", resolved_json(config), describe(estimate));
   require_fit(estimate);
@@ -90,11 +169,16 @@ void run(const CommandOptions& options, bool with_pruning) {
   if (options.dry_run) return;
   RunFolder folder(where);
   const std::string resolved = resolved_json(config);
-  if (!resuming) begin_run(folder, config, options.quiet);
+  settle_folder(folder, options, resuming);
+  if (!resuming) record_config(folder, config);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
-  RunContext context{*bench.model, bench.data, folder, metrics, config.seed, resolved, options.quiet};
+  RunContext context{*bench.model, bench.data, folder,        metrics,
+                     config.seed,  resolved,   options.quiet, network_json(config, bench.data)};
   Trainer trainer(context, config.train);
-  if (resuming) trainer.resume();
+  if (resuming)
+    take_up(trainer, config, options, resolved);
+  else
+    for (const std::string& n : notices) metrics.append(to_row(NoticeRow{n}));
   const bool complete = trainer.complete();
   if (complete) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
@@ -108,7 +192,8 @@ void run(const CommandOptions& options, bool with_pruning) {
   if (!options.summary) return;
   if (pruner && !(complete && std::filesystem::exists(folder.lesson_data(), unknown)))
     write_lesson_of_run(folder, config, bench, options.quiet);
-  fmt::print("{}{}", summary(folder, metrics), options.no_report ? "" : report_line(folder.path()));
+  fmt::print("{}", summary(folder, metrics));
+  if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }
 
 }  // namespace
@@ -124,28 +209,29 @@ void evaluate_command(const CommandOptions& options) {
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
          (run_directory(config) / "checkpoint.safetensors").string());
-  const Workbench bench = prepare(config, checkpoint);
-  const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
-  if (!std::isfinite(test.loss))
+  const Workbench bench =
+      prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
+  say_notices(bench.notices);
+  const Evaluation score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  if (!std::isfinite(score.loss))
     fail(ExitCode::numeric,
          "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,
-         test.loss);
-  Index pruned = 0, weights = 0;
-  const ParameterStore& store = bench.model->store();
-  for (const ParameterInfo& p : store.infos()) {
-    if (p.role != Role::weight) continue;
-    weights += p.range.size();
-    for (Index i = p.range.begin; i < p.range.end; ++i) pruned += store.mask()[i] == 0;
-  }
+         score.loss);
+  const WeightCount count = count_weights(bench.model->store());
   const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
-             100 * test.accuracy, format_count(std::llround(test.accuracy * n)),
-             format_count(static_cast<Index>(n)), test.loss,
-             100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
-             format_count(weights));
+             100 * score.accuracy, format_count(std::llround(score.accuracy * n)),
+             format_count(static_cast<Index>(n)), score.loss,
+             100.0 * static_cast<double>(count.pruned) / static_cast<double>(count.weights),
+             format_count(count.pruned), format_count(count.weights));
+  if (count.zeros > 0)
+    fmt::print(
+        "besides, {} weights are zero but not pruned: no mask keeps them so (\"masks\": \"zeros\" makes them "
+        "pruned ones)\n",
+        format_count(count.zeros));
   if (!options.plan) return;
-  const SparseEngine engine(bench.model->graph(), weights_of(store));
+  const SparseEngine engine(bench.model->graph(), weights_of(bench.model->store()));
   fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));
 }
 

@@ -28,7 +28,7 @@ Workbench open_run(const std::string& run, std::string checkpoint) {
   if (checkpoint.empty() && config.model.type != "onnx")
     fail(ExitCode::usage, "{}: has no checkpoint ({} does not exist); train it, or give --checkpoint FILE",
          run, of_run.string());
-  return prepare(config, checkpoint);
+  return prepare(config, {.checkpoint = checkpoint});
 }
 
 std::string percent(Index part, Index all) {

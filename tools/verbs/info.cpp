@@ -47,7 +47,7 @@ void info_command(const CommandOptions& options) {
     config = read_run_config(options);
   }
   if (checkpoint.empty()) checkpoint = config.checkpoint;
-  const Workbench bench = prepare(config, checkpoint);
+  const Workbench bench = prepare(config, {.checkpoint = checkpoint});
   fmt::print("{}, {} classes{}\n\n{}", config.model.type, bench.model->classes(),
              checkpoint.empty() ? ", fresh weights" : ", " + checkpoint, network_table(*bench.model));
 }

@@ -1,0 +1,42 @@
+#include "tools/run/oddities.h"
+
+#include <algorithm>
+
+#include "framework/io/progress.h"
+#include "tools/run/session.h"
+
+namespace espalier {
+
+std::vector<std::string> oddities(const RunConfig& config) {
+  std::vector<std::string> found;
+  const TrainSettings& train = config.train;
+  if (train.epochs > 0)
+    for (const std::string& text : train.learning_rate->oddities(train.epochs))
+      found.push_back("train.learning_rate: " + text);
+  if (config.data.normalize) {
+    const auto& [mean, std] = *config.data.normalize;
+    const auto beyond = [](double v) { return v < 0 || v > 1; };
+    if (std::any_of(mean.begin(), mean.end(), beyond) || std::any_of(std.begin(), std.end(), beyond))
+      found.push_back(fmt::format(
+          "data.normalize: mean {} and std {} are of pixel / 255, where both lie between 0 and 1{}",
+          fmt::join(mean, " "), fmt::join(std, " "),
+          std::all_of(mean.begin(), mean.end(), [](double v) { return v > 1 && v <= 255; })
+              ? "; divide them by 255 if they are of pixels from 0 to 255"
+              : ""));
+  }
+  return found;
+}
+
+std::vector<std::string> zeros_without_masks(const Model& model, InitialMasks masks) {
+  const WeightCount count = count_weights(model.store());
+  constexpr double remarkable = 0.01;  // of all weights: a few zeros are rounding
+  if (masks == InitialMasks::zeros ||
+      static_cast<double>(count.zeros) < remarkable * static_cast<double>(count.weights))
+    return {};
+  return {fmt::format(
+      "{} of {} weights are zero, but not pruned: no mask keeps them so, and training revives them; "
+      "\"masks\": \"zeros\" makes them pruned ones",
+      format_count(count.zeros), format_count(count.weights))};
+}
+
+}  // namespace espalier
