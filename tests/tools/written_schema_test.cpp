@@ -96,7 +96,7 @@ std::string small_config(const testing::TempFolder& folder) {
     "train": {"epochs": 2, "batch_size": 20},
     "prune": {"num_grads": 40, "damp": "auto", "held_out_examples": 40, "inverse": "layer", "flops_target": 0.4,
       "schedule": {"type": "one_shot", "final_sparsity": 0.5, "epoch": 1}},
-    "sweep": {"criteria": ["magnitude", "woodfisher"], "sparsities": [0.5, 0.999]},
+    "sweep": {"criteria": ["magnitude", "woodfisher"], "sparsities": [0.5, 0.99]},
     "curvature": {"layers": ["fc2"], "examples": [20], "eigenvalues": 2, "block_sizes": [1, 4]}})";
   return (folder / "config.json").string();
 }
