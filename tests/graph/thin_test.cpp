@@ -257,6 +257,47 @@ TEST_F(ThinTest, ADepthwiseConvolutionLosesChannelsWithItsInputAndGroupsLeaveWho
   EXPECT_EQ(shape(t, "fc.weight"), (Shape{5, 9}));
 }
 
+TEST_F(ThinTest, ConcatenationLosesTheChannelOfTheInputItCameFrom) {
+  GraphBuilder net({6, 6, 3});
+  const ValueId left = net.add("left", ConvOp({.out = 4, .kernel = 3}));
+  const ValueId right = net.add("right", ConvOp({.out = 5, .kernel = 3}), {0});
+  net.add("both", ConcatOp(), {left, right});
+  net.add("conv", ConvOp({.out = 3, .kernel = 3}));
+  net.add("pool", GlobalAveragePoolOp());
+  net.add("fc", LinearOp({.out = 5}));
+  const Graph graph = net.finish();
+  Weights weights = random_weights(graph, random);
+  kill(weights, "left.weight", 3);  // its bias moves into conv's
+  ignore(weights, "conv.weight", 4 + 2);
+  const Thinned t = thin(graph, weights);
+  EXPECT_EQ(shape(t, "left.weight"), (Shape{3, 3, 3, 3}));
+  EXPECT_EQ(shape(t, "right.weight"), (Shape{4, 3, 3, 3}));
+  EXPECT_EQ(shape(t, "conv.weight"), (Shape{3, 3, 3, 7}));
+}
+
+TEST_F(ThinTest, AProductIsConstantWhereAFactorIsZero) {
+  GraphBuilder net({6, 6, 3});
+  const ValueId image = net.add("conv", ConvOp({.out = 4, .kernel = 3, .pad = 1}));
+  net.add("pool", GlobalAveragePoolOp());
+  net.add("squeeze", LinearOp({.out = 4}));
+  const ValueId gate = net.add("gate", ActivationOp(Activation::Kind::hard_sigmoid));
+  net.add("scaled", MulOp(), {image, gate});
+  net.add("conv2", ConvOp({.out = 3, .kernel = 3, .pad = 1}));
+  net.add("pool2", GlobalAveragePoolOp());
+  net.add("fc", LinearOp({.out = 5}));
+  const Graph graph = net.finish();
+  Weights weights = random_weights(graph, random);
+  kill(weights, "squeeze.weight", 2);
+  weights.tensors.at("squeeze.bias").data()[2] = -10;  // a gate that is shut
+  EXPECT_EQ(shape(thin(graph, weights), "conv.weight"), (Shape{4, 3, 3, 3}))
+      << "squeeze still reads the channel";
+  ignore(weights, "squeeze.weight", 2);
+  const Thinned t = thin(graph, weights);
+  EXPECT_EQ(shape(t, "conv.weight"), (Shape{3, 3, 3, 3}));
+  EXPECT_EQ(shape(t, "squeeze.weight"), (Shape{3, 3}));
+  EXPECT_EQ(shape(t, "conv2.weight"), (Shape{3, 3, 3, 3}));
+}
+
 TEST_F(ThinTest, AValueKeepsOneChannelEvenIfAllAreDead) {
   const Graph graph = chain(1);
   Weights weights = random_weights(graph, random);
@@ -297,7 +338,7 @@ Graph random_network(Random& random) {
     const auto name = [&](const char* leaf) { return fmt::format("block{}.{}", block, leaf); };
     const ValueId in = net.last();
     const Index c = net.shape(in)[2];
-    switch (random.below(5)) {
+    switch (random.below(7)) {
       case 0: {
         net.add(name("conv1"), ConvOp({.out = 8, .kernel = 3, .pad = 1, .bias = coin()}));
         if (coin()) net.add(name("bn1"), BatchNormOp());
@@ -318,7 +359,23 @@ Graph random_network(Random& random) {
         net.add(name("conv"), ConvOp({.out = 7 + c % 2, .kernel = 1, .bias = coin()}));
         net.add(name("conv4"), ConvOp({.out = 8, .kernel = 3, .pad = net.shape(in)[0] < 5, .bias = coin()}));
         break;
-      case 4:
+      case 4: {
+        const ValueId a = net.add(name("a"), ConvOp({.out = 5, .kernel = 3, .pad = 1, .bias = coin()}), {in});
+        const ValueId b = net.add(name("b"), ConvOp({.out = 3, .kernel = 1, .bias = coin()}), {in});
+        net.add(name("concat"), ConcatOp(), coin() ? std::vector{a, b, in} : std::vector{b, a});
+        if (net.shape(net.last())[2] % 4 != 0) net.add(name("even"), ConvOp({.out = 8, .kernel = 1}));
+        break;
+      }
+      case 5: {
+        net.add(name("gap"), GlobalAveragePoolOp(), {in});
+        net.add(name("squeeze"), LinearOp({.out = 3, .bias = coin()}));
+        net.add(name("silu"), ActivationOp(Activation::Kind::silu));
+        net.add(name("excite"), LinearOp({.out = c}));
+        const ValueId gate = net.add(name("gate"), ActivationOp(Activation::Kind::sigmoid));
+        net.add(name("scaled"), MulOp(), {in, gate});
+        break;
+      }
+      case 6:
         if (net.shape(in)[0] < 5)
           net.add(name("relu2"), relu);
         else if (coin())

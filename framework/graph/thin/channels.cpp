@@ -9,10 +9,11 @@ Flow flow_of(const Op& op) {
     return conv->groups == 1 ? Flow::mixing : Flow::grouped;
   if (dynamic_cast<const LinearOp*>(&op)) return Flow::mixing;
   if (dynamic_cast<const FlattenOp*>(&op)) return Flow::flatten;
+  if (dynamic_cast<const ConcatOp*>(&op)) return Flow::concat;
   const bool same = dynamic_cast<const BatchNormOp*>(&op) || dynamic_cast<const ActivationOp*>(&op) ||
                     dynamic_cast<const MaxPoolOp*>(&op) || dynamic_cast<const AveragePoolOp*>(&op) ||
                     dynamic_cast<const GlobalAveragePoolOp*>(&op) || dynamic_cast<const AddOp*>(&op) ||
-                    dynamic_cast<const DropoutOp*>(&op);
+                    dynamic_cast<const MulOp*>(&op) || dynamic_cast<const DropoutOp*>(&op);
   return same ? Flow::same : Flow::unknown;
 }
 
@@ -100,6 +101,17 @@ std::vector<Channel> sum_of(const Step& step, const Constants& known) {
   return sum;
 }
 
+/// Whatever is multiplied by 0 is 0.
+std::vector<Channel> product_of(const std::vector<Channel>& a, const std::vector<Channel>& b) {
+  std::vector<Channel> product(a.size());
+  for (std::size_t c = 0; c < a.size(); ++c)
+    if (a[c] && b[c])
+      product[c] = *a[c] * *b[c];
+    else if ((a[c] && *a[c] == 0) || (b[c] && *b[c] == 0))
+      product[c] = 0;
+  return product;
+}
+
 void apply(const Activation& f, std::vector<Channel>& channels) {
   for (Channel& c : channels) {
     if (!c) continue;
@@ -123,7 +135,13 @@ std::vector<Channel> outputs(const Graph& graph, const Weights& weights, const S
       for (const Channel& c : in) features.insert(features.end(), pixels, c);
       return features;
     }
+    case Flow::concat: {
+      std::vector<Channel> all;
+      for (const ValueId id : step.inputs) all.insert(all.end(), known[id].begin(), known[id].end());
+      return all;
+    }
     case Flow::same:
+      if (dynamic_cast<const MulOp*>(step.op.get())) return product_of(in, known[step.inputs[1]]);
       if (const auto* norm = dynamic_cast<const BatchNormOp*>(step.op.get()))
         return normalised(graph, weights, step, *norm, in);
       return sum_of(step, known);  // of one input for all but AddOp
@@ -174,6 +192,7 @@ Classes::Classes(const Graph& graph) {
 
 void Classes::tie(const Graph& graph, const Step& step) {
   const Index out = channels(graph, step.output);
+  Index before = 0;  // channels of the inputs before this one
   for (const ValueId input : step.inputs) {
     const Index in = channels(graph, input);
     switch (flow_of(*step.op)) {
@@ -189,10 +208,14 @@ void Classes::tie(const Graph& graph, const Step& step) {
         for (Index c = 0; c < out; ++c) tie(step.output, c, step.output, c / (out / groups) * (out / groups));
         break;
       }
+      case Flow::concat:
+        for (Index c = 0; c < in; ++c) tie(input, c, step.output, before + c);
+        break;
       case Flow::mixing:
       case Flow::unknown:
         break;
     }
+    before += in;
   }
 }
 
