@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "framework/config/reader.h"
-#include "framework/nn/init.h"
+#include "framework/graph/init.h"
 
 namespace espalier {
 namespace {
