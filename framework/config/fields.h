@@ -171,13 +171,8 @@ class Fields {
         take(key, help), access, v.size(), [&](std::size_t n) { v.resize(n); },
         [&](std::size_t i) { return std::make_unique<Access<Base>>(v[i]); });
   }
-<<<<<<< HEAD
   /// The same of elements that are no Variant: `element(i)` gives access to the i-th, `sample` to a fresh one.
   void variants(std::string_view key, VariantAccess& sample, std::size_t count,
-=======
-  /// The same of elements that are no Choice: `element(i)` gives access to the i-th, `sample` to a fresh one.
-  void variants(std::string_view key, ChoiceAccess& sample, std::size_t count,
->>>>>>> graph
                 const std::function<void(std::size_t)>& resize,
                 const std::function<std::unique_ptr<VariantAccess>(std::size_t)>& element,
                 std::string_view help) {

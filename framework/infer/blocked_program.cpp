@@ -17,6 +17,12 @@ using kernels::BlockedShape;
 using kernels::BlockedWindow;
 
 bool plain_or_relu(const Activation& f) { return !f || f.kind == Activation::Kind::relu; }
+/// Square windows that lie within the image.
+bool simple(const PoolSettings& pool) {
+  const PoolSpec spec = pool.spec();
+  return spec.kernel.h == spec.kernel.w && spec.stride.h == spec.stride.w && spec.pad == Border(0) &&
+         !spec.ceil_mode;
+}
 bool is_relu(const Activation& f) { return f.kind == Activation::Kind::relu; }
 
 /// The windows of a step that has some, and its geometry.
@@ -37,7 +43,8 @@ struct Windows {
   explicit operator bool() const { return conv || pool; }
   BlockedWindow window(const Shape& in) const {
     if (conv) return kernels::sparse_window(conv->geometry(in));
-    return {{pool->kernel_h, pool->kernel_w}, {pool->down(), pool->across()}, 0};
+    const PoolSpec spec = pool->spec();
+    return {spec.kernel, spec.stride, 0};
   }
   Extent2 stride(const Shape& in) const { return window(in).stride; }
 };
@@ -49,10 +56,9 @@ bool has_blocked_kernel(const Step& step) {
   if (const auto* conv = dynamic_cast<const ConvOp*>(op))
     return conv->groups == 1 && plain_or_relu(conv->joined_activation);
   if (const auto* max = dynamic_cast<const MaxPoolOp*>(op))
-    return max->pool.kernel_h == max->pool.kernel_w && max->pool.down() == max->pool.across() &&
-           plain_or_relu(max->joined_activation);
+    return simple(max->pool) && plain_or_relu(max->joined_activation);
   if (const auto* average = dynamic_cast<const AveragePoolOp*>(op))
-    return average->pool.kernel_h == average->pool.kernel_w && average->pool.down() == average->pool.across();
+    return simple(average->pool);
   if (const auto* add = dynamic_cast<const AddOp*>(op))
     return step.inputs.size() == 2 && plain_or_relu(add->joined_activation);
   return dynamic_cast<const GlobalAveragePoolOp*>(op) || dynamic_cast<const FlattenOp*>(op);

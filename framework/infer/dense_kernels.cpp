@@ -141,6 +141,7 @@ struct Flatten final : StepKernel {
   explicit Flatten(const Shape& image) : pixels(image[0] * image[1]), channels(image[2]) {}
   void run(const StepData& d) const override {
     const Index size = pixels * channels;
+    if (pixels == 1 || channels == 1) return std::copy_n(d.inputs[0], d.examples * size, d.output), void();
     for (Index e = 0; e < d.examples; ++e)
       kernels::instruction_set().transpose(channels, pixels, d.inputs[0] + e * size, channels,
                                            d.output + e * size, pixels);

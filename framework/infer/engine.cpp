@@ -27,6 +27,7 @@ Engine::Engine(const Graph& graph, const Weights& weights, const PlanOptions& op
       if (!kernel) kernel = maker(graph_, step, own);
     if (!kernel) kernel = dense_kernel(graph_, step, own);
     in_place.push_back(kernel->in_place());
+    together_ = std::max(together_, kernel->together());
     most_inputs_ = std::max(most_inputs_, static_cast<Index>(step.inputs.size()));
     kernels_.push_back(std::move(kernel));
   }
@@ -40,7 +41,8 @@ Index Engine::examples_per_part(Index n) const {
   // four parts of what would fit a cache as a whole.
   constexpr Index cached = (Index{1} << 20) / static_cast<Index>(sizeof(Real)), work = Index{1} << 20;
   const Index in_cache = std::max<Index>(8, cached / largest_), worth = work / std::max<Index>(macs_, 1);
-  return std::min(in_cache, std::max<Index>({worth, (n + 3) / 4, 1}));
+  const Index part = std::min(in_cache, std::max<Index>({worth, (n + 3) / 4, 1}));
+  return (part + together_ - 1) / together_ * together_;
 }
 
 void Engine::run(const Tensor& input, std::span<Tensor> outputs) const {

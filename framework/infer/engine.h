@@ -43,6 +43,7 @@ class Engine {
   BufferPlan buffers_;
   Index macs_ = 0, largest_ = 0;  // of one example: multiply-adds; values of the largest step
   Index most_inputs_ = 0;         // of a step
+  Index together_ = 1;            // examples that some kernel computes together
 };
 
 }  // namespace espalier

@@ -27,6 +27,8 @@ struct StepKernel {
   virtual void run(const StepData& data) const = 0;
   /// Whether `output` may be the memory of the first input.
   virtual bool in_place() const { return false; }
+  /// Examples that are computed together: batches are cut into parts of as many, or multiples.
+  virtual Index together() const { return 1; }
   /// For tables: "winograd", "sparse".
   virtual std::string name() const = 0;
 };

@@ -15,24 +15,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Shortest form that reads back to the same bits;
-/// always with a point or exponent, so it reads back as a double.
-std::string shortest(double v) {
-  std::string s = fmt::format("{}", v);
-  if (s.find_first_of(".e") == std::string::npos) s += ".0";
-  return s;
+/// Numbers in the shortest form that reads back to the same bits; null for those that are not finite.
+Json as_json(const MetricValue& value) {
+  return std::visit([](const auto& v) { return Json(v); }, value);
 }
 
-std::string json_text(const std::string& s) {
-  return Json(s).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-struct ToJson {
-  std::string operator()(double v) const { return std::isfinite(v) ? shortest(v) : "null"; }
-  std::string operator()(std::int64_t v) const { return std::to_string(v); }
-  std::string operator()(const std::string& v) const { return json_text(v); }
-  std::string operator()(bool v) const { return v ? "true" : "false"; }
-};
+std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 /// Quoted as in RFC 4180 where needed.
 std::string csv_text(const std::string& s) {
@@ -42,19 +30,16 @@ std::string csv_text(const std::string& s) {
   return quoted + '"';
 }
 
-struct ToCsv {
-  std::string operator()(double v) const { return std::isfinite(v) ? shortest(v) : ""; }
-  std::string operator()(std::int64_t v) const { return std::to_string(v); }
-  std::string operator()(const std::string& v) const { return csv_text(v); }
-  std::string operator()(bool v) const { return v ? "true" : "false"; }
-};
+std::string csv_cell(const MetricValue& value) {
+  if (const auto* v = std::get_if<std::string>(&value)) return csv_text(*v);
+  const Json json = as_json(value);
+  return json.is_number_float() && !std::isfinite(json.get<double>()) ? "" : dumped(json);
+}
 
 std::string json_line(const MetricsRow& row) {
-  std::string line = "{";
-  for (const auto& [name, value] : row)
-    line += fmt::format("{}{}:{}", line.size() > 1 ? "," : "", json_text(name), std::visit(ToJson{}, value));
-  line += "}\n";
-  return line;
+  Json json = Json::object();
+  for (const auto& [name, value] : row) json[name] = as_json(value);
+  return dumped(json) + "\n";
 }
 
 std::string csv_line(const MetricsRow& row, const std::vector<std::string>& columns) {
@@ -62,7 +47,7 @@ std::string csv_line(const MetricsRow& row, const std::vector<std::string>& colu
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const MetricValue* value = find(row, columns[i]);
     if (i > 0) line += ',';
-    if (value) line += std::visit(ToCsv{}, *value);
+    if (value) line += csv_cell(*value);
   }
   line += '\n';
   return line;

@@ -43,6 +43,7 @@ class MetricsLog {
 
   const std::vector<MetricsRow>& rows() const { return rows_; }
   std::size_t size() const { return rows_.size(); }
+  const std::filesystem::path& folder() const { return folder_; }
 
  private:
   std::filesystem::path jsonl() const { return folder_ / "metrics.jsonl"; }

@@ -43,6 +43,13 @@ std::uint32_t checksum(const std::string& head, const std::vector<float>& values
 
 }  // namespace
 
+void write_npy(const std::filesystem::path& path, const NpyArray& array) {
+  AtomicFile file(path);
+  file.write(npy_head(array));
+  file.write(array.values.data(), array.values.size() * sizeof(float));
+  file.commit();
+}
+
 void write_npz(const std::filesystem::path& path, std::span<const NpyArray> arrays) {
   AtomicFile file(path);
   std::string directory;

@@ -40,12 +40,6 @@ std::string shortened(std::string_view text, std::size_t columns) {
   return fmt::format("{}...", fit_width(text, columns - 3));
 }
 
-std::string quote_tic(std::string_view text) {
-  std::string result;
-  for (const char c : quote(text)) result += c == '%' ? std::string(2, c) : std::string(1, c);
-  return result;
-}
-
 std::string preamble(std::string_view title, const std::string& png, int width, int height) {
   const std::string options =
       fmt::format("size {},{} noenhanced font 'Sans,11' background '#FFFFFF'", width, height);
@@ -120,10 +114,10 @@ std::string marker_lines(std::span<const Marker> markers, double low, double hig
   return text + fmt::format("set title offset 0, {0:.1f}\nset tmargin {1:.1f}\n", lines, lines + 3);
 }
 
-Interval extent(std::span<const Series> series, bool of_x, bool log) {
+Interval extent(std::span<const Series> series, bool log) {
   Interval e{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()};
   for (const Series& s : series)
-    for (const double v : of_x ? s.x : s.y) {
+    for (const double v : s.x) {
       if (!std::isfinite(v) || (log && v <= 0)) continue;
       e.low = std::min(e.low, v);
       e.high = std::max(e.high, v);

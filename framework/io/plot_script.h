@@ -19,9 +19,6 @@ std::string quote(std::string_view text);
 /// At most `columns` columns wide, with "..." for the rest.
 std::string shortened(std::string_view text, std::size_t columns);
 
-/// quote() for the label of a tic, which gnuplot takes for a printf format.
-std::string quote_tic(std::string_view text);
-
 /// Terminal, output, fonts, frame, grid and title; `width` and `height` in pixels.
 std::string preamble(std::string_view title, const std::string& png, int width, int height);
 
@@ -32,10 +29,10 @@ std::string data_blocks(std::span<const Series> series);
 /// they need. Of texts that would overlap the first is drawn.
 std::string marker_lines(std::span<const Marker> markers, double low, double high, bool log_x, double pixels);
 
-/// The least and the largest finite value (positive ones only if `log`); {0, 1} if there is none.
+/// The least and the largest finite x (positive ones only if `log`); {0, 1} if there is none.
 struct Interval {
   double low = 0, high = 1;
 };
-Interval extent(std::span<const Series> series, bool of_x, bool log);
+Interval extent(std::span<const Series> series, bool log);
 
 }  // namespace espalier::plot

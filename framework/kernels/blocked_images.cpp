@@ -47,8 +47,8 @@ BlockedPool pool_steps(const PoolGeometry& g, const BlockedShape& in, const Bloc
   check_tiles(in, out, {g.kernel, g.stride, 0});
   return {.out_h = out.tile_h,
           .out_w = out.tile_w,
-          .kernel = g.kernel,
-          .stride = g.stride,
+          .kernel = g.kernel.h,
+          .stride = g.stride.h,
           .x_row = in.row(),
           .y_row = out.row(),
           .relu = relu};

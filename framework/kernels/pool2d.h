@@ -11,7 +11,7 @@ namespace espalier {
 
 struct PoolGeometry {
   Index in_h, in_w, channels, out_h, out_w;
-  Extent2 kernel, stride;
+  Extent2 kernel = 1, stride = 1;
   Border pad = 0;             ///< around the image; what lies there never wins a maximum
   bool count_padding = true;  ///< whether a mean divides by the pixels of `pad` too
   Shape input(Index n) const { return {n, in_h, in_w, channels}; }

@@ -58,7 +58,7 @@ struct ModelSettings {
   virtual void fields(Fields& f) = 0;
   /// Throws Error(config) when the images {h, w, c} do not suit it.
   virtual Graph graph(const Shape& image, int classes) const = 0;
-  std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed) const {
+  virtual std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed) const {
     return std::make_unique<Model>(graph(image, classes), classes, seed);
   }
 };

@@ -19,6 +19,8 @@ struct ParameterInfo {
   Shape shape;       ///< in memory: OHWI for convolutions, [out, in] for linear layers
   Role role;
   Range range;  ///< where its values lie in the flat arrays
+  /// The layer it belongs to: its name without ".weight".
+  std::string layer() const { return name.ends_with(".weight") ? name.substr(0, name.size() - 7) : name; }
 };
 struct StatisticInfo {
   std::string name;

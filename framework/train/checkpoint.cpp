@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "framework/interchange/read_tensors.h"
 #include "framework/io/compact/positions.h"
 #include "framework/io/disk_order.h"
 #include "framework/io/safetensors.h"
@@ -90,7 +91,7 @@ void save_checkpoint(const std::filesystem::path& path, const Model& model,
 }
 
 LoadedCheckpoint load_checkpoint(const std::filesystem::path& path, Model& model) {
-  WeightsFile file = read_weights_file(path);
+  WeightsFile file = read_weights(path);
   load_weights(file, path, model);
   return {std::move(file.metadata), std::move(file.notices)};
 }

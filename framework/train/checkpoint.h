@@ -26,7 +26,8 @@ struct LoadedCheckpoint {
   std::vector<std::string> notices;  ///< of what was converted
 };
 
-/// Loads weights, statistics and masks by name, of any file that read_weights_file() knows. A missing, extra
+/// Loads weights, statistics and masks by name, of any file that read_weights() knows
+/// (interchange/read_tensors.h). A missing, extra
 /// or mis-shaped tensor is Error(checkpoint) that lists all of them, and leaves the model as it was; so is a
 /// value that is not finite. Missing masks mean nothing is pruned; PyTorch's num_batches_tracked is ignored.
 LoadedCheckpoint load_checkpoint(const std::filesystem::path& path, Model& model);

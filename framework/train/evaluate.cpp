@@ -54,8 +54,8 @@ Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessi
 double mean_loss(const Model& model, const Examples& examples) {
   constexpr Index per_pass = 250;
   const Recording off(false);
-  double loss = 0;
   const Engine engine(model.graph(), weights_of(model.store()));
+  double loss = 0;
   Batch batch;
   for (Index first = 0; first < examples.size(); first += per_pass) {
     examples.load({first, std::min(first + per_pass, examples.size())}, batch);

@@ -12,6 +12,7 @@
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
 #include "framework/train/diagnose.h"
+#include "framework/train/epoch_row.h"
 #include "framework/train/mean_gradients.h"
 
 namespace espalier {
@@ -88,7 +89,8 @@ void Trainer::require_finite() const {
 }
 
 Evaluation Trainer::evaluate_test() {
-  if (!evaluation_) evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  if (!evaluation_)
+    evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
   return *evaluation_;
 }
 
@@ -157,15 +159,15 @@ void Trainer::run(Hook* hook) {
            "the test loss is not finite after epoch {}. {}; lower train.learning_rate.rate or add a warm-up",
            at_.epoch + 1, last_good());
     const auto seen = static_cast<double>(at_.seen);
-    context_.metrics.append({{"event", "epoch"},
-                             {"epoch", at_.epoch + 1},
-                             {"train_loss", at_.loss_sum / seen},
-                             {"train_accuracy", static_cast<double>(at_.correct) / seen},
-                             {"test_loss", test.loss},
-                             {"test_accuracy", test.accuracy},
-                             {"learning_rate", settings_.learning_rate->at(at_.epoch, settings_.epochs)},
-                             {"seconds", at_.seconds},
-                             {"images_per_second", seen / at_.seconds}});
+    context_.metrics.append(
+        to_row(EpochRow{.epoch = at_.epoch + 1,
+                        .train_loss = at_.loss_sum / seen,
+                        .train_accuracy = static_cast<double>(at_.correct) / seen,
+                        .test_loss = test.loss,
+                        .test_accuracy = test.accuracy,
+                        .learning_rate = settings_.learning_rate->at(at_.epoch, settings_.epochs),
+                        .seconds = at_.seconds,
+                        .images_per_second = seen / at_.seconds}));
     at_ = {.epoch = at_.epoch + 1};
     save();
   }

@@ -26,8 +26,7 @@ void require_gauss_newton(const Model& model, std::span<const ParameterId> layer
     if (!piecewise_linear_in(model.graph(), id))
       fail(ExitCode::config,
            "curvature: the \"hessian\" of {} is more than its Gauss-Newton matrix, as the steps behind it "
-           "bend "
-           "(an activation that is not made of straight pieces, or a product); leave it out, or ask for "
+           "bend (an activation that is not made of straight pieces, or a product); leave it out, or ask for "
            "\"true_fisher\"",
            model.store().infos()[id].name);
 }

@@ -25,9 +25,7 @@ PrunableLayers::PrunableLayers(const PruneConfig& config, const Model& model) {
   for (std::size_t i = 0; i < infos.size(); ++i) {
     if (infos[i].role != Role::weight) continue;
     candidates.push_back(static_cast<ParameterId>(i));
-    std::string name = infos[i].name;
-    if (name.ends_with(".weight")) name.resize(name.size() - 7);
-    names.push_back(name);
+    names.push_back(infos[i].layer());
   }
   for (const std::size_t c : match_names(names, config.include, config.exclude)) {
     ids.push_back(candidates[c]);

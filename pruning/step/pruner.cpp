@@ -7,6 +7,7 @@
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/auto_damp.h"
+#include "pruning/step/rows.h"
 #include "pruning/step/saliency_log.h"
 
 namespace espalier {
@@ -84,13 +85,12 @@ double Pruner::dampening(PruningSite& site, RunContext& run, double sparsity, St
   const DampChoice choice = choose_damp(config_, site.data(), site.views(), sparsity, site.held_out());
   if (!run.quiet) fmt::print(stderr, "{}\n", choice.reason);
   for (const DampTrial& t : choice.trials)
-    run.metrics.append({{"event", "damp"},
-                        {"epoch", at.epoch},
-                        {"sub_step", at.step + 1},
-                        {"damp", t.damp},
-                        {"predicted_loss_change", t.predicted},
-                        {"measured_loss_change", t.measured},
-                        {"chosen", t.damp == choice.damp}});
+    run.metrics.append(to_row(DampRow{.epoch = at.epoch,
+                                      .sub_step = at.step + 1,
+                                      .damp = t.damp,
+                                      .predicted_loss_change = t.predicted,
+                                      .measured_loss_change = t.measured,
+                                      .chosen = t.damp == choice.damp}));
   return choice.damp;
 }
 
@@ -142,36 +142,36 @@ void Pruner::apply(Trainer& trainer, PruningSite& site, const Plan& plan) const 
 /// A row of the metrics, and a line for people.
 void Pruner::record(RunContext& run, const PruningSite& site, const Attempt& a, const Step& step) const {
   const Plan& plan = a.plan;
-  MetricsRow row{{"event", "prune"},
-                 {"epoch", step.at.epoch},
-                 {"sub_step", step.at.step + 1},
-                 {"sparsity_before", share(site.data().pruned)},
-                 {"sparsity", plan.sparsity()},
-                 {"target", step.to.of_event},
-                 {"train_loss_before", a.measured.loss_before},
-                 {"train_loss_after", a.measured.loss_after},
-                 {"measured_loss_change", a.measured.change()}};
+  PruneRow row{.epoch = step.at.epoch,
+               .sub_step = step.at.step + 1,
+               .sparsity_before = share(site.data().pruned),
+               .sparsity = plan.sparsity(),
+               .target = step.to.of_event,
+               .train_loss_before = a.measured.loss_before,
+               .train_loss_after = a.measured.loss_after,
+               .measured_loss_change = a.measured.change()};
   if (plan.has_prediction) {
-    row.push_back({"damp", step.damp});
-    row.push_back({"predicted_loss_change", plan.prediction.change()});
-    row.push_back({"predicted_with_damping", plan.prediction.damped_change()});
-    row.push_back({"trusted", trusted(a)});
+    row.damp = step.damp;
+    row.predicted_loss_change = plan.prediction.change();
+    row.predicted_with_damping = plan.prediction.damped_change();
+    row.trusted = trusted(a);
   }
-  if (config_.flops_target > 0) row.push_back({"flops_exponent", plan.flops_exponent});
-  row.insert(row.end(), {{"test_accuracy_before", step.before.accuracy},
-                         {"test_loss", step.after.loss},
-                         {"test_accuracy", step.after.accuracy},
-                         {"seconds", seconds_now() - step.started},
-                         {"gradient_seconds", step.gathered - step.started},
-                         {"solve_seconds", a.solved - step.gathered}});
+  if (config_.flops_target > 0) row.flops_exponent = plan.flops_exponent;
+  row.test_accuracy_before = step.before.accuracy;
+  row.test_loss = step.after.loss;
+  row.test_accuracy = step.after.accuracy;
+  row.seconds = seconds_now() - step.started;
+  row.gradient_seconds = step.gathered - step.started;
+  row.solve_seconds = a.solved - step.gathered;
   const std::vector<PrunedLayer> layers = layer_sparsity(run.model.store());
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    row.push_back({"sparsity." + layers[l].name,
-                   static_cast<double>(layers[l].pruned) / static_cast<double>(layers[l].weights)});
-    if (plan.has_prediction) row.push_back({"predicted." + layers[l].name, plan.by_layer[l].change()});
-    row.push_back({"measured." + layers[l].name, a.measured.by_layer[l]});
+    const std::string& name = layers[l].name;
+    row.sparsities.emplace_back(
+        name, static_cast<double>(layers[l].pruned) / static_cast<double>(layers[l].weights));
+    if (plan.has_prediction) row.predicted.emplace_back(name, plan.by_layer[l].change());
+    row.measured.emplace_back(name, a.measured.by_layer[l]);
   }
-  run.metrics.append(row);
+  run.metrics.append(to_row(row));
   if (!run.quiet)
     fmt::print(
         stderr,

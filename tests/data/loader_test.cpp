@@ -60,16 +60,6 @@ TEST(TrainLoader, ShowsEveryImageOnceWithItsLabel) {
   EXPECT_EQ(seen.size(), 47u);
 }
 
-TEST(TrainLoader, DropLastLeavesOutTheSmallBatch) {
-  const ImageSet set = random_images(47, 6, 6, 3);
-  TrainLoader loader(set, padded(), {}, 10, 1, true);
-  EXPECT_EQ(loader.batches_per_epoch(), 4);
-  loader.start_epoch(0);
-  const auto all = rest_of_epoch(loader);
-  ASSERT_EQ(all.size(), 4u);
-  for (const auto& b : all) EXPECT_EQ(b.labels.size(), 10u);
-}
-
 TEST(TrainLoader, SameSeedAndEpochGiveTheSameBitsOnOneThreadOrTwo) {
   const ImageSet set = random_images(47, 6, 6, 3);
   const int before = threads();
@@ -163,8 +153,6 @@ TEST(TrainLoader, WhatGoesWrongInTheThreadSurfacesInNext) {
 
 TEST(TrainLoader, RefusesWhatCannotBeTrainedOn) {
   const ImageSet set = random_images(5, 6, 6, 3);
-  expect_error(ExitCode::config, {"batch_size", "5 images"},
-               [&] { TrainLoader(set, padded(), {}, 10, 1, true); });
   expect_error(ExitCode::config, {"batch_size is 0"}, [&] { TrainLoader(set, padded(), {}, 0, 1); });
   expect_error(ExitCode::config, {"crop_padding", "-1"}, [&] {
     TrainLoader(set, padded(), {-1, false}, 2, 1);

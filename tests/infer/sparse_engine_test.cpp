@@ -31,7 +31,7 @@ Weights pruned(const Graph& graph, double density) {
 }
 
 Graph network(const std::string& name) {
-  Choice<ModelSettings> settings;
+  Variant<ModelSettings> settings;
   settings.choose(name);
   return settings->graph(name == "mlpnet" ? Shape{28, 28, 1} : Shape{32, 32, 3}, 10);
 }

@@ -17,6 +17,7 @@
 #include "framework/io/compact/positions.h"
 #include "framework/io/compact/zstd.h"
 #include "tests/support/expect_error.h"
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {

@@ -39,26 +39,21 @@ class Plot : public ::testing::Test {
 LineChart training_curves() {
   LineChart chart{.title = "cifarnet_woodtaylor: accuracy during gradual pruning",
                   .x_title = "epoch",
-                  .y_title = "test accuracy, %",
-                  .right_title = "sparsity, %"};
-  Series train{.label = "train_accuracy"}, test{.label = "test_accuracy"},
-      sparsity{.label = "sparsity", .style = Series::Style::steps, .right_axis = true};
+                  .y_title = "accuracy, %"};
+  Series train{.label = "train_accuracy"},
+      test{.label = "test_accuracy", .style = Series::Style::line_points};
   for (int e = 1; e <= 24; ++e) {
     train.x.push_back(e);
     train.y.push_back(95 - 40 * std::exp(-e / 5.0) - (e % 3 == 0 && e < 17 ? 2 : 0));
     test.x.push_back(e);
     test.y.push_back(91 - 35 * std::exp(-e / 4.0) - (e % 3 == 0 && e < 17 ? 4 : 0));
-    sparsity.x.push_back(e);
-    sparsity.y.push_back(e < 3 ? 0 : 90 * (1 - std::pow(1 - std::min(1.0, (e / 3) / 5.0), 3)));
   }
-  chart.right_low = 0;
-  chart.right_high = 100;
   for (int e = 3; e <= 15; e += 3) chart.markers.push_back({static_cast<double>(e), "pruned"});
-  chart.series = {train, test, sparsity};
+  chart.series = {train, test};
   return chart;
 }
 
-TEST_F(Plot, LinesWithMarkersAndASecondAxis) { draw("accuracy", training_curves()); }
+TEST_F(Plot, LinesWithMarkers) { draw("accuracy", training_curves()); }
 
 TEST_F(Plot, MarkersTooCloseToBeReadSideBySideStandUpright) {
   LineChart chart = training_curves();
@@ -99,58 +94,13 @@ TEST_F(Plot, LogarithmicAxesSkipWhatHasNoLogarithm) {
                         .log_y = true});
 }
 
-TEST_F(Plot, BarsOfManyLayers) {
-  BarChart chart{.title = "sparsity per layer",
-                 .value_title = "sparsity, %",
-                 .markers = {{90, "all layers"}},
-                 .high = 100};
-  for (int i = 0; i < 20; ++i)
-    chart.bars.push_back({"layer" + std::to_string(i / 6 + 1) + "." + std::to_string(i % 6 / 2) + ".conv" +
-                              std::to_string(i % 2 + 1) + ".weight",
-                          60 + 2.0 * i, fmt::format("{:.1f} %", 60 + 2.0 * i)});
-  draw("sparsity", chart);
-  chart.bars.resize(3);
-  draw("sparsity_three", chart);
-}
-
-TEST_F(Plot, PredictedAgainstMeasuredWithEverySign) {
-  Series a{.label = "wood_taylor"}, b{.label = "magnitude"};
-  for (int i = 0; i < 8; ++i) {
-    const double v = 1e-4 * std::pow(3, i);
-    a.x.push_back(v * (i % 4 == 1 ? -1 : 1));
-    a.y.push_back(v * 1.4 * (i % 4 == 1 ? -1 : 1));
-    a.notes.push_back(std::to_string(10 * (i + 1)) + " %");
-    b.x.push_back(v * 0.7);
-    b.y.push_back(v * 2.5 + 0.002 * i);
-    b.notes.push_back(std::to_string(10 * (i + 1)) + " %");
-  }
-  draw("predicted", ScatterChart{.title = "loss change of every pruning step",
-                                 .x_title = "predicted",
-                                 .y_title = "measured",
-                                 .series = {a, b}});
-  for (auto* s : {&a, &b})
-    for (std::size_t i = 0; i < s->x.size(); ++i) s->x[i] = std::abs(s->x[i]), s->y[i] = std::abs(s->y[i]);
-  draw("predicted_positive", ScatterChart{.title = "loss change of every pruning step",
-                                          .x_title = "predicted",
-                                          .y_title = "measured",
-                                          .series = {a, b}});
-}
-
 TEST_F(Plot, NamesCannotBreakOutOfTheScript) {
   const std::string wild = "it's a \"name\"\nEOD\nsystem('touch /tmp/owned') $HOME `id` \\ _x^2 {a} µ 100 %";
   LineChart lines = training_curves();
-  lines.title = lines.x_title = lines.right_title = lines.series[0].label = wild;
+  lines.title = lines.x_title = lines.y_title = lines.series[0].label = wild;
   lines.markers[0].label = wild;
   draw("wild", lines);
-  draw("wild_bars", BarChart{.title = wild,
-                             .value_title = wild,
-                             .bars = {{wild, 1, wild}, {"b", 2, ""}},
-                             .markers = {},
-                             .high = {}});
-  draw("it's a name", ScatterChart{.title = wild,
-                                   .x_title = wild,
-                                   .y_title = wild,
-                                   .series = {{.label = wild, .x = {1}, .y = {2}, .notes = {wild}}}});
+  draw("it's a name", lines);
   EXPECT_FALSE(std::filesystem::exists("/tmp/owned"));
 }
 
@@ -159,7 +109,6 @@ TEST_F(Plot, ConstantAndSinglePointsAreDrawn) {
       single{.label = "s", .x = {1}, .y = {0}, .style = Series::Style::points};
   draw("constant", LineChart{.series = {constant}});
   draw("single", LineChart{.series = {single}, .markers = {{1, "here"}}});
-  draw("zero", ScatterChart{.series = {{.label = "z", .x = {0}, .y = {0}}}});
 }
 
 TEST_F(Plot, WithoutGnuplotTheScriptIsLeftAndNothingIsThrown) {

@@ -1,14 +1,9 @@
 // layering_test.cpp: reads the #include lines of the sources and holds them against the table below, so that
 // the direction of dependencies cannot rot:
 //
-<<<<<<< HEAD
-//     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows nothing above it
-//     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
-=======
 //     core <- kernels <- autograd <- ops <- graph <- {nn, infer} <- train;  config, io beside;  framework knows
 //     nothing above it
-//     rows <- inverse <- criterion <- update <- choice <- step <- explain;  curvature, schedule beside
->>>>>>> graph
+//     rows <- inverse <- criterion, update <- choice <- step <- explain;  curvature, schedule beside
 //     run, report <- explain <- curvature;  experiments, benchmark beside;  the verbs (tools/espalier) on top
 #include <gtest/gtest.h>
 
@@ -40,6 +35,7 @@ const std::vector<Layer> table = {
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
     {"framework/graph",
      {"framework/core", "framework/config", "framework/kernels", "framework/autograd", "framework/ops"}},
+    {"framework/interchange", {"framework/core", "framework/io", "framework/graph"}},
     {"framework/nn",
      {"framework/core", "framework/config", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/infer",
@@ -49,11 +45,14 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
       "framework/infer"}},
     {"framework/deploy",
-     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph", "framework/infer"}},
+     {"framework/core", "framework/config", "framework/io", "framework/data", "framework/graph",
+      "framework/infer"}},
     {"framework/train",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data"}},
-    {"models", {"framework/core", "framework/config", "framework/graph", "framework/nn"}},
+      "framework/ops", "framework/graph", "framework/interchange", "framework/nn", "framework/infer",
+      "framework/data"}},
+    {"models",
+     {"framework/core", "framework/config", "framework/graph", "framework/interchange", "framework/nn"}},
     {"datasets", {"framework/core", "framework/config", "framework/io", "framework/data"}},
     // rows of G -> their inverse -> what each weight's loss is -> how the others move -> which leave -> one step
     {"pruning/rows",
@@ -75,8 +74,8 @@ const std::vector<Layer> table = {
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
      {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn",
-      "framework/infer", "framework/data", "framework/train", "pruning/rows", "pruning/step"}},
-    {"tools/report", {"framework/core", "framework/data", "framework/io"}},
+      "framework/infer", "framework/data", "framework/deploy", "framework/train", "pruning/rows", "pruning/step"}},
+    {"tools/report", {"framework/core", "framework/data", "framework/io", "tools/run"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
       "pruning/rows", "pruning/inverse", "pruning/step", "pruning/curvature", "pruning/explain", "tools/run",
@@ -85,27 +84,19 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/rows",
       "pruning/choice", "pruning/curvature", "tools/run", "tools/report", "tools/explain"}},
     {"tools/verbs",
-     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn", "framework/infer",
-      "framework/data", "framework/deploy", "framework/train", "pruning/step", "tools/run", "tools/report",
-      "tools/explain"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/interchange",
+      "framework/nn", "framework/infer", "framework/data", "framework/deploy", "framework/train",
+      "pruning/step", "tools/run", "tools/report", "tools/explain"}},
     {"tools/experiments",
-     {"framework/core", "framework/config", "framework/data", "framework/io", "pruning/step", "tools/run",
-      "tools/report", "tools/verbs"}},
+     {"framework/core", "framework/config", "framework/data", "framework/io", "framework/train",
+      "pruning/step", "tools/run", "tools/report", "tools/curvature", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-<<<<<<< HEAD
-      "framework/ops", "framework/nn", "framework/data", "framework/train", "pruning/rows", "pruning/step",
-      "tools/run"}},
+      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
+      "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/verbs", "tools/benchmark"}},
-=======
-      "framework/ops", "framework/nn", "framework/infer", "framework/data", "framework/train", "pruning/rows",
-      "pruning/step", "tools/run"}},
-    {"tools/espalier",
-     {"framework/core", "framework/config", "framework/io", "framework/train", "pruning/step", "tools/run",
-      "tools/report", "tools/explain", "tools/benchmark"}},
->>>>>>> graph
+     {"framework/core", "framework/config", "tools/report", "tools/explain", "tools/curvature", "tools/verbs",
+      "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -100,8 +100,8 @@ TEST(Forward, PoolingOverlapsAndRoundsDown) {
   const Var x = normal({2, 7, 6, 3}, 1);
   for (const Index kernel : {2, 3})
     for (const Index stride : {1, 2, 3}) {
-      const Var top = max_pool(x, kernel, stride), mean = average_pool(x, kernel, stride);
-      const Var rectified = max_pool(x, kernel, stride, true);
+      const Var top = max_pool(x, {kernel, stride}), mean = average_pool(x, {kernel, stride});
+      const Var rectified = max_pool(x, {kernel, stride}, true);
       ASSERT_EQ(top.shape(), (Shape{2, (7 - kernel) / stride + 1, (6 - kernel) / stride + 1, 3}));
       for (Index n = 0; n < 2; ++n)
         for (Index p = 0; p < top.shape()[1]; ++p)

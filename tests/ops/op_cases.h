@@ -6,6 +6,7 @@
 #include <ostream>
 #include <utility>
 
+#include "framework/graph/channel_ops.h"
 #include "framework/ops/ops.h"
 #include "tests/support/check_op.h"
 
@@ -378,6 +379,11 @@ inline std::vector<OpCase> pool_and_norm_cases() {
              v[0],
              {.kernel = 3, .stride = 2, .pad = {0, 1, 1, 1}, .ceil_mode = true, .count_padding = false});
        },
+       {0}},
+      {"shuffle_channels",
+       "shuffle_channels",
+       {batched({3, 2, 2, 6})},
+       [](const Vars& v) { return shuffle_channels(v[0], 3); },
        {0}},
       {"global_average_pool",
        "global_average_pool",

@@ -21,7 +21,7 @@ PruneConfig config(const std::string& json) {
   return c;
 }
 
-struct PlannerTest : testing::Test {
+struct PlannerTest : ::testing::Test {
   DenseRows rows{8, 40, random_values(320, 1)};
   std::vector<double> w = random_values(40, 2), g = random_values(40, 3, 0.1);
   std::vector<LayerView> layers{{.name = "a", .columns = {0, 24}, .shape = {3, 8}, .macs_per_weight = 64},
@@ -136,7 +136,7 @@ TEST_F(PlannerTest, GroupsSearchesAndUpdatesCompose) {
 }
 
 /// A small network as a pruning step meets it.
-struct SiteTest : testing::Test {
+struct SiteTest : ::testing::Test {
   SmallNetwork net;
   LoadedData data{.source = net.data, .preprocessing = net.preprocessing, .augmentation = {}};
 };

@@ -24,7 +24,7 @@ TEST(BranchingNetwork, EmpiricalFisherOfEveryLayerIsTheMeanOfOuterProducts) {
   ASSERT_EQ(net.layers.size(), 7u);
   for (const ParameterId layer : net.layers)
     EXPECT_LE(relative_difference(
-                  curvature_block({*net.model, net.examples, {layer}, Curvature::empirical_fisher}).values,
+                  curvature_block({*net.model, net.examples, {layer}, FisherKind::empirical}).values,
                   naive_outer_products(*net.model, net.examples, {layer}, net.examples.labels).values),
               close)
         << net.model->store().infos()[layer].name;
@@ -33,11 +33,10 @@ TEST(BranchingNetwork, EmpiricalFisherOfEveryLayerIsTheMeanOfOuterProducts) {
 TEST(BranchingNetwork, TrueFisherByRowsIsThatByProducts) {
   const Branching net;
   const std::vector<ParameterId> some{net.layers[0], net.layers[2], net.layers[4], net.layers[6]};
-  const auto product = curvature_product(*net.model, net.examples, some, Curvature::true_fisher);
-  EXPECT_LE(
-      relative_difference(curvature_block({*net.model, net.examples, some, Curvature::true_fisher}).values,
-                          dense(*product).values),
-      close);
+  const auto product = curvature_product(*net.model, net.examples, some, FisherKind::exact);
+  EXPECT_LE(relative_difference(curvature_block({*net.model, net.examples, some, FisherKind::exact}).values,
+                                dense(*product).values),
+            close);
 }
 
 TEST(BranchingNetwork, HessianByProductsMatchesDifferencesOfGradients) {
@@ -47,7 +46,7 @@ TEST(BranchingNetwork, HessianByProductsMatchesDifferencesOfGradients) {
   std::vector<double> v(static_cast<std::size_t>(d)), product(v.size());
   const std::vector<Real> noise = normal_values(d, 9);
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<double>(noise[i]);
-  curvature_product(*net.model, net.examples, net.layers, Curvature::hessian)->apply(v, product);
+  curvature_product(*net.model, net.examples, net.layers, Hessian{})->apply(v, product);
   std::vector<Var> parameters;
   for (const ParameterId id : net.layers) parameters.push_back(net.model->store().var(id));
   const auto gradient_at = [&](double step) {
@@ -73,13 +72,13 @@ TEST(BranchingNetwork, HessianByProductsMatchesDifferencesOfGradients) {
 TEST(BranchingNetwork, ItsHessianByRowsIsRefusedWhereTheNetworkBends) {
   const Branching net;
   espalier::testing::expect_error(ExitCode::config, {"stem.weight", "Gauss-Newton", "true_fisher"}, [&] {
-    curvature_block({*net.model, net.examples, {net.layers[0]}, Curvature::hessian});
+    curvature_block({*net.model, net.examples, {net.layers[0]}, Hessian{}});
   });
   const auto last = net.layers.back();
   const auto by_products = hessian_block_by_products(*net.model, net.examples, last, last, 4);
-  EXPECT_LE(relative_difference(
-                curvature_block({*net.model, net.examples, {last}, Curvature::hessian}).values, by_products),
-            close);
+  EXPECT_LE(
+      relative_difference(curvature_block({*net.model, net.examples, {last}, Hessian{}}).values, by_products),
+      close);
 }
 
 }  // namespace

@@ -151,8 +151,8 @@ TEST(CurvatureMatrices, ProductsOverAllLayersJointly) {
 TEST(CurvatureMatrices, DiagonalAndPartsAgreeWithTheBlock) {
   const ConvNet net;
   const ParameterId layer = net.layers[1];
-  for (const CurvatureKind kind :
-       {Hessian{}, FisherKind::exact, FisherKind::sampled, FisherKind::empirical}) {
+  for (const CurvatureKind kind : std::initializer_list<CurvatureKind>{
+           Hessian{}, FisherKind::exact, FisherKind::sampled, FisherKind::empirical}) {
     const CurvatureRows rows(*net.model, net.examples, {layer}, kind);
     const SquareMatrix block = curvature_block(rows);
     std::vector<double> diagonal;
@@ -186,7 +186,7 @@ TEST(CurvatureMatrices, PrunedWeightsHaveZeroRowsAndColumns) {
   const Range place = net.model->store().infos()[layer].range;
   const SquareMatrix before = net.block(FisherKind::empirical, layer);
   net.model->store().mask()[place.begin + 7] = 0;  // the value stays: only the mask counts
-  for (const CurvatureKind kind : {Hessian{}, FisherKind::empirical}) {
+  for (const CurvatureKind kind : std::initializer_list<CurvatureKind>{Hessian{}, FisherKind::empirical}) {
     const SquareMatrix block = net.block(kind, layer),
                        product = dense(*curvature_product(*net.model, net.examples, {layer}, kind));
     EXPECT_LE(relative_difference(product.values, block.values), close);

@@ -34,7 +34,7 @@ inline void replay(const std::string& experiment, const std::string& only, doubl
   const fs::path data = folder_from_environment("ESPALIER_DATA"),
                  shared = folder_from_environment("ESPALIER_SHARED");
   if (data.empty() || shared.empty()) GTEST_SKIP() << "set ESPALIER_DATA and ESPALIER_SHARED";
-  const fs::path recorded = fs::path(ESPALIER_SOURCE_DIR "/configs/reproduce") / experiment / "results.jsonl";
+  const fs::path recorded = fs::path(ESPALIER_SOURCE_DIR "/tools/experiments/recorded") / experiment / "results.jsonl";
   const TempFolder temp;
   // One folder with all data, as users have it.
   fs::create_directories(temp / "data");

@@ -10,6 +10,7 @@
 #include "paths.h"
 #include "tests/support/oracle.h"
 #include "tests/support/temp_folder.h"
+#include "tools/run/rows.h"
 
 namespace espalier {
 namespace {
@@ -53,6 +54,28 @@ void expect_same(const json& expected, const json& got, const std::string& where
   }
 }
 
+/// "-1/3" as a number.
+json from_fractions(const json& exact) {
+  if (exact.is_string()) {
+    const auto text = exact.get<std::string>();
+    const auto slash = text.find('/');
+    return std::stod(text) / (slash == std::string::npos ? 1 : std::stod(text.substr(slash + 1)));
+  }
+  json list = json::array();
+  for (const json& e : exact) list.push_back(from_fractions(e));
+  return list;
+}
+
+/// The oracle's exact fractions are the same numbers.
+void expect_fractions(const json& exact, const json& got) {
+  for (const char* key : {"F", "F_inv", "rho_woodfisher", "rho_woodtaylor"})
+    expect_same(from_fractions(exact[key]), got[key], key, 1);
+  for (const char* criterion : {"woodfisher", "woodtaylor"})
+    for (std::size_t q = 0; q < got["single_removals"].size(); ++q)
+      expect_same(from_fractions(exact[std::string("single_delta_w_") + criterion][q]),
+                  got["single_removals"][q][criterion]["delta_w"], criterion, 1);
+}
+
 TEST(Explain, JsonHasTheOraclesKeysAndNumbers) {
   const auto cases = oracle_cases("quadratic");
   const testing::TempFolder folder;
@@ -60,8 +83,14 @@ TEST(Explain, JsonHasTheOraclesKeysAndNumbers) {
     std::ofstream(folder / "problem.json") << c["inputs"].dump();
     const Result r = run("explain --json " + (folder / "problem.json").string());
     ASSERT_EQ(r.code, 0) << r.output;
-    expect_same(c["expected"], json::parse(r.output), c["id"],
-                1);  // losses that are 0 but for rounding: against 1
+    json expected = c["expected"], got = json::parse(r.output);
+    if (expected.contains("exact_fractions")) expect_fractions(expected["exact_fractions"], got);
+    expected.erase("exact_fractions");
+    // Which keys there are depends on sizes alone; the oracle lists subsets only where ranking misses the best.
+    const std::size_t d = expected["F"].size();
+    EXPECT_EQ(got.contains("exhaustive_k_subsets"), d >= 2 && d <= 16) << c["id"];
+    if (!expected.contains("exhaustive_k_subsets")) got.erase("exhaustive_k_subsets");
+    expect_same(expected, got, c["id"], 1);  // losses that are 0 but for rounding: against 1
     const Result text = run("explain " + (folder / "problem.json").string());
     EXPECT_EQ(text.code, 0);
     EXPECT_NE(text.output.find("Sherman-Morrison"), std::string::npos);
@@ -159,16 +188,19 @@ TEST(Sweep, DoesEveryCellOnceAndOnlyWhatIsMissing) {
   ASSERT_EQ(first.code, 0) << first.output;
   // magnitude once; woodfisher x (layer, block 16, block 32, kfac) x 2 dampenings; x 2 sparsities.
   EXPECT_NE(first.output.find("18 of 18 cells to do"), std::string::npos) << first.output;
-  const auto lines = [&] {
-    std::ifstream in(folder / "out" / "sweep.csv");
-    return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
-  };
-  EXPECT_EQ(lines(), 19);
+  const auto cells = [&] { return rows_of<CellRow>(read_metrics(folder / "out" / "metrics.jsonl")); };
+  EXPECT_EQ(cells().size(), 18U);
+  for (const CellRow& cell : cells()) {
+    EXPECT_EQ(cell.damp.has_value(), cell.criterion == "woodfisher")
+        << "settings that do not enter are no columns";
+    EXPECT_EQ(cell.fisher_block_size.has_value(), cell.inverse == "block");
+  }
   EXPECT_NE(run(command).output.find("all 18 cells are here already"), std::string::npos);
   const Result more = run(command + " --set sweep.sparsities=[0.5,0.9]");
   EXPECT_NE(more.output.find("9 of 18 cells to do"), std::string::npos) << more.output;
   const Result other = run(command + " --set prune.num_grads=50");
-  EXPECT_EQ(other.code, 2) << "another experiment is not mixed in";
+  EXPECT_EQ(other.code, 3) << "another experiment is not mixed in";
+  EXPECT_NE(other.output.find("prune.num_grads is 60 there and 50 here"), std::string::npos) << other.output;
   const Result wrong = run(command + " --set 'sweep.criteria=[\"woodfischer\"]'");
   EXPECT_EQ(wrong.code, 3);
   EXPECT_NE(wrong.output.find("did you mean \"woodfisher\""), std::string::npos) << wrong.output;

@@ -173,23 +173,26 @@ TEST(Reproduce, RecordsTablesCurvesAndConfigsOfAGradualRunFromTheOnlyNetworkTher
      "config": {"train": {"epochs": 3}, "prune": {"num_grads": 40, "damp": 1e-3, "inverse": "layer",
        "schedule": {"type": "linear", "end_epoch": 2}}},
      "vary": "prune.schedule.final_sparsity", "values": [0.5, 0.8]})"));
-  const Outcome run = reproduce(folder.string() + " --record --output " + (temp / "runs").string());
+  const std::string records = " --records " + (temp / "records").string();
+  const Outcome run = reproduce(folder.string() + " --record --output " + (temp / "runs").string() + records);
   ASSERT_EQ(run.code, 0) << run.output;
-  const std::string curves = read_whole_file(folder / "curves.csv");
+  const fs::path recorded = temp / "records/made_up";
+  const std::string curves = read_whole_file(recorded / "curves.csv");
   // A step after each of two epochs, for two sparsities and two seeds; the second ends at the target.
   std::size_t steps = 0;
   for (std::size_t at = 0; (at = curves.find(",prune,", at)) != std::string::npos; ++at) ++steps;
   EXPECT_EQ(steps, 8U) << curves;
   EXPECT_NE(curves.find(",prune,2,0.8"), std::string::npos) << curves;
-  const std::string page = read_whole_file(folder / "README.md");
+  const std::string page = read_whole_file(recorded / "README.md");
   for (const char* part : {"made up", "| test accuracy [%] | 0.5 | 0.8 |", "sparsity of each layer",
                            "| measured loss change | 0.5 | 0.8 |", "Recorded 20"})
     EXPECT_NE(page.find(part), std::string::npos) << part << " in\n" << page;
   EXPECT_EQ(page.find("unknown CPU"), std::string::npos);
-  const std::string configs = read_whole_file(folder / "configs.jsonl");
+  const std::string configs = read_whole_file(recorded / "configs.jsonl");
   EXPECT_NE(configs.find("data_hash"), std::string::npos);
   EXPECT_EQ(std::count(configs.begin(), configs.end(), '\n'), 2) << "one of each part: " << configs;
-  EXPECT_EQ(reproduce(folder.string() + " --recorded").code, 0);
+  EXPECT_EQ(reproduce(folder.string() + " --recorded" + records).code, 0);
+  EXPECT_FALSE(fs::exists(folder / "results.jsonl")) << "an experiment's folder holds what people write";
 }
 
 TEST(Reproduce, RepeatsWhatChanged) {
@@ -227,6 +230,7 @@ TEST(Reproduce, RefusesBrokenExperimentsBeforeAnythingRuns) {
       "critrion");
   refused(parts(R"({"name": "a", "every_level": true, "vary": "prune.damp", "values": [1]})"),
           "varies prune.damp");
+  refused(parts(R"({"name": "a", "show": ["test_acuracy"]})"), "did you mean \"test_accuracy\"");
   const Outcome unknown = reproduce("mlpnet_mnits");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.output.find("did you mean \"mlpnet_mnist\""), std::string::npos) << unknown.output;

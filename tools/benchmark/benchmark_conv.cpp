@@ -15,16 +15,6 @@ ConvGeometry geometry(Index size, Index in, Index out, Index kernel, Index strid
   return {size, size, in, extent, extent, out, kernel, kernel, stride, pad, 1, 1};
 }
 
-std::vector<ConvGeometry> layers_of(const std::string& name) {
-  if (name == "cifarnet")
-    return {geometry(32, 3, 32, 5, 1, 2), geometry(15, 32, 32, 5, 1, 2), geometry(7, 32, 64, 5, 1, 2)};
-  if (name == "resnet20")
-    return {geometry(32, 3, 16, 3, 1, 1),  geometry(32, 16, 16, 3, 1, 1), geometry(32, 16, 32, 3, 2, 1),
-            geometry(32, 16, 32, 1, 2, 0), geometry(16, 32, 32, 3, 1, 1), geometry(16, 32, 64, 3, 2, 1),
-            geometry(16, 32, 64, 1, 2, 0), geometry(8, 64, 64, 3, 1, 1)};
-  return {};
-}
-
 Tensor random_tensor(const Shape& shape, std::uint64_t key) {
   Tensor t = Tensor::uninitialized(shape);
   Random random(1, Random::Use::synthetic, {key});
@@ -49,8 +39,18 @@ void measure_ceiling(const BenchmarkOptions& options, int threads) {
 
 }  // namespace
 
+std::vector<ConvGeometry> benchmark_layers(const std::string& name) {
+  if (name == "cifarnet")
+    return {geometry(32, 3, 32, 5, 1, 2), geometry(15, 32, 32, 5, 1, 2), geometry(7, 32, 64, 5, 1, 2)};
+  if (name == "resnet20")
+    return {geometry(32, 3, 16, 3, 1, 1),  geometry(32, 16, 16, 3, 1, 1), geometry(32, 16, 32, 3, 2, 1),
+            geometry(32, 16, 32, 1, 2, 0), geometry(16, 32, 32, 3, 1, 1), geometry(16, 32, 64, 3, 2, 1),
+            geometry(16, 32, 64, 1, 2, 0), geometry(8, 64, 64, 3, 1, 1)};
+  return {};
+}
+
 void benchmark_conv(const BenchmarkOptions& options, const std::string& name, int threads) {
-  const std::vector<ConvGeometry> layers = layers_of(name);
+  const std::vector<ConvGeometry> layers = benchmark_layers(name);
   if (layers.empty()) return;
   measure_ceiling(options, threads);
   for (const int n : options.batches)

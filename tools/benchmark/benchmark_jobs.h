@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "framework/data/preprocess.h"
+#include "framework/kernels/conv2d.h"
 #include "framework/nn/model.h"
 #include "framework/train/optimizer.h"
 #include "tools/benchmark/benchmark_measure.h"
@@ -41,6 +42,10 @@ void benchmark_fisher(const BenchmarkOptions& options, const std::string& model,
 void benchmark_data(const BenchmarkOptions& options, const std::string& model, int threads);
 /// From starting the program to the first thing it could do, without data.
 void benchmark_startup(const BenchmarkOptions& options);
+/// Sparse kernels and engine beside the dense ones, at several sparsities.
+void benchmark_sparse(const BenchmarkOptions& options, const std::string& model, int threads);
+/// Convolutions of a network, each geometry once; none of a fully connected one.
+std::vector<ConvGeometry> benchmark_layers(const std::string& model);
 /// The three convolutions of every layer, beside the machine's matrix product.
 void benchmark_conv(const BenchmarkOptions& options, const std::string& model, int threads);
 

@@ -1,16 +1,17 @@
 // curvature.cpp: `espalier curvature`: blocks of Hessian and Fishers of a network's layers, how alike they
 // are as examples are added, as numbers, matrices and pictures. A layer is finished before the next begins,
 // and finished layers are not done again by --resume.
+#include "tools/curvature/curvature.h"
+
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "framework/config/writer.h"
 #include "framework/core/clock.h"
 #include "framework/core/memory.h"
-#include "framework/core/parallel.h"
-#include "framework/data/hash.h"
 #include "framework/io/npz.h"
 #include "framework/io/progress.h"
 #include "pruning/choice/layer_names.h"
@@ -18,15 +19,11 @@
 #include "tools/curvature/curvature_report.h"
 #include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
-#include "tools/run/commands.h"
+#include "tools/run/rows.h"
 #include "tools/run/session.h"
 
 namespace espalier {
 namespace {
-
-void say(const CommandOptions& options, const std::string& line) {
-  if (!options.quiet) fmt::print(stderr, "{}\n", line);
-}
 
 /// One thing to look at: a layer, or several jointly ("fc2+fc3").
 struct Entry {
@@ -42,8 +39,7 @@ std::vector<Entry> entries_of(const CurvatureConfig& config, const Model& model)
   for (std::size_t i = 0; i < infos.size(); ++i) {
     if (infos[i].role != Role::weight) continue;
     ids.push_back(static_cast<ParameterId>(i));
-    names.push_back(infos[i].name.ends_with(".weight") ? infos[i].name.substr(0, infos[i].name.size() - 7)
-                                                       : infos[i].name);
+    names.push_back(infos[i].layer());
   }
   std::vector<Entry> entries;
   const auto add = [&](const std::vector<std::size_t>& chosen) {
@@ -133,111 +129,186 @@ void check_stop(const std::string& layer) {
     fail(ExitCode::interrupted, "stopped in layer {}; continue with --resume", layer);
 }
 
-/// All numbers of one layer at one number of examples; also writes its matrices.
-MetricsRow measure(const Entry& entry, Index n, CurvatureStudy& study, const CurvatureConfig& config,
-                   std::uint64_t seed, const std::filesystem::path& blocks, bool quiet) {
+/// Collects the arrays of a layer's .npz file.
+class Arrays {
+ public:
+  void add(const std::string& name, std::vector<Index> shape, std::span<const double> values) {
+    arrays_.push_back({name, std::move(shape), {values.begin(), values.end()}});
+  }
+  void write(const std::filesystem::path& file) const { write_npz(file, arrays_); }
+
+ private:
+  std::vector<NpyArray> arrays_;
+};
+
+/// Each matrix by itself, and beside the first: norms, what blocks hold, likeness.
+void compare_matrices(const CurvatureConfig& config, const Entry& entry, CurvatureStudy& study,
+                      CurvatureRow& row, Arrays& arrays) {
   const std::vector<CurvatureKind> kinds = config.kinds();
-  MetricsRow row{{"event", "curvature"},
-                 {"layer", entry.name},
-                 {"weights", static_cast<std::int64_t>(entry.size)},
-                 {"examples", static_cast<std::int64_t>(n)},
-                 {"dense", study.dense()}};
-  const auto put = [&](const std::string& quantity, CurvatureKind kind, double v) {
-    row.emplace_back(quantity + "." + std::string(name_of(kind)), v);
-  };
-  std::vector<NpyArray> arrays;
-  const auto save = [&](const std::string& name, std::vector<Index> shape, std::span<const double> values) {
-    arrays.push_back({name, std::move(shape), {values.begin(), values.end()}});
-  };
   std::map<CurvatureKind, std::vector<double>> diagonals;
   for (const CurvatureKind kind : kinds) {
+    const std::string name(name_of(kind));
     diagonals[kind] = study.diagonal(kind);
-    put("trace", kind, std::accumulate(diagonals[kind].begin(), diagonals[kind].end(), 0.0));
+    row.trace.emplace_back(name, std::accumulate(diagonals[kind].begin(), diagonals[kind].end(), 0.0));
     if (study.dense()) {
       const SquareMatrix& block = study.block(kind);
-      put("norm", kind, frobenius_norm(block.values));
-      for (const int b : config.block_sizes) put(fmt::format("mass_{}", b), kind, mass_in_blocks(block, b));
-      save(std::string(name_of(kind)), {entry.size, entry.size}, block.values);
+      row.norm.emplace_back(name, frobenius_norm(block.values));
+      for (const int b : config.block_sizes)
+        row.mass.emplace_back(fmt::format("{}.{}", b, name), mass_in_blocks(block, b));
+      arrays.add(name, {entry.size, entry.size}, block.values);
     } else {
-      save("diagonal_" + std::string(name_of(kind)), {entry.size}, diagonals[kind]);
+      arrays.add("diagonal_" + name, {entry.size}, diagonals[kind]);
     }
     if (kind == kinds[0]) continue;
     if (study.dense()) {
       const auto &first = study.block(kinds[0]).values, &other = study.block(kind).values;
-      put("cosine", kind, cosine(first, other));
-      put("norm_ratio", kind, frobenius_norm(other) / frobenius_norm(first));
+      row.cosine.emplace_back(name, cosine(first, other));
+      row.norm_ratio.emplace_back(name, frobenius_norm(other) / frobenius_norm(first));
     }
-    put("diagonal_cosine", kind, cosine(diagonals[kinds[0]], diagonals[kind]));
-    put("rank_correlation", kind, rank_correlation(diagonals[kinds[0]], diagonals[kind]));
+    row.diagonal_cosine.emplace_back(name, cosine(diagonals[kinds[0]], diagonals[kind]));
+    row.rank_correlation.emplace_back(name, rank_correlation(diagonals[kinds[0]], diagonals[kind]));
   }
-  if (config.eigenvalues > 0) {
-    const int products = std::min<int>(config.lanczos_steps, static_cast<int>(entry.size));
-    std::optional<Progress> progress;
-    if (!study.dense())
-      progress.emplace(fmt::format("{} eigenvalues, at most", entry.name),
-                       static_cast<std::int64_t>(kinds.size()) * products, "products", quiet);
-    for (std::size_t k = 0; k < kinds.size(); ++k) {
-      // Products of float32 networks are exact to about 1e-6 of the largest eigenvalue.
-      LanczosOptions lanczos_options{.largest = config.eigenvalues,
-                                     .most_steps = config.lanczos_steps,
-                                     .tolerance = study.dense() ? 1e-8 : 1e-5,
-                                     .seed = seed};
-      lanczos_options.progress = [&](int step) {
-        if (progress) progress->update(static_cast<std::int64_t>(k) * products + step);
-        check_stop(entry.name);
-      };
-      const Eigenvalues found = lanczos(*study.product(kinds[k]), lanczos_options);
-      std::vector<double> values;
-      for (std::size_t i = 0; i < found.largest.size(); ++i) {
-        values.push_back(found.largest[i].value);
-        put(fmt::format("eigenvalue_{}", i + 1), kinds[k], found.largest[i].value);
-      }
-      if (!found.settled && !quiet)
-        fmt::print(
-            stderr,
-            "note: {}: {} products (curvature.lanczos_steps) did not settle all {} eigenvalues of the {}\n",
-            entry.name, found.steps, config.eigenvalues, title_of(kinds[k]));
-      put("eigenvalues_settled", kinds[k], found.settled ? 1 : 0);
-      save("eigenvalues_" + std::string(name_of(kinds[k])), {static_cast<Index>(values.size())}, values);
+}
+
+/// The largest eigenvalues of each matrix, by Lanczos.
+void find_eigenvalues(const CurvatureConfig& config, const Entry& entry, CurvatureStudy& study,
+                      std::uint64_t seed, bool quiet, CurvatureRow& row, Arrays& arrays) {
+  if (config.eigenvalues == 0) return;
+  const std::vector<CurvatureKind> kinds = config.kinds();
+  const int products = std::min<int>(config.lanczos_steps, static_cast<int>(entry.size));
+  std::optional<Progress> progress;
+  if (!study.dense())
+    progress.emplace(fmt::format("{} eigenvalues, at most", entry.name),
+                     static_cast<std::int64_t>(kinds.size()) * products, "products", quiet);
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    const std::string name(name_of(kinds[k]));
+    // Products of float32 networks are exact to about 1e-6 of the largest eigenvalue.
+    LanczosOptions lanczos_options{.largest = config.eigenvalues,
+                                   .most_steps = config.lanczos_steps,
+                                   .tolerance = study.dense() ? 1e-8 : 1e-5,
+                                   .seed = seed};
+    lanczos_options.progress = [&](int step) {
+      if (progress) progress->update(static_cast<std::int64_t>(k) * products + step);
+      check_stop(entry.name);
+    };
+    const Eigenvalues found = lanczos(*study.product(kinds[k]), lanczos_options);
+    std::vector<double> values;
+    for (std::size_t i = 0; i < found.largest.size(); ++i) {
+      values.push_back(found.largest[i].value);
+      row.eigenvalue.emplace_back(fmt::format("{}.{}", i + 1, name), found.largest[i].value);
     }
+    if (!found.settled && !quiet)
+      fmt::print(
+          stderr,
+          "note: {}: {} products (curvature.lanczos_steps) did not settle all {} eigenvalues of the {}\n",
+          entry.name, found.steps, config.eigenvalues, title_of(kinds[k]));
+    row.eigenvalues_settled.emplace_back(name, found.settled ? 1 : 0);
+    arrays.add("eigenvalues_" + name, {static_cast<Index>(values.size())}, values);
   }
+}
+
+/// All numbers of one layer at one number of examples; also writes its matrices.
+CurvatureRow measure(const Entry& entry, Index n, CurvatureStudy& study, const CurvatureConfig& config,
+                     std::uint64_t seed, const std::filesystem::path& blocks, bool quiet) {
+  CurvatureRow row;
+  row.layer = entry.name;
+  row.weights = entry.size;
+  row.examples = n;
+  row.dense = study.dense();
+  Arrays arrays;
+  compare_matrices(config, entry, study, row, arrays);
+  find_eigenvalues(config, entry, study, seed, quiet, row, arrays);
+  const std::vector<CurvatureKind> kinds = config.kinds();
   if (std::find(kinds.begin(), kinds.end(), CurvatureKind(Hessian{})) != kinds.end())
-    row.emplace_back("hessian_error", study.hessian_error(seed));
-  if (config.save_blocks) write_npz(blocks / fmt::format("{}_n{}.npz", entry.name, n), arrays);
+    row.hessian_error = study.hessian_error(seed);
+  if (config.save_blocks) arrays.write(blocks / fmt::format("{}_n{}.npz", entry.name, n));
   return row;
 }
 
-bool has(const std::vector<MetricsRow>& rows, const std::string& layer, Index n) {
-  return std::any_of(rows.begin(), rows.end(), [&](const MetricsRow& row) {
-    return text(row, "event") == "curvature" && text(row, "layer") == layer &&
-           number(row, "examples") == static_cast<double>(n);
-  });
+bool has(const MetricsLog& metrics, const std::string& layer, Index n) {
+  const std::vector<CurvatureRow> rows = rows_of<CurvatureRow>(metrics.rows());
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const CurvatureRow& row) { return row.layer == layer && row.examples == n; });
+}
+
+/// A study's own settings, in order, and what of the run's config it does without.
+CurvatureConfig& settle(RunConfig& config, const CommandOptions& options) {
+  config.prune.reset();
+  if (!config.curvature) {
+    say(options, fmt::format("note: {} has no \"curvature\" section; its defaults are used", options.config));
+    config.curvature.emplace();
+  }
+  std::vector<int>& examples = config.curvature->examples;
+  std::sort(examples.begin(), examples.end());
+  examples.erase(std::unique(examples.begin(), examples.end()), examples.end());
+  config.checkpoint = checkpoint_to_read(options, config);
+  if (config.checkpoint.empty())
+    say(options, fmt::format("note: no checkpoint ({} does not exist): the weights are fresh ones",
+                             (run_directory(config) / "checkpoint.safetensors").string()));
+  return *config.curvature;
+}
+
+/// One layer over every number of examples that is not there yet. Returns lines that name its pictures.
+std::string study_layer(const Entry& entry, const RunConfig& config, const Workbench& bench,
+                        const Examples& examples, const RunFolder& folder, MetricsLog& metrics,
+                        const CommandOptions& options) {
+  const CurvatureConfig& wanted = *config.curvature;
+  std::string pictures;
+  std::optional<Progress> progress;
+  std::int64_t done = 0;
+  CurvatureStudy study(
+      *bench.model, examples, entry.layers,
+      {wanted.kinds(), {wanted.monte_carlo_labels, config.seed}, wanted.max_dense, [&](Index n) {
+         progress->update(done += n);
+         check_stop(entry.name);
+       }});
+  if (!study.dense())
+    say(options, fmt::format("note: {} has {} weights, more than curvature.max_dense = {}: diagonals, "
+                             "eigenvalues and products, but no block",
+                             entry.name, format_count(entry.size), format_count(wanted.max_dense)));
+  Index before = 0;
+  for (const int n : wanted.examples) {
+    const double started = seconds_now();
+    done = 0;
+    progress.emplace(fmt::format("{} to {} examples", entry.name, format_count(n)),
+                     (n - before) * study.passes(), "examples", options.quiet);
+    study.extend_to(n);
+    progress->done();
+    progress.reset();
+    before = n;
+    if (has(metrics, entry.name, n)) continue;
+    CurvatureRow row = measure(entry, n, study, wanted, config.seed, folder.path() / "blocks", options.quiet);
+    if (study.dense())
+      pictures += draw_heat_maps(folder.plots() / fmt::format("{}_n{}", entry.name, n),
+                                 fmt::format("{}: {} weights, mean over {} examples", entry.name,
+                                             format_count(entry.size), format_count(n)),
+                                 study, wanted);
+    row.seconds = seconds_now() - started;
+    metrics.append(to_row(row));
+  }
+  return pictures;
+}
+
+/// The study's numbers for people.
+std::string shown(const std::vector<CurvatureRow>& rows, const CurvatureConfig& wanted) {
+  double worst = 0;
+  for (const CurvatureRow& row : rows) worst = std::max(worst, row.hessian_error.value_or(0));
+  return curvature_table(rows, wanted) +
+         (worst > 0
+              ? fmt::format("Hessians against Hessian-vector products: largest relative difference {:.1e}.\n",
+                            worst)
+              : "");
 }
 
 }  // namespace
 
 void curvature_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
+  const std::filesystem::path where = run_directory(config) / "curvature";
   std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its lesson
-  config.prune.reset();
-  if (!config.curvature) {
-    say(options, fmt::format("note: {} has no \"curvature\" section; its defaults are used", options.config));
-    config.curvature.emplace();
-  }
-  CurvatureConfig& wanted = *config.curvature;
-  std::sort(wanted.examples.begin(), wanted.examples.end());
-  wanted.examples.erase(std::unique(wanted.examples.begin(), wanted.examples.end()), wanted.examples.end());
-  // As `espalier evaluate`: the checkpoint asked for, that of the config's run, the config's.
-  const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
-  if (!options.checkpoint.empty())
-    config.checkpoint = options.checkpoint;
-  else if (std::filesystem::exists(of_run))
-    config.checkpoint = of_run.string();
-  if (config.checkpoint.empty())
-    say(options,
-        fmt::format("note: no checkpoint ({} does not exist): the weights are fresh ones", of_run.string()));
+  const CurvatureConfig& wanted = settle(config, options);
   const Workbench bench = prepare(config, config.checkpoint);
-  config.provenance.version = ESPALIER_VERSION;
+  set_provenance(config, "curvature", bench.model->store().values());
   const std::vector<Entry> entries = entries_of(wanted, *bench.model);
   const ImageExamples examples(bench.data.source.train, bench.data.preprocessing,
                                chosen_examples(wanted, bench.data.source.train.size(), config.seed));
@@ -245,82 +316,24 @@ void curvature_command(const CommandOptions& options) {
   require_memory(wanted, entries, options.dry_run);
   if (options.dry_run) return;
 
-  const RunFolder folder(run_directory(config) / "curvature");
-  const std::filesystem::path blocks = folder.path() / "blocks";
-  std::filesystem::create_directories(blocks);
-  config.output.clear();  // where a run lies is no part of what it is
-  const auto weights = bench.model->store().values();
-  const std::string resolved = resolved_json(config) + "\n",
-                    weights_hash =
-                        sha256({reinterpret_cast<const char*>(weights.data()), weights.size_bytes()});
-  bool resuming = options.resume && std::filesystem::exists(folder.config());
-  if (resuming) {
-    const std::vector<MetricsRow> rows = read_metrics(folder.metrics_jsonl());
-    if (read_whole_file(folder.config()) != resolved || rows.empty() ||
-        text(rows[0], "weights_sha256") != weights_hash)
-      fail(ExitCode::config,
-           "{} was made with other settings or weights, so it cannot be resumed; leave out --resume to "
-           "replace "
-           "it, or choose another --output",
-           folder.path().string());
-  } else if (std::filesystem::exists(folder.config())) {
-    say(options, fmt::format("note: {} holds an earlier study, which is replaced", folder.path().string()));
-  }
-  write_file_atomically(folder.config(), resolved);
+  const bool resuming = goes_on(where, config, earlier_of(options));
+  const RunFolder folder(where);
+  std::filesystem::create_directories(folder.path() / "blocks");
+  if (!resuming) begin_run(folder, config, options.quiet);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
-  if (!resuming)
-    metrics.append({{"event", "start"}, {"checkpoint", config.checkpoint}, {"weights_sha256", weights_hash}});
+  if (metrics.size() == 0) metrics.append(to_row(StartRow{config.checkpoint}));
 
   stop_gently_on_signals();
   std::string pictures;
-  for (const Entry& entry : entries) {
-    const bool finished = std::all_of(wanted.examples.begin(), wanted.examples.end(),
-                                      [&](int n) { return has(metrics.rows(), entry.name, n); });
-    if (finished) continue;
-    std::optional<Progress> progress;
-    std::int64_t done = 0;
-    CurvatureStudy study(
-        *bench.model, examples, entry.layers,
-        {wanted.kinds(), {wanted.monte_carlo_labels, config.seed}, wanted.max_dense, [&](Index n) {
-           progress->update(done += n);
-           check_stop(entry.name);
-         }});
-    if (!study.dense())
-      say(options, fmt::format("note: {} has {} weights, more than curvature.max_dense = {}: diagonals, "
-                               "eigenvalues and products, but no block",
-                               entry.name, format_count(entry.size), format_count(wanted.max_dense)));
-    Index before = 0;
-    for (const int n : wanted.examples) {
-      const double started = seconds_now();
-      done = 0;
-      progress.emplace(fmt::format("{} to {} examples", entry.name, format_count(n)),
-                       (n - before) * study.passes(), "examples", options.quiet);
-      study.extend_to(n);
-      progress->done();
-      progress.reset();
-      before = n;
-      if (has(metrics.rows(), entry.name, n)) continue;
-      MetricsRow row = measure(entry, n, study, wanted, config.seed, blocks, options.quiet);
-      if (study.dense())
-        pictures += draw_heat_maps(folder.plots() / fmt::format("{}_n{}", entry.name, n),
-                                   fmt::format("{}: {} weights, mean over {} examples", entry.name,
-                                               format_count(entry.size), format_count(n)),
-                                   study, wanted);
-      row.emplace_back("seconds", seconds_now() - started);
-      metrics.append(row);
-    }
-  }
+  for (const Entry& entry : entries)
+    if (!std::all_of(wanted.examples.begin(), wanted.examples.end(),
+                     [&](int n) { return has(metrics, entry.name, n); }))
+      pictures += study_layer(entry, config, bench, examples, folder, metrics, options);
   if (!options.summary) return;
   write_lesson_of_study(folder, config, std::move(prune), bench, options.quiet);
-  fmt::print("{}", curvature_table(metrics.rows(), wanted));
-  double worst = 0;
-  for (const MetricsRow& row : metrics.rows())
-    if (const double e = number(row, "hessian_error"); e > worst) worst = e;
-  if (worst > 0)
-    fmt::print("Hessians against Hessian-vector products: largest relative difference {:.1e}.\n", worst);
-  pictures += draw_curvature_charts(folder, metrics.rows(), wanted);
-  fmt::print("\n  {:<12} {}\n{}", "numbers", folder.metrics_csv().string(), pictures);
-  if (wanted.save_blocks) fmt::print("  {:<12} {}/*.npz\n", "matrices", blocks.string());
+  fmt::print("{}\n  {:<12} {}\n{}", shown(rows_of<CurvatureRow>(metrics.rows()), wanted), "numbers",
+             folder.metrics_csv().string(), pictures);
+  if (wanted.save_blocks) fmt::print("  {:<12} {}/*.npz\n", "matrices", (folder.path() / "blocks").string());
   if (!options.no_report) fmt::print("{}", report_line(folder.path()));
 }
 

@@ -14,9 +14,14 @@
 #include "framework/core/check.h"
 #include "framework/core/parallel.h"
 #include "tools/benchmark/benchmark.h"
-#include "tools/verbs/compress.h"
+#include "tools/curvature/curvature.h"
+#include "tools/experiments/reproduce.h"
+#include "tools/experiments/sweep.h"
+#include "tools/explain/explain.h"
 #include "tools/report/report.h"
-#include "tools/run/commands.h"
+#include "tools/verbs/commands.h"
+#include "tools/verbs/compress.h"
+#include "tools/verbs/export.h"
 
 namespace {
 
@@ -86,8 +91,7 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
   list("--block-sizes", o.block_sizes, "weights per block of the fisher job")->check(CLI::Range(1, 100000));
   verb->add_option(
       "--config", o.config,
-      "fisher job: gradients of this run config's network (its checkpoint, its data) instead of --model's "
-      "at fresh weights");
+      "fisher and sparse jobs: this run config's network (its checkpoint, its data) instead of --model's at fresh weights");
   verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
   verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
   verb->callback([&o] { espalier::benchmark_command(o); });
@@ -108,6 +112,20 @@ void add_report(CLI::App& app, espalier::ReportOptions& o) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   verb->callback([&o] { espalier::report_command(o); });
+}
+
+void add_export(CLI::App& app, espalier::ExportCommandOptions& o) {
+  CLI::App* verb = app.add_subcommand("export", "a network as an ONNX model, for ONNX Runtime and others");
+  verb->footer(exit_codes);
+  verb->add_option("RUN", o.run, "folder of a run, or a config (then its run's checkpoint)")->required();
+  verb->add_option("-o,--output", o.output, "the file")->capture_default_str();
+  verb->add_option("--checkpoint", o.checkpoint, "weights (default: those of the run)");
+  verb->add_flag("--keep-bn", o.keep_batch_norm,
+                 "batch norm as nodes of its own, not folded into convolutions");
+  verb->add_flag("--sparse", o.sparse, "weights of at least half zeros as sparse tensors");
+  verb->add_flag("--with-preprocessing", o.preprocessing,
+                 "the input is pixels, bytes [n, height, width, channels]; the first nodes normalise them");
+  verb->callback([&o] { espalier::export_command(o); });
 }
 
 void add_compress(CLI::App& app, espalier::CompressOptions& o) {
@@ -131,17 +149,41 @@ void add_compress(CLI::App& app, espalier::CompressOptions& o) {
   verb->callback([&o] { espalier::compress_command(o); });
 }
 
-void add_predict(CLI::App& app, espalier::PredictOptions& o) {
-  CLI::App* verb = app.add_subcommand("predict", "classes of pictures, by a file that compress wrote");
+/// Of pictures, or of numbers: `arrays.input` tells which.
+struct PredictChoice {
+  espalier::PredictOptions pictures;
+  espalier::PredictArrayOptions arrays;
+};
+void add_predict(CLI::App& app, PredictChoice& o) {
+  CLI::App* verb =
+      app.add_subcommand("predict", "classes of pictures, or what a network makes of given numbers");
   verb->footer(exit_codes);
-  verb->add_option("FILE", o.file, "what espalier compress wrote")->required();
-  verb->add_option("PICTURE", o.pictures, "PNG or JPEG files of the extents the network was trained with")
+  verb->add_option(
+          "FILE", o.pictures.file,
+          "what espalier compress wrote; with --input also the folder of a run, a config, or an .onnx file")
       ->required();
-  verb->add_option("--top", o.top, "classes to show of each picture")
+  CLI::Option* pictures = verb->add_option("PICTURE", o.pictures.pictures,
+                                           "PNG or JPEG files of the extents the network was trained with");
+  verb->add_option("--top", o.pictures.top, "classes to show of each picture")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  verb->add_flag("--json", o.json, "print JSON");
-  verb->callback([&o] { espalier::predict_command(o); });
+  verb->add_flag("--json", o.pictures.json, "print JSON");
+  CLI::Option* input = verb->add_option("--input", o.arrays.input,
+                                        ".npy file of float32 [n, channels, height, width], taken as it is");
+  input->excludes(pictures);
+  verb->add_option("--output", o.arrays.output, ".npy file of what the network makes of --input")
+      ->needs(input)
+      ->capture_default_str();
+  verb->add_option("--onnx-output", o.arrays.onnx_output, "which of several outputs of an .onnx file")
+      ->needs(input);
+  verb->add_option("--checkpoint", o.arrays.checkpoint, "weights (default: those of the run)")->needs(input);
+  verb->callback([&o] {
+    o.arrays.network = o.pictures.file;
+    if (!o.arrays.input.empty()) return espalier::predict_array_command(o.arrays);
+    if (o.pictures.pictures.empty())
+      espalier::fail(espalier::ExitCode::usage, "predict needs a PICTURE, or numbers by --input FILE.npy");
+    espalier::predict_command(o.pictures);
+  });
 }
 
 void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
@@ -156,12 +198,13 @@ void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
   verb->add_option("--checkpoints", o.checkpoints,
                    "folder of the published networks (default: DATA/checkpoints)");
   verb->add_option("--experiments", o.experiments, "folder of the experiments")->capture_default_str();
+  verb->add_option("--records", o.records, "folder of the recorded results")->capture_default_str();
   verb->add_option("--output", o.output, "folder of the runs (default: runs/reproduce/NAME)");
   verb->add_option("--threads", o.threads, "threads to use; 0: all cores. Results do not depend on it")
       ->check(CLI::Range(0, 1024));
   verb->add_flag("--recorded", o.recorded, "show the recorded results; run nothing");
   verb->add_flag("--markdown", o.markdown, "the recorded results as Markdown tables");
-  verb->add_flag("--record", o.record, "afterwards keep the results in the experiment's folder");
+  verb->add_flag("--record", o.record, "afterwards keep the results in RECORDS/NAME");
   verb->add_flag("--dry-run", o.dry_run, "list the runs that are not there yet");
   verb->add_flag("--quiet", o.quiet, "no progress lines");
 }
@@ -193,6 +236,8 @@ int main(int argc, char** argv) {
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
+  evaluate->add_flag("--plan", options.plan,
+                     "print which layers run faster without their pruned weights, with the times measured, and the plan");
   CLI::App* info =
       verb("info", "the network: steps, shapes, parameters, multiply-adds, sparsity, memory", info_command);
   add_run_options(info, options);
@@ -228,10 +273,19 @@ int main(int argc, char** argv) {
   add_report(app, report);
   CompressOptions compress;
   add_compress(app, compress);
-  PredictOptions predict;
+  ExportCommandOptions export_options;
+  add_export(app, export_options);
+  PredictChoice predict;
   add_predict(app, predict);
-  app.add_subcommand("schema", "print the JSON Schema of configs")->callback(schema_command);
+  std::string schema_of = "config";
+  CLI::App* schema =
+      app.add_subcommand("schema", "print a JSON Schema: of configs, or of what the program writes");
+  schema->add_option("OF", schema_of, "config; metrics: a line of metrics.jsonl; explain: `explain --json`")
+      ->check(CLI::IsMember({"config", "metrics", "explain"}))
+      ->capture_default_str();
+  schema->callback([&] { schema_command(schema_of); });
   app.add_subcommand("settings", "print all settings of configs as Markdown")->callback(settings_command);
+  app.add_subcommand("columns", "print all columns of metrics as Markdown")->callback(columns_command);
 
   try {
     if (argc > 1 && argv[1][0] != '-') {

@@ -7,6 +7,8 @@
 #include "framework/config/reader.h"
 #include "framework/config/suggest.h"
 #include "framework/core/check.h"
+#include "tools/experiments/vary.h"
+#include "tools/run/rows.h"
 
 namespace espalier {
 
@@ -43,6 +45,12 @@ void ExperimentPart::fields(Fields& f) {
   f("every_level", every_level,
     "each level of prune.schedule is a result: columns of the table are the sparsities on the way");
   f("pictures", pictures, "names in the plots folder of a run, kept of the first seed by --record");
+}
+
+std::vector<std::string> ExperimentPart::method_names() const {
+  std::vector<std::string> names;
+  for (const ExperimentMethod& m : methods) names.push_back(m.name);
+  return names;
 }
 
 void ExperimentQuick::fields(Fields& f) {
@@ -87,6 +95,22 @@ std::string as_folder(const std::string& text) {
   return folder.empty() ? "-" : folder;
 }
 
+/// Refuses quantities that no row of results has.
+void check_shown(const ExperimentPart& part, const std::string& where) {
+  const std::vector<RowKind> kinds{kind_of<ResultRow>(), kind_of<DoneRow>(), kind_of<CellRow>(),
+                                   kind_of<CurvatureRow>(), kind_of<PruneRow>()};
+  std::vector<std::string> names{"layer_sparsity"};
+  for (const RowKind& kind : kinds)
+    for (const Column& c : kind.columns) names.push_back(c.shown());
+  for (const std::string& quantity : part.show)
+    if (quantity != "layer_sparsity" && std::none_of(kinds.begin(), kinds.end(), [&](const RowKind& kind) {
+          return kind.find(quantity) != nullptr;
+        }))
+      fail(ExitCode::config,
+           "{} holds \"{}\"{}, which is no column of results; `espalier columns` lists them all", where,
+           quantity, did_you_mean(quantity, names));
+}
+
 void check_references(const Experiment& e, const std::string& file) {
   std::vector<std::string> before;
   for (std::size_t i = 0; i < e.parts.size(); ++i) {
@@ -114,6 +138,7 @@ void check_references(const Experiment& e, const std::string& file) {
           "{} is true, but the part {}; its columns are the levels of one run's schedule: use verb \"prune\" "
           "and no \"vary\"",
           at("every_level"), p.verb != "prune" ? "does not prune" : "varies " + p.vary);
+    check_shown(p, at("show"));
     before.push_back(p.name);
   }
 }
@@ -127,26 +152,6 @@ void fill_in(Json& json, const std::vector<std::pair<std::string, std::string>>&
   } else if (json.is_structured()) {
     for (Json& element : json) fill_in(element, places);
   }
-}
-
-/// {"type": "a", ...} patched with "b" or {"type": "b"}: the settings of "a" are none of b's.
-void patch(Json& into, const Json& with) {
-  if (!with.is_object() || !into.is_object() ||
-      (with.contains("type") && into.contains("type") && with["type"] != into["type"])) {
-    into = with;
-    return;
-  }
-  for (const auto& [key, value] : with.items()) patch(into[key], value);
-}
-
-void set(Json& json, const std::string& path, const Json& value) {
-  const auto dot = path.find('.');
-  Json& inner = json[path.substr(0, dot)];
-  if (inner.is_string() && dot != std::string::npos) inner = Json{{"type", inner}};
-  if (dot == std::string::npos)
-    inner = value;
-  else
-    set(inner, path.substr(dot + 1), value);
 }
 
 }  // namespace
@@ -210,7 +215,7 @@ std::vector<ExperimentCell> cells_of(const Experiment& experiment, const Experim
         if (&source != &part) patch(config, Json::parse(source.config));
         patch(config, Json::parse(part.config));
         if (method) patch(config, Json::parse(method->config));
-        if (!value.empty()) set(config, part.vary, Json::parse(value));
+        if (!value.empty()) set_at(config, part.vary, Json::parse(value));
         config["seed"] = seed;
         if (quick) patch(config, Json::parse(q.config));
         std::filesystem::path folder = places.runs / as_folder(part.name);

@@ -3,8 +3,7 @@
 // methods x values x seeds, and every cell of it an ordinary run of train, prune, sweep or curvature with a
 // config put together as
 //
-//   experiment.config <- part.config <- method.config <- value <- quick.config        (later ones win, key by
-//   key)
+//   experiment.config <- part.config <- method.config <- value <- quick.config   (later ones win, key by key)
 #pragma once
 
 #include <filesystem>
@@ -35,6 +34,8 @@ struct ExperimentPart {
   bool every_level = false;  ///< a run has a result for each level of its schedule, not one at its end
   /// Last name of the path `vary`; empty: nothing varies.
   std::string varied() const { return vary.substr(vary.rfind('.') + 1); }
+  std::string heading() const { return title.empty() ? name : title; }
+  std::vector<std::string> method_names() const;
   void fields(Fields& f);
 };
 

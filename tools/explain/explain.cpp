@@ -1,5 +1,7 @@
-// explain.cpp: `espalier explain`: a small problem worked out,
-// or one weight of a real network seen by every criterion.
+// explain.cpp: `espalier explain`: a small problem worked out, or one weight of a real network seen by every
+// criterion.
+#include "tools/explain/explain.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -88,10 +90,12 @@ void explain_weight(const CommandOptions& options) {
              {"inverse", prune.inverse.type},
              {"inverse_diagonal", inverse_qq},
              {"num_grads", prune.num_grads},
-             {"weights", alive}};
+             {"weights", alive},
+             {"criteria", Json::array()},
+             {"absorbed_by", Json::array()},
+             {"removal", Json::array()}};
     for (const Opinion& o : opinions)
       out["criteria"].push_back({{"criterion", o.criterion}, {"score", o.saliency}, {"rank", o.rank}});
-    out["absorbed_by"] = Json::array();
     for (const Absorber& a : absorbers)
       out["absorbed_by"].push_back({{"weight", weight_name(study.layer_of(a.column), a.column)},
                                     {"value", a.value},

@@ -16,7 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::size_t largest = 512;
-constexpr double far_off = 10;  // the ranking's set costs this many times the best: shown
 
 [[noreturn]] void wrong(const std::string& path, const std::string& what) {
   fail(ExitCode::config, "{}: {}", path, what);
@@ -111,13 +110,6 @@ Vector solve_with(const QuadraticProblem& p, const Matrix& m, Vector b) {
   return b;
 }
 
-std::vector<Index> ranking(const Vector& score) {
-  std::vector<Index> order(score.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
-  return order;
-}
-
 /// F^-1 as pruning takes it: Cholesky factors, block by block.
 Matrix inverse_of(const QuadraticProblem& p) {
   const std::size_t d = p.d();
@@ -137,13 +129,11 @@ Matrix inverse_of(const QuadraticProblem& p) {
   return result;
 }
 
-/// All sets of every size below d, for problems of at most 16 weights;
-/// kept if the ranking does badly somewhere.
+/// All sets of every size below d, for problems of 2 to 16 weights.
 std::vector<BestSubset> compare_subsets(const QuadraticProblem& p, const QuadraticSolution& s) {
   if (p.d() < 2 || p.d() > 16) return {};
   std::vector<BestSubset> result(p.d() - 1);
   const std::vector<Index> order = ranking(s.woodfisher);
-  bool worth_showing = false;
   for (std::size_t k = 1; k < p.d(); ++k) {
     BestSubset& b = result[k - 1];
     b.k = k;
@@ -161,11 +151,17 @@ std::vector<BestSubset> compare_subsets(const QuadraticProblem& p, const Quadrat
     ++b.examined;
     if (loss < b.best_loss) b.best_loss = loss, b.best = set;
   }
-  for (const BestSubset& b : result) worth_showing |= b.lowest_loss > far_off * b.best_loss;
-  return worth_showing ? result : std::vector<BestSubset>();
+  return result;
 }
 
 }  // namespace
+
+std::vector<Index> ranking(const Vector& score) {
+  std::vector<Index> order(score.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
+  return order;
+}
 
 QuadraticProblem read_problem(const std::string& path) {
   Json all = Json::parse(read_whole_file(path, ExitCode::config), nullptr, false, true);

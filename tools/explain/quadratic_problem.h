@@ -51,10 +51,12 @@ struct QuadraticSolution {
   Vector magnitude, obd_damped, diagonal_fisher, woodfisher, woodtaylor;
   double constant = 0;                                ///< -1/2 g'F^-1 g
   std::array<std::vector<Removal>, 2> singles, sets;  ///< [0] WoodFisher (g = 0), [1] WoodTaylor
-  std::vector<BestSubset> subsets;                    ///< where ranking by rho misses the best set by far
+  std::vector<BestSubset> subsets;                    ///< of each size below d, for 2 to 16 weights
 };
 
 QuadraticSolution solve(const QuadraticProblem& problem);
+/// The weights in the order in which a score removes them.
+std::vector<Index> ranking(const Vector& score);
 /// Removal of one set at the problem's w; `taylor`: with the gradient.
 Removal remove_set(const QuadraticProblem& problem, const QuadraticSolution& s, const std::vector<Index>& set,
                    bool taylor);
@@ -62,7 +64,8 @@ Removal remove_set(const QuadraticProblem& problem, const QuadraticSolution& s, 
 /// The steps of the recursion: F_n^-1 after each gradient, blocks and all.
 std::vector<Matrix> recursion(const QuadraticProblem& problem);
 
-/// One JSON object with the keys of `expected` in the oracle's quadratic cases.
+/// One JSON object; its keys depend on the sizes of the problem and on what it asks for, never on values
+/// (explain_schema.h).
 std::string solution_json(const QuadraticProblem& problem, const QuadraticSolution& s);
 /// The derivation with its numbers, for people.
 std::string derivation(const QuadraticProblem& problem, const QuadraticSolution& s);

@@ -3,23 +3,15 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <optional>
 
 #include "framework/io/table.h"
-#include "tools/explain/fraction.h"
 #include "tools/explain/quadratic_problem.h"
 
 namespace espalier {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::vector<Index> ranking(const Vector& score) {
-  std::vector<Index> order(score.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return score[a] < score[b]; });
-  return order;
-}
+constexpr double far_off = 10;  // the ranking's set costs this many times the best: shown to people
 
 Json single_json(const Removal& r) { return {{"delta_w", r.delta}, {"loss_increase", r.loss}}; }
 
@@ -32,81 +24,6 @@ Json set_json(const QuadraticProblem& p, const Removal& r) {
           {"simultaneous_delta_w", r.simultaneous},
           {"simultaneous_then_zeroed_delta_w", r.zeroed},
           {"simultaneous_then_zeroed_loss_increase", r.zeroed_loss}};
-}
-
-using Fractions = std::vector<Fraction>;
-
-Json texts(const Fractions& v) {
-  Json list = Json::array();
-  for (const Fraction& f : v) list.push_back(f.str());
-  return list;
-}
-
-/// The same by exact arithmetic, where every input is a short binary fraction (a multiple of 1/64) and
-/// nothing overflows. Gauss-Jordan: F is positive definite, so no pivot is zero.
-std::optional<Json> exact_fractions(const QuadraticProblem& p) {
-  constexpr std::size_t most = 8;
-  const auto short_fraction = [](double v) { return std::abs(v) < 1e6 && v * 64 == std::round(v * 64); };
-  bool all = p.d() <= most && p.n() > 0 && p.n() <= most && short_fraction(p.damp);
-  for (const Vector& g : p.gradients) all = all && std::all_of(g.begin(), g.end(), short_fraction);
-  all = all && std::all_of(p.w.begin(), p.w.end(), short_fraction) &&
-        std::all_of(p.g.begin(), p.g.end(), short_fraction);
-  if (!all) return std::nullopt;
-  try {
-    const std::size_t d = p.d();
-    const auto exact = [](double v) { return Fraction(static_cast<std::int64_t>(std::llround(v * 64)), 64); };
-    std::vector<Fractions> F(d, Fractions(d)), inverse(d, Fractions(d));
-    for (const auto& block : p.blocks)
-      for (const Index bi : block)
-        for (const Index bj : block) {
-          const auto i = static_cast<std::size_t>(bi), j = static_cast<std::size_t>(bj);
-          for (const Vector& g : p.gradients)
-            F[i][j] = F[i][j] + exact(g[i]) * exact(g[j]) / Fraction(static_cast<std::int64_t>(p.n()));
-          if (i == j) F[i][j] = F[i][j] + exact(p.damp);
-        }
-    std::vector<Fractions> a = F;
-    for (std::size_t i = 0; i < d; ++i) inverse[i][i] = Fraction(1);
-    for (std::size_t i = 0; i < d; ++i) {
-      const Fraction pivot = a[i][i];
-      for (std::size_t c = 0; c < d; ++c) a[i][c] = a[i][c] / pivot, inverse[i][c] = inverse[i][c] / pivot;
-      for (std::size_t r = 0; r < d; ++r) {
-        if (r == i) continue;
-        const Fraction factor = a[r][i];
-        for (std::size_t c = 0; c < d; ++c) {
-          a[r][c] = a[r][c] - factor * a[i][c];
-          inverse[r][c] = inverse[r][c] - factor * inverse[i][c];
-        }
-      }
-    }
-    Fractions h(d), rho(d), rho_taylor(d);
-    Json f_json = Json::array(), inverse_json = Json::array(), deltas = Json::array(),
-         taylor_deltas = Json::array();
-    for (std::size_t i = 0; i < d; ++i) {
-      for (std::size_t j = 0; j < d; ++j) h[i] = h[i] + inverse[i][j] * exact(p.g[j]);
-      f_json.push_back(texts(F[i]));
-      inverse_json.push_back(texts(inverse[i]));
-    }
-    for (std::size_t q = 0; q < d; ++q) {
-      const Fraction w = exact(p.w[q]), r = w - h[q];
-      rho[q] = w * w / (Fraction(2) * inverse[q][q]);
-      rho_taylor[q] = r * r / (Fraction(2) * inverse[q][q]);
-      Fractions delta(d), taylor(d);
-      for (std::size_t i = 0; i < d; ++i) {
-        delta[i] = Fraction(0) - inverse[i][q] * w / inverse[q][q];
-        taylor[i] = Fraction(0) - h[i] - inverse[i][q] * r / inverse[q][q];
-      }
-      deltas.push_back(texts(delta));
-      taylor_deltas.push_back(texts(taylor));
-    }
-    return Json{{"F", f_json},
-                {"F_inv", inverse_json},
-                {"rho_woodfisher", texts(rho)},
-                {"rho_woodtaylor", texts(rho_taylor)},
-                {"single_delta_w_woodfisher", deltas},
-                {"single_delta_w_woodtaylor", taylor_deltas}};
-  } catch (const Fraction::Overflow&) {
-    return std::nullopt;
-  }
 }
 
 std::string number(double v) { return fmt::format("{:.6g}", v == 0 ? 0.0 : v); }
@@ -164,7 +81,7 @@ std::string solution_json(const QuadraticProblem& p, const QuadraticSolution& s)
            {"ranking_woodtaylor_ascending", ranking(s.woodtaylor)},
            {"single_removals", singles},
            {"set_removals", sets}};
-  if (const auto exact = exact_fractions(p)) out["exact_fractions"] = *exact;
+  if (!s.subsets.empty()) out["exhaustive_k_subsets"] = Json::array();
   for (const BestSubset& b : s.subsets)
     out["exhaustive_k_subsets"].push_back({{"k", b.k},
                                            {"best_subset", b.best},
@@ -272,8 +189,11 @@ std::string derivation(const QuadraticProblem& p, const QuadraticSolution& s) {
     t += "\n6. The sets asked for\n";
     t += removals(s.sets[0], "WoodFisher (g = 0):", true) + removals(s.sets[1], "WoodTaylor:", true);
   }
+  const bool worth_showing = std::any_of(s.subsets.begin(), s.subsets.end(), [](const BestSubset& b) {
+    return b.lowest_loss > far_off * b.best_loss;
+  });
   for (const BestSubset& b : s.subsets)
-    if (b.lowest_loss > b.best_loss * (1 + 1e-9))
+    if (worth_showing && b.lowest_loss > b.best_loss * (1 + 1e-9))
       t += fmt::format(
           "\n   Of all {} sets of {} the best is {} at {}; the {} lowest rho, {}, cost {}: they don't know "
           "of each other.\n",

@@ -10,6 +10,7 @@
 #include "tools/report/report_assets.h"
 #include "tools/report/report_run.h"
 #include "tools/report/report_text.h"
+#include "tools/run/rows.h"
 
 namespace espalier {
 namespace {
@@ -83,6 +84,7 @@ fs::path write_report(const ReportOptions& options) {
   Json published = read_all_published(options.published, runs);
   const Json data{{"format", 1},
                   {"version", ESPALIER_VERSION},
+                  {"columns", columns_json()},
                   {"runs", std::move(runs)},
                   {"published", std::move(published)}};
   fs::path output = options.output;

@@ -6,6 +6,7 @@
 #include "framework/core/check.h"
 #include "tools/report/report_files.h"
 #include "tools/report/report_layers.h"
+#include "tools/run/rows.h"
 
 namespace espalier {
 namespace {
@@ -15,17 +16,19 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t bytes_per_row = 400;  // about, of metrics
 
-bool has_event(const Json& rows, const char* event) {
+/// Whether there is a row of this kind.
+template <class Row>
+bool has(const Json& rows) {
   return std::any_of(rows.begin(), rows.end(),
-                     [&](const Json& row) { return row.value("event", Json()) == event; });
+                     [&](const Json& row) { return row.value("event", Json()) == Row::event; });
 }
 
 std::string kind_of(const Json& config, const Json& rows) {
   if (std::any_of(rows.begin(), rows.end(), [](const Json& row) { return row.contains("config_sha256"); }))
     return "reproduce";
-  if (has_event(rows, "cell")) return "sweep";
-  if (has_event(rows, "curvature")) return "curvature";
-  if (has_event(rows, "prune")) return "prune";
+  if (has<CellRow>(rows)) return "sweep";
+  if (has<CurvatureRow>(rows)) return "curvature";
+  if (has<PruneRow>(rows)) return "prune";
   return config.is_object() && config.contains("prune") && config["prune"].is_object() ? "prune" : "train";
 }
 
@@ -52,7 +55,7 @@ Json saliency_of(const Json& lines, const Json& rows) {
       return key(later) == key(lines[i]) && later.value("layer", Json()) == lines[i].value("layer", Json());
     };
     const bool known = std::any_of(rows.begin(), rows.end(), [&](const Json& row) {
-      return row.value("event", Json()) == "prune" && key(row) == key(lines[i]);
+      return row.value("event", Json()) == PruneRow::event && key(row) == key(lines[i]);
     });
     if (known && std::none_of(lines.begin() + static_cast<std::ptrdiff_t>(i) + 1, lines.end(), same))
       steps.push_back(lines[i]);
@@ -95,7 +98,7 @@ Json read_run(const fs::path& folder, std::size_t budget) {
   run["curvature"] = reader.rows("curvature/metrics.jsonl", true, most_rows);
   // dense.safetensors may be of an earlier run in the folder.
   run["layers"] = read_layers(reader.path_of("checkpoint.safetensors"),
-                              has_event(rows, "prune") ? reader.path_of("dense.safetensors") : fs::path(),
+                              has<PruneRow>(rows) ? reader.path_of("dense.safetensors") : fs::path(),
                               budget / 2, reader.notices);
   if (kind == "reproduce") run["experiment"] = reader.object("experiment.json");
   const char* tour_file = reader.has("tour.json") ? "tour.json" : "curvature/tour.json";

@@ -1,4 +1,5 @@
-// plots.h: the pictures of a run.
+// plots.h: a run's pictures as files: accuracy and loss over epochs. Everything else of a run is drawn by its
+// report, which reads the same rows.
 #pragma once
 
 #include <string>
@@ -9,9 +10,8 @@
 
 namespace espalier {
 
-/// Draws accuracy and loss over epochs with the pruning steps marked, sparsity per layer, and predicted
-/// against measured loss change, as far as the run has them. Returns the lines that tell the user where they
-/// lie, or why there are none.
+/// Draws accuracy and loss over epochs with the pruning steps marked, for a run that trained. Returns the lines
+/// that tell the user where they lie, or why there are none.
 std::string draw_plots(const RunFolder& folder, const std::vector<MetricsRow>& rows);
 
 }  // namespace espalier

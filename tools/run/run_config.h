@@ -16,11 +16,14 @@ namespace espalier {
 /// What a recorded config adds so that its numbers can be repeated. Written into a run's config.json; when
 /// such a config is run again, the data must have the same hash.
 struct Provenance {
-  std::string version, data_hash;
+  std::string version, verb, data_hash, weights_hash;
   int threads = 0;
   void fields(Fields& f) {
     f("version", version, "of the program that wrote this config");
+    f("verb", verb, "that made the run, for the record");
     f("data_hash", data_hash, "SHA-256 over the decoded images and labels; checked when not empty");
+    f("weights_hash", weights_hash,
+      "SHA-256 of the weights that sweep or curvature looked at, for the record");
     f("threads", threads, "threads it ran on, for the record: results do not depend on it", {.low = 0});
   }
 };

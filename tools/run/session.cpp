@@ -5,11 +5,16 @@
 #include "framework/config/reader.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
+#include "framework/data/hash.h"
 #include "framework/deploy/network_file.h"
 #include "framework/graph/json.h"
 #include "framework/train/checkpoint.h"
 
 namespace espalier {
+
+void say(const CommandOptions& options, const std::string& line) {
+  if (!options.quiet) fmt::print(stderr, "{}\n", line);
+}
 
 RunConfig read_run_config(const CommandOptions& options) {
   JsonDocument document = JsonDocument::load(options.config);
@@ -80,7 +85,6 @@ Workbench prepare(RunConfig& config, const std::string& checkpoint) {
          "at the same files, or remove provenance from the config",
          recorded, bench.data.source.hash);
   recorded = bench.data.source.hash;
-  config.provenance.threads = 0;
   const Preprocessing& p = bench.data.preprocessing;
   const Shape image{p.height, p.width, bench.data.source.train.channels};
   WeightsFile weights;
@@ -92,6 +96,29 @@ Workbench prepare(RunConfig& config, const std::string& checkpoint) {
   bench.model = config.model->build(image, bench.data.source.classes(), config.seed);
   if (!checkpoint.empty()) load_weights(weights, checkpoint, *bench.model);
   return bench;
+}
+
+std::string checkpoint_to_read(const CommandOptions& options, const RunConfig& config) {
+  if (!options.checkpoint.empty()) return options.checkpoint;
+  std::error_code unknown;
+  const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
+  return std::filesystem::exists(of_run, unknown) ? of_run.string() : config.checkpoint;
+}
+
+void set_provenance(RunConfig& config, const std::string& verb, std::span<const Real> weights) {
+  Provenance& made_by = config.provenance;
+  made_by.version = ESPALIER_VERSION;
+  made_by.verb = verb;
+  made_by.weights_hash.clear();
+  if (!weights.empty())
+    made_by.weights_hash = sha256({reinterpret_cast<const char*>(weights.data()), weights.size_bytes()});
+  made_by.threads = 0;
+  config.output.clear();  // where a run lies is no part of what it is: folders may be moved
+}
+
+Earlier earlier_of(const CommandOptions& options) {
+  if (!options.resume) return Earlier::replace;
+  return options.replace_other ? Earlier::resume_or_replace : Earlier::resume;
 }
 
 std::filesystem::path run_directory(const RunConfig& config) {

@@ -1,11 +1,11 @@
 #include "tools/run/summary.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "framework/io/progress.h"
 #include "framework/io/table.h"
 #include "tools/run/plots.h"
+#include "tools/run/rows.h"
 
 namespace espalier {
 namespace {
@@ -17,50 +17,41 @@ std::string signed_change(double v) { return std::isfinite(v) ? fmt::format("{:+
 
 std::string history(const std::vector<MetricsRow>& rows) {
   Table table({"", "epochs", "sparsity", "test accuracy", "predicted", "measured loss change"});
-  double epochs = 0, sparsity = 0;
+  std::int64_t epochs = 0;
   bool pruning = false;
   for (const MetricsRow& row : rows) {
-    const std::string event = text(row, "event");
-    if (event == "epoch") epochs = number(row, "epoch");
-    if (event == "prune") {
-      const std::string at = fmt::format("{:g}", number(row, "epoch"));
+    if (const auto epoch = read_row<EpochRow>(row)) epochs = epoch->epoch;
+    if (const auto step = read_row<PruneRow>(row)) {
+      const std::string at = std::to_string(step->epoch);
       if (!pruning) {
-        table.add({"dense, before the first step", at, percent(number(row, "sparsity_before")),
-                   percent(number(row, "test_accuracy_before"))});
+        table.add({"dense, before the first step", at, percent(step->sparsity_before),
+                   percent(step->test_accuracy_before)});
         table.rule();
       }
       pruning = true;
-      sparsity = number(row, "sparsity");
-      table.add({"after pruning", at, percent(sparsity), percent(number(row, "test_accuracy")),
-                 signed_change(number(row, "predicted_loss_change")),
-                 signed_change(number(row, "measured_loss_change"))});
+      table.add({"after pruning", at, percent(step->sparsity), percent(step->test_accuracy),
+                 signed_change(step->predicted_loss_change.value_or(NAN)),
+                 signed_change(step->measured_loss_change)});
     }
-    if (event == "done") {
+    if (const auto done = read_row<DoneRow>(row)) {
       if (pruning) table.rule();
-      table.add({pruning ? "after fine-tuning" : "trained", fmt::format("{:g}", epochs),
-                 percent(pruning ? number(row, "sparsity") : 0), percent(number(row, "test_accuracy"))});
+      table.add({pruning ? "after fine-tuning" : "trained", std::to_string(epochs),
+                 percent(pruning ? done->sparsity.value_or(NAN) : 0), percent(done->test_accuracy)});
     }
   }
   return table.str("  ");
 }
 
-std::string layers(const std::vector<MetricsRow>& rows) {
-  if (rows.empty() || text(rows.back(), "event") != "done" || !find(rows.back(), "sparsity")) return "";
-  const MetricsRow& done = rows.back();
+std::string layers(const DoneRow& done) {
   Table table({"layer", "weights", "kept", "sparsity"});
-  const std::string prefix = "sparsity.";
-  for (const auto& [name, value] : done) {
-    if (!name.starts_with(prefix)) continue;
-    const std::string layer = name.substr(prefix.size());
-    const double weights = number(done, "weights." + layer), share = number(done, name);
-    table.add({layer, format_count(std::llround(weights)), format_count(std::llround(weights * (1 - share))),
-               percent(share)});
-  }
+  const auto line = [&](const std::string& name, std::int64_t weights, double sparsity) {
+    table.add({name, format_count(weights),
+               format_count(std::llround(static_cast<double>(weights) * (1 - sparsity))), percent(sparsity)});
+  };
+  for (std::size_t l = 0; l < done.sparsities.size(); ++l)
+    line(done.sparsities[l].first, done.layer_weights[l].second, done.sparsities[l].second);
   table.rule();
-  const double weights = number(done, "weights");
-  table.add({"all prunable", format_count(std::llround(weights)),
-             format_count(std::llround(weights * (1 - number(done, "sparsity")))),
-             percent(number(done, "sparsity"))});
+  line("all prunable", done.weights.value_or(0), *done.sparsity);
   return table.str("  ");
 }
 
@@ -69,16 +60,18 @@ std::string layers(const std::vector<MetricsRow>& rows) {
 std::string summary(const RunFolder& folder, const MetricsLog& metrics) {
   const std::string pictures = draw_plots(folder, metrics.rows());
   std::string result = "\n" + history(metrics.rows());
-  if (const std::string table = layers(metrics.rows()); !table.empty()) result += "\n" + table;
+  const std::optional<DoneRow> done =
+      metrics.rows().empty() ? std::nullopt : read_row<DoneRow>(metrics.rows().back());
+  if (done && done->sparsity && done->sparsities.size() == done->layer_weights.size())
+    result += "\n" + layers(*done);
   const auto line = [&](const char* what, const std::filesystem::path& path) {
     std::error_code unknown;
     if (std::filesystem::exists(path, unknown)) result += fmt::format("  {:<12} {}\n", what, path.string());
   };
   result += "\n";
   line("checkpoint", folder.checkpoint());
-  const auto& rows = metrics.rows();  // dense.safetensors may be of an earlier run in the folder
-  if (std::any_of(rows.begin(), rows.end(), [](const MetricsRow& r) { return text(r, "event") == "prune"; }))
-    line("dense", folder.path() / "dense.safetensors");
+  // dense.safetensors may be of an earlier run in the folder
+  if (!rows_of<PruneRow>(metrics.rows()).empty()) line("dense", folder.path() / "dense.safetensors");
   line("metrics", folder.metrics_csv());
   line("config", folder.config());
   return result + pictures;

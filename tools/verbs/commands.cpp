@@ -1,5 +1,5 @@
 // commands.cpp: the verbs. Each reads the config, prepares data and network, runs, and reports.
-#include "tools/run/commands.h"
+#include "tools/verbs/commands.h"
 
 #include <cmath>
 #include <cstdio>
@@ -7,51 +7,56 @@
 #include "framework/config/schema.h"
 #include "framework/config/writer.h"
 #include "framework/core/parallel.h"
-#include "framework/io/atomic_file.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
+#include "tools/explain/explain_schema.h"
 #include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
 #include "tools/run/estimate.h"
+#include "tools/run/rows.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
+#include "tools/verbs/plan_table.h"
 
 namespace espalier {
 namespace {
 
-void say(const CommandOptions& options, const std::string& line) {
-  if (!options.quiet) fmt::print(stderr, "{}\n", line);
-}
-
-/// Rows of the metrics that are not of one epoch or pruning step: the state of the network at the end.
-void append_final_row(Trainer& trainer, const Pruner* pruner) {
+/// The state of the network at the end.
+DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   const Model& model = trainer.context().model;
   const Evaluation test = trainer.evaluate_test();
-  MetricsRow row{{"event", "done"},
-                 {"test_loss", test.loss},
-                 {"test_accuracy", test.accuracy},
-                 {"test_images", static_cast<std::int64_t>(trainer.context().data.source.test.size())}};
-  row.push_back({"multiply_adds", static_cast<std::int64_t>(model.macs())});
-  if (pruner) {
-    Index weights = 0, pruned = 0;
-    double macs_pruned = 0;
-    for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
-      weights += layer.weights;
-      pruned += layer.pruned;
-      macs_pruned += layer.macs_pruned;
-      row.push_back(
-          {"sparsity." + layer.name, static_cast<double>(layer.pruned) / static_cast<double>(layer.weights)});
-      row.push_back({"weights." + layer.name, static_cast<std::int64_t>(layer.weights)});
-    }
-    row.push_back({"weights", static_cast<std::int64_t>(weights)});
-    row.push_back({"sparsity", static_cast<double>(pruned) / static_cast<double>(weights)});
-    row.push_back({"sparsity_of_all_parameters",
-                   static_cast<double>(pruned) / static_cast<double>(model.store().size())});
-    row.push_back(
-        {"multiply_adds_kept", static_cast<std::int64_t>(model.macs() - std::llround(macs_pruned))});
+  DoneRow row;
+  row.test_loss = test.loss;
+  row.test_accuracy = test.accuracy;
+  row.test_images = trainer.context().data.source.test.size();
+  row.multiply_adds = model.macs();
+  if (!pruner) return row;
+  Index weights = 0, pruned = 0;
+  double macs_pruned = 0;
+  for (const PrunedLayer& layer : pruner->layer_sparsity(model.store())) {
+    weights += layer.weights;
+    pruned += layer.pruned;
+    macs_pruned += layer.macs_pruned;
+    row.sparsities.emplace_back(layer.name,
+                                static_cast<double>(layer.pruned) / static_cast<double>(layer.weights));
+    row.layer_weights.emplace_back(layer.name, layer.weights);
   }
-  trainer.context().metrics.append(row);
+  row.weights = weights;
+  row.sparsity = static_cast<double>(pruned) / static_cast<double>(weights);
+  row.sparsity_of_all_parameters = static_cast<double>(pruned) / static_cast<double>(model.store().size());
+  row.multiply_adds_kept = model.macs() - std::llround(macs_pruned);
+  return row;
+}
+
+/// Says what will run, and on what.
+void introduce(const CommandOptions& options, const RunConfig& config, const Workbench& bench) {
+  say(options,
+      fmt::format(
+          "{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
+          config.model.type, format_count(bench.model->store().size()), format_count(bench.model->macs()),
+          format_count(bench.data.source.train.size()), format_count(bench.data.source.test.size()),
+          threads()));
 }
 
 void run(const CommandOptions& options, bool with_pruning) {
@@ -65,37 +70,27 @@ void run(const CommandOptions& options, bool with_pruning) {
     say(options, "note: the \"prune\" section is ignored by `espalier train`");
     config.prune.reset();
   }
+  const std::filesystem::path where = run_directory(config);
+  const std::string verb = with_pruning ? "prune" : "train";
   std::error_code unknown;
-  const bool resuming =
-      options.resume && std::filesystem::exists(run_directory(config) / "state.safetensors", unknown);
+  bool resuming = options.resume && std::filesystem::exists(where / "state.safetensors", unknown);
   Workbench bench = prepare(config, resuming ? "" : config.checkpoint);  // the state has it all
-  config.provenance.version = ESPALIER_VERSION;
+  set_provenance(config, verb);
+  if (resuming && !goes_on(where, config, earlier_of(options))) {  // another run's, which is to be replaced
+    resuming = false;
+    bench = prepare(config, config.checkpoint);
+    set_provenance(config, verb);
+  }
   std::optional<Pruner> pruner;
   if (config.prune) pruner.emplace(*config.prune, *bench.model, config.train.epochs);
-
   const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
-  if (options.dry_run) {
-    fmt::print("{}\n{}", resolved_json(config), describe(estimate));
-    require_fit(estimate);
-    return;
-  }
+  if (options.dry_run) fmt::print("{}\n{}", resolved_json(config), describe(estimate));
   require_fit(estimate);
 
-  RunFolder folder(run_directory(config));
-  config.output.clear();  // where a run lies is no part of what it is: folders may be moved
+  if (options.dry_run) return;
+  RunFolder folder(where);
   const std::string resolved = resolved_json(config);
-  if (!resuming && std::filesystem::exists(folder.state(), unknown)) {
-    say(options, fmt::format("note: {} holds an earlier run, which is replaced", folder.path().string()));
-    // First of all, so that --resume after a kill does not take up the earlier run.
-    if (!std::filesystem::remove(folder.state(), unknown))
-      fail(ExitCode::io, "{}: cannot be removed: {}; choose another --output", folder.state().string(),
-           unknown.message());
-  }
-  if (!resuming) {
-    std::filesystem::remove(folder.lesson_data(), unknown);
-    config.provenance.threads = threads();  // for the record only: results do not depend on it
-    write_file_atomically(folder.config(), resolved_json(config) + "\n");
-  }
+  if (!resuming) begin_run(folder, config, options.quiet);
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
   RunContext context{*bench.model, bench.data, folder, metrics, config.seed, resolved, options.quiet};
   Trainer trainer(context, config.train);
@@ -104,15 +99,10 @@ void run(const CommandOptions& options, bool with_pruning) {
   if (complete) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
   } else {
-    say(options,
-        fmt::format(
-            "{}: {} parameters, {} multiply-adds an image; {} training and {} test images; {} thread(s)",
-            config.model.type, format_count(bench.model->store().size()), format_count(bench.model->macs()),
-            format_count(bench.data.source.train.size()), format_count(bench.data.source.test.size()),
-            threads()));
+    introduce(options, config, bench);
     stop_gently_on_signals();
     trainer.run(pruner ? &*pruner : nullptr);
-    append_final_row(trainer, pruner ? &*pruner : nullptr);
+    metrics.append(to_row(final_row(trainer, pruner ? &*pruner : nullptr)));
     trainer.mark_complete();
   }
   if (!options.summary) return;
@@ -128,16 +118,12 @@ void prune_command(const CommandOptions& options) { run(options, true); }
 
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
-  std::error_code unknown;
-  // The checkpoint asked for, else that of the config's run, else the config's.
-  std::string checkpoint = options.checkpoint.empty() ? config.checkpoint : options.checkpoint;
-  const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
-  if (options.checkpoint.empty() && std::filesystem::exists(of_run, unknown)) checkpoint = of_run.string();
+  const std::string checkpoint = checkpoint_to_read(options, config);
   if (checkpoint.empty())
     fail(ExitCode::usage,
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
-         of_run.string());
+         (run_directory(config) / "checkpoint.safetensors").string());
   const Workbench bench = prepare(config, checkpoint);
   const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
   if (!std::isfinite(test.loss))
@@ -158,16 +144,23 @@ void evaluate_command(const CommandOptions& options) {
              format_count(static_cast<Index>(n)), test.loss,
              100.0 * static_cast<double>(pruned) / static_cast<double>(weights), format_count(pruned),
              format_count(weights));
+  if (!options.plan) return;
+  const SparseEngine engine(bench.model->graph(), weights_of(store));
+  fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));
 }
 
-void schema_command() {
+void schema_command(const std::string& of) {
   RunConfig config;
-  fmt::print("{}\n", json_schema(config, "Espalier run"));
+  fmt::print("{}\n", of == "metrics"   ? metrics_schema()
+                     : of == "explain" ? explain_schema()
+                                       : json_schema(config, "Espalier run"));
 }
 
 void settings_command() {
   RunConfig config;
   fmt::print("{}", fields_markdown(config));
 }
+
+void columns_command() { fmt::print("{}", columns_markdown()); }
 
 }  // namespace espalier

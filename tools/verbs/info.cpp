@@ -4,7 +4,7 @@
 #include "framework/config/reader.h"
 #include "framework/io/safetensors.h"
 #include "framework/train/checkpoint.h"
-#include "tools/run/commands.h"
+#include "tools/verbs/commands.h"
 #include "tools/run/network_table.h"
 #include "tools/run/session.h"
 

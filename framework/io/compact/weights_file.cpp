@@ -85,8 +85,15 @@ std::vector<std::uint8_t> find_mask(const fs::path& path, const TensorFile& file
   return kept;
 }
 
-/// Ordinary safetensors: weights, masks beside them.
-WeightsFile collect(const fs::path& path, const TensorFile& file) {
+}  // namespace
+
+const NamedWeights* WeightsFile::find(std::string_view name) const {
+  const auto found =
+      std::find_if(tensors.begin(), tensors.end(), [&](const NamedWeights& t) { return t.name == name; });
+  return found == tensors.end() ? nullptr : &*found;
+}
+
+WeightsFile weights_in(const TensorFile& file, const fs::path& path) {
   WeightsFile out;
   out.metadata = file.metadata;
   out.metadata.erase("masks");  // is said by `kept` now
@@ -109,19 +116,11 @@ WeightsFile collect(const fs::path& path, const TensorFile& file) {
   return out;
 }
 
-}  // namespace
-
-const NamedWeights* WeightsFile::find(std::string_view name) const {
-  const auto found =
-      std::find_if(tensors.begin(), tensors.end(), [&](const NamedWeights& t) { return t.name == name; });
-  return found == tensors.end() ? nullptr : &*found;
-}
-
 WeightsFile read_weights_file(const fs::path& path) {
   std::string bytes = read_whole_file(path, ExitCode::checkpoint);
   if (is_zstd(bytes)) bytes = zstd_decompress(bytes, path);
   const TensorFile file = parse_safetensors(bytes, path);
-  return is_compact(file) ? decode_compact(file, path) : collect(path, file);
+  return is_compact(file) ? decode_compact(file, path) : weights_in(file, path);
 }
 
 void require_finite(const WeightsFile& file, const fs::path& path) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "framework/io/safetensors.h"
+
 namespace espalier {
 
 struct NamedWeights {
@@ -36,6 +38,9 @@ struct WeightsFile {
 /// Throws Error(checkpoint) naming file, tensor and value if it is damaged, a weight is too large for float32
 /// or of an integer dtype, a mask is of another shape or neither 0 nor 1.
 WeightsFile read_weights_file(const std::filesystem::path& path);
+
+/// The same of tensors that came from a file of another format; `path` is for messages.
+WeightsFile weights_in(const TensorFile& file, const std::filesystem::path& path);
 
 /// Throws Error(checkpoint) naming the first tensor and index with an infinite value or NaN.
 void require_finite(const WeightsFile& file, const std::filesystem::path& path);

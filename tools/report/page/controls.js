@@ -11,7 +11,8 @@ Object.assign(espalier, (() => {
 
   /**
    * A table that scrolls sideways where the page is narrow.
-   *   columns: [{name, title, format: value -> text, numeric: right-aligned}]; rows: objects by column name
+   *   columns: [{name, title, about: shown while the title is pointed at, format: value -> text, numeric: right-aligned}];
+   *   rows: objects by column name
    */
   function table(container, { caption, columns, rows }) {
     const cell = (column, row) => {
@@ -22,7 +23,7 @@ Object.assign(espalier, (() => {
     };
     const made = element('table', {},
       caption ? element('caption', {}, caption) : null,
-      element('thead', {}, element('tr', {}, columns.map((c) => element('th', { scope: 'col', class: c.numeric ? 'numeric' : null }, c.title ?? c.name)))),
+      element('thead', {}, element('tr', {}, columns.map((c) => element('th', { scope: 'col', title: c.about, class: c.numeric ? 'numeric' : null }, c.title ?? c.name)))),
       element('tbody', {}, rows.map((row) => element('tr', { class: row.emphasis ? 'emphasis' : null }, columns.map((c) => cell(c, row))))));
     const scroller = element('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': caption || 'table' }, made);
     container.append(scroller);

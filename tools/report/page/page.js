@@ -83,8 +83,35 @@ const espalier = (() => {
     setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
 
-  /** Rows of metrics of one event ('epoch', 'prune', 'cell', ...) of a run. */
-  const events = (run, event) => (run.metrics || []).filter((row) => row.event === event);
+  /**
+   * A row that knows the declaration of its kind (tools/run/rows.h): to ask for a column that the kind has not is a
+   * mistake of this page, not of the run, and is thrown. What a run's file has besides may be read, too.
+   */
+  function declared(row, kind) {
+    if (!Object.hasOwn(data.columns, kind)) return row;
+    const kinds = kind === 'result' ? Object.keys(data.columns) : [kind];  // a result has its run's own columns, too
+    const has = (name) => kinds.some((k) => Object.entries(data.columns[k].columns)
+      .some(([column, { many }]) => (many ? name.startsWith(column) : name === column)));
+    return new Proxy(row, { get(target, name) {
+      if (typeof name === 'string' && !(name in target) && !has(name) && name !== 'event' && name !== 'toJSON')
+        throw new Error(`rows of "${kind}" have no column "${name}"`);
+      return target[name];
+    } });
+  }
+  const kept = new WeakMap();
+  /** All rows of metrics of a run, of `espalier reproduce` its results. */
+  function metrics(run) {
+    if (!kept.has(run))
+      kept.set(run, (run.metrics || []).map((row) => declared(row, row.event === undefined ? 'result' : row.event)));
+    return kept.get(run);
+  }
+  /** Those of one event: 'epoch', 'prune', 'cell', ... */
+  const events = (run, event) => metrics(run).filter((row) => row.event === event);
+  /** What a column says, in a sentence with its unit. */
+  function about(kind, name) {
+    const { unit, about: text } = data.columns[kind].columns[name];
+    return unit ? `${text} [${unit}]` : text;
+  }
 
-  return { data, sections, section, element, notice, known, format, bytes, download, events };
+  return { data, sections, section, element, notice, known, format, bytes, download, declared, metrics, events, about };
 })();

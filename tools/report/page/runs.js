@@ -1,6 +1,6 @@
 // runs.js: what sections ask of a run's rows of metrics. Numbers are those of the files; nothing is smoothed.
 espalier.runs = (() => {
-  const { events, known } = espalier;
+  const { declared, events, known, metrics } = espalier;
   const done = (run) => events(run, 'done').at(-1);
   const epochs = (run) => events(run, 'epoch').length;
   const steps = (run) => events(run, 'prune');
@@ -15,7 +15,7 @@ espalier.runs = (() => {
   /** The network at the end: {accuracy, loss, sparsity, sparsityOfAll}, of the last row that knows, with `complete`. */
   const final = (run) => {
     const end = done(run), last = steps(run).at(-1);
-    const scored = (run.metrics || []).filter((row) => known(row.test_accuracy) && row.event !== 'cell' && row.event !== 'dense').at(-1);
+    const scored = metrics(run).filter((row) => ['epoch', 'prune', 'done'].includes(row.event) && known(row.test_accuracy)).at(-1);
     return {
       complete: end !== undefined, accuracy: end?.test_accuracy ?? scored?.test_accuracy, loss: end?.test_loss ?? scored?.test_loss,
       sparsity: end?.sparsity ?? last?.sparsity, sparsityOfAll: end?.sparsity_of_all_parameters,
@@ -36,7 +36,7 @@ espalier.runs = (() => {
   /** Matrices of a curvature study, as the tour names them. */
   const matrices = { hessian: 'Hessian', empirical_fisher: 'empirical Fisher', true_fisher: 'true Fisher, exact', monte_carlo_fisher: 'true Fisher, drawn labels' };
   /** Rows of a curvature study: of the run itself, or of the study in its folder. */
-  const curvature = (run) => [...events(run, 'curvature'), ...(run.curvature || []).filter((row) => row.event === 'curvature')]
+  const curvature = (run) => [...events(run, 'curvature'), ...(run.curvature || []).filter((row) => row.event === 'curvature').map((row) => declared(row, 'curvature'))]
     .filter((row) => typeof row.layer === 'string' && known(row.examples) && row.examples > 0 && Object.keys(matrices).some((kind) => known(row[`trace.${kind}`])));
   /** Bytes of a file of the run; undefined if it is not there. */
   const file = (run, name) => (run.files || []).find((f) => f.name === name);
@@ -55,18 +55,18 @@ espalier.runs = (() => {
   const brief = (v) => (v !== 0 && Math.abs(v) < 0.01 ? v.toExponential().replace('.0e', 'e') : String(v));
   /**
    * Combinations of a sweep in the order of its rows: {key, label, short, criterion, damp, cells}; `short` leaves the
-   * dampening out, which the rows know only as the last part of their group's name.
+   * dampening out.
    */
   const cellGroups = (run) => {
     const groups = new Map();
     for (const cell of events(run, 'cell')) {
-      if (!groups.has(cell.group)) {
-        const [, , size, , , damp] = String(cell.group).split('|');
-        const words = [cell.criterion, cell.inverse === '-' ? null : cell.inverse, Number(size) > 0 ? size : null,
-          ['-', 'simultaneous'].includes(cell.update) ? null : cell.update, cell.scope === 'global' ? null : cell.scope];
-        groups.set(cell.group, { key: cell.group, short: words.filter((word) => word).join(' '), criterion: String(cell.criterion), damp: Number(damp), cells: [] });
+      const { criterion, inverse, fisher_block_size: size, damp, update, scope } = cell;
+      const key = JSON.stringify([criterion, inverse, size, damp, update, scope]);
+      if (!groups.has(key)) {
+        const words = [criterion, inverse, size, update === 'simultaneous' ? null : update, scope === 'global' ? null : scope];
+        groups.set(key, { key, short: words.filter((word) => word).join(' '), criterion: String(criterion), damp, cells: [] });
       }
-      groups.get(cell.group).cells.push(cell);
+      groups.get(key).cells.push(cell);
     }
     const list = [...groups.values()], damps = new Set(list.map((group) => group.damp).filter(known));
     return list.map((group) => ({ ...group, label: damps.size > 1 && known(group.damp) ? `${group.short} λ=${brief(group.damp)}` : group.short }));

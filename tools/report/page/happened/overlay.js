@@ -10,7 +10,7 @@ espalier.section({
     const figures = element('div', { class: 'figures' });
     container.append(figures);
 
-    const rows = mine.flatMap((run) => run.metrics.filter((row) => row.event === 'epoch' || row.event === 'prune')
+    const rows = mine.flatMap((run) => espalier.metrics(run).filter((row) => row.event === 'epoch' || row.event === 'prune')
       .map((row) => ({ run: run.name, epoch: row.epoch, after: row.event === 'prune' ? 'pruning' : 'epoch', accuracy: row.test_accuracy, sparsity: row.event === 'prune' ? row.sparsity : null })))
       .filter((row) => known(row.accuracy));
     if (mine.some((run) => runs.epochs(run) > 0)) {

@@ -10,7 +10,7 @@ espalier.section({
     const value_text = (text) => (number(text) !== undefined && number(text) > 0 && number(text) < 1 ? format.percent(number(text), 1) : String(text));
 
     return runs.each(container, data.runs.filter((run) => run.kind === 'reproduce'), async (place, run) => {
-      const scored = run.metrics.filter((row) => known(row.test_accuracy)), failed = run.metrics.filter((row) => row.failed);
+      const results = espalier.metrics(run), scored = results.filter((row) => known(row.test_accuracy)), failed = results.filter((row) => row.failed);
       const described = new Map((Array.isArray(run.experiment?.parts) ? run.experiment.parts : []).map((part) => [part.name, part]));
       if (failed.length > 0) espalier.notice(place, `${failed.length} runs could not be done; they are left out: ${failed.slice(0, 5).map((row) => row.run).join(', ')}${failed.length > 5 ? ', ...' : ''}.`);
       for (const part of new Set(scored.map((row) => row.part))) {

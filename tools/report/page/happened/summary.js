@@ -38,10 +38,10 @@ espalier.section({
       } else if (run.kind === 'sweep') {
         const cells = espalier.events(run, 'cell'), before = espalier.events(run, 'dense').at(-1);
         tile(list, 'Test accuracy, dense', format.percent(before?.test_accuracy), 'every cell starts from this network');
-        tile(list, 'Cells', format.count(cells.length), `of ${format.count(new Set(cells.map((c) => c.group)).size)} combinations; ${cells.filter((c) => c.failed).length} could not be done`);
+        tile(list, 'Cells', format.count(cells.length), `of ${format.count(runs.cellGroups(run).length)} combinations; ${cells.filter((c) => c.failed).length} could not be done`);
       } else if (run.kind === 'reproduce') {
-        tile(list, 'Results', format.count(run.metrics.length), `of ${new Set(run.metrics.map((row) => row.part)).size} parts and ${new Set(run.metrics.map((row) => row.seed)).size} seeds`);
-        tile(list, 'Time', format.seconds(run.metrics.reduce((sum, row) => sum + (espalier.known(row.seconds) ? row.seconds : 0), 0)), 'all runs');
+        tile(list, 'Results', format.count(run.metrics.length), `of ${new Set(espalier.metrics(run).map((row) => row.part)).size} parts and ${new Set(espalier.metrics(run).map((row) => row.seed)).size} seeds`);
+        tile(list, 'Time', format.seconds(espalier.metrics(run).reduce((sum, row) => sum + (espalier.known(row.seconds) ? row.seconds : 0), 0)), 'all runs');
       } else if (run.kind === 'curvature') {
         const rows = espalier.events(run, 'curvature');
         tile(list, 'Layers', format.count(new Set(rows.map((r) => r.layer)).size), 'whose curvature was measured');

@@ -7,7 +7,7 @@ espalier.section({
     const training = 'training (augmented images)', test = 'test';
 
     /** Rows of a chart of one quantity: the epochs' and, for the test set, the state after each pruning step. */
-    const rows_of = (run, quantity) => run.metrics.flatMap((row) => {
+    const rows_of = (run, quantity) => espalier.metrics(run).flatMap((row) => {
       if (row.event === 'epoch')
         return [{ epoch: row.epoch, set: training, after: 'epoch', [quantity]: row[`train_${quantity}`] }, { epoch: row.epoch, set: test, after: 'epoch', [quantity]: row[`test_${quantity}`] }];
       if (row.event === 'prune') return [{ epoch: row.epoch, set: test, after: 'pruning', sparsity: row.sparsity, [quantity]: row[`test_${quantity}`] }];
@@ -47,10 +47,10 @@ espalier.section({
         element('p', { class: 'guide' }, 'Predicted: the quadratic model\'s change of the loss on the examples the Fisher was estimated from. Measured: the real one, on the same examples.'));
       espalier.table(card, { caption: 'Pruning steps', rows, columns: [
         { name: 'what', title: '' }, { name: 'epoch', title: 'Epochs', numeric: true },
-        { name: 'sparsity', title: 'Sparsity', numeric: true, format: (v) => format.percent(v) },
-        { name: 'accuracy', title: 'Test accuracy', numeric: true, format: (v) => format.percent(v) },
-        { name: 'predicted', title: 'Predicted', numeric: true, format: (v) => format.signed(v) },
-        { name: 'measured', title: 'Measured loss change', numeric: true, format: (v) => format.signed(v) }] });
+        { name: 'sparsity', title: 'Sparsity', about: espalier.about('prune', 'sparsity'), numeric: true, format: (v) => format.percent(v) },
+        { name: 'accuracy', title: 'Test accuracy', about: espalier.about('prune', 'test_accuracy'), numeric: true, format: (v) => format.percent(v) },
+        { name: 'predicted', title: 'Predicted', about: espalier.about('prune', 'predicted_loss_change'), numeric: true, format: (v) => format.signed(v) },
+        { name: 'measured', title: 'Measured loss change', about: espalier.about('prune', 'measured_loss_change'), numeric: true, format: (v) => format.signed(v) }] });
       place.append(card);
     };
 

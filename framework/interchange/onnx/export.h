@@ -1,0 +1,40 @@
+// export.h: a Graph and its Weights as an ONNX model that ONNX Runtime, OpenVINO and other programs run:
+// opset 13, IR 7, images as [n, c, h, w], any number of examples at a time, parameters under their names.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/graph/graph.h"
+#include "framework/graph/weights.h"
+
+namespace espalier::onnx {
+
+constexpr int export_opset = 13, export_ir = 7;
+
+/// How pixels become the network's input: x = (byte / 255 - mean) / std.
+struct PixelNormalization {
+  std::vector<double> mean, std;  ///< of each channel
+};
+
+struct ExportOptions {
+  bool keep_batch_norm = false;  ///< as nodes of their own; else folded into the convolutions before them
+  bool sparse =
+      false;  ///< weights of at least half zeros as sparse_initializer (not every program reads them)
+  /// Given: the model's input is pixels, uint8 [n, h, w, c], and its first nodes normalise them.
+  std::optional<PixelNormalization> pixels = {};
+  std::map<std::string, std::string> metadata = {};  ///< as metadata_props
+};
+
+/// The bytes of the file. Dropout is left out: an exported network only predicts. Throws Error(internal) for
+/// an op that is not known here.
+std::string export_model(const Graph& graph, const Weights& weights, const ExportOptions& options = {});
+
+/// Writes it atomically. Throws Error(io).
+void write_model(const std::filesystem::path& path, const Graph& graph, const Weights& weights,
+                 const ExportOptions& options = {});
+
+}  // namespace espalier::onnx

@@ -1,0 +1,28 @@
+// options.h: what the command line asks of a verb. main.cpp fills it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace espalier {
+
+/// Options that several verbs share.
+struct CommandOptions {
+  std::string config;                  ///< path of the JSON config
+  std::vector<std::string> overrides;  ///< --set json.path=value
+  std::string output, checkpoint;
+  int threads = 0;
+  bool resume = false, quiet = false, dry_run = false;
+  bool replace_other = false;  ///< with `resume`: a run of another configuration is replaced, not refused
+  bool no_report = false;      ///< train, prune, sweep, curvature: write no report.html
+  bool summary = true;         ///< train, prune, sweep, curvature: show the result at the end, and report it
+  std::string weight;          ///< explain: layer[o,i,h,w]
+  bool json = false;           ///< explain: for programs
+  bool plan = false;           ///< evaluate: show what the sparse engine measures and chooses
+  // reproduce
+  std::string experiments = "configs/reproduce", records = "tools/experiments/recorded", data = "data",
+              checkpoints, only;
+  bool list = false, quick = false, record = false, recorded = false, markdown = false;
+};
+
+}  // namespace espalier
