@@ -57,7 +57,7 @@ std::unique_ptr<StepKernel> sparse_linear_kernel(const Graph& graph, const Step&
   const auto parameter = [&](std::size_t k) {
     return weights.at(graph.parameters[step.parameters[k]].name).data();
   };
-  return std::make_unique<SparseLinearKernel>(graph.shape(step.inputs[0])[0], op->out,
+  return std::make_unique<SparseLinearKernel>(graph.shape(step.inputs[0]).size(), op->out,
                                               bool(op->joined_activation), parameter(0),
                                               step.parameters.size() > 1 ? parameter(1) : nullptr);
 }

@@ -91,7 +91,7 @@ TEST(BlockedImages, PoolAsNhwcImagesDo) {
         const PoolGeometry g = pool.geometry();
         const auto pair = blocked_pair(grid, g.input(n), g.output(n), {g.kernel, g.stride, 0}, 1);
         if (!pair) continue;
-        SCOPED_TRACE(fmt::format("{} kernel {} stride {}", g.input(n), g.kernel, g.stride));
+        SCOPED_TRACE(fmt::format("{} kernel {} stride {}", g.input(n), g.kernel.h, g.stride.h));
         const Values images = normal_values(g.input(n).size(), 1);
         Values expected = poisoned(g.output(n).size()), which = expected;
         Blocked x(pair->in, n, images), y(pair->out, n);

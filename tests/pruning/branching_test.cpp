@@ -4,9 +4,8 @@
 
 #include "framework/autograd/backward.h"
 #include "framework/ops/ops.h"
-#include "framework/train/trainer.h"
+#include "framework/train/evaluate.h"
 #include "pruning/rows/network_rows.h"
-#include "pruning/step/trial.h"
 #include "tests/support/small_network.h"
 
 namespace espalier {
@@ -39,9 +38,9 @@ struct BranchingNetwork : SmallNetwork {
       row.insert(row.end(), g.value().values().begin(), g.value().values().end());
     return row;
   }
-  Gradients gather(Index n, GradientOptions options) const {
+  NetworkRows gather(Index n, RowOptions options) const {
     options.rows = n;
-    return {*model, layers, data.train, preprocessing, examples(n), options};
+    return {*model, layers, examples(n), options};
   }
 };
 
@@ -59,7 +58,7 @@ TEST(BranchingNetwork, RowsAreGradientsOfSingleExamplesHoweverTheyAreKept) {
                             pairs = all_of(net.gather(n, {.factored = true}));
   const Index d = static_cast<Index>(dense.size()) / n;
   for (Index m = 0; m < n; ++m) {
-    const std::vector<double> row = net.alone(net.examples(n)[m]);
+    const std::vector<double> row = net.alone(net.examples(n).indices()[m]);
     for (Index q = 0; q < d; ++q) {
       ASSERT_NEAR(dense[m * d + q], row[q], 1e-5 * largest_of(row)) << "row " << m << ", weight " << q;
       ASSERT_NEAR(pairs[m * d + q], row[q], 1e-5 * largest_of(row)) << "row " << m << ", weight " << q;
@@ -69,7 +68,7 @@ TEST(BranchingNetwork, RowsAreGradientsOfSingleExamplesHoweverTheyAreKept) {
 
 TEST(BranchingNetwork, KroneckerFactorsOfOneExampleAreItsRow) {
   const BranchingNetwork net;
-  const Gradients one = net.gather(1, {.kronecker = true, .factored = false});
+  const NetworkRows one = net.gather(1, {.kronecker = true, .factored = false});
   const std::vector<double> row = all_of(one);
   for (const std::size_t l : {std::size_t{3}, std::size_t{4}}) {  // the two linear layers
     const KroneckerFactor& k = one.kronecker()[l];
@@ -88,7 +87,8 @@ TEST(BranchingNetwork, KroneckerFactorsOfOneExampleAreItsRow) {
 TEST(BranchingNetwork, LayersKnowTheirCosts) {
   const BranchingNetwork net;
   std::vector<double> macs;
-  for (const LayerView& view : layer_views(*net.model, net.layers)) macs.push_back(view.macs_per_weight);
+  for (const LayerCost& cost : net.model->costs())
+    macs.push_back(static_cast<double>(cost.macs / net.model->store().infos()[cost.weight].range.size()));
   EXPECT_EQ(macs, (std::vector<double>{36, 36, 36, 1, 1}))
       << "6x6 positions for each weight of a convolution";
 }

@@ -14,6 +14,7 @@
 #include "framework/deploy/classifier.h"
 #include "framework/deploy/network_file.h"
 #include "tests/support/data_sets.h"
+#include "paths.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {
