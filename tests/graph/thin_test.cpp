@@ -257,6 +257,25 @@ TEST_F(ThinTest, ADepthwiseConvolutionLosesChannelsWithItsInputAndGroupsLeaveWho
   EXPECT_EQ(shape(t, "fc.weight"), (Shape{5, 9}));
 }
 
+TEST_F(ThinTest, AMeanOverPaddingIsNotConstantUnlessPaddingDoesNotCount) {
+  for (const bool counts : {true, false}) {
+    AveragePoolOp pool(3, 1);
+    pool.pool.pad_top = pool.pool.pad_left = pool.pool.pad_bottom = pool.pool.pad_right = 1;
+    pool.pool.count_include_pad = counts;
+    GraphBuilder net({6, 6, 3});
+    net.add("conv", ConvOp({.out = 4, .kernel = 3, .pad = 1}));
+    net.add("average", pool);
+    net.add("flatten", FlattenOp());
+    net.add("fc", LinearOp({.out = 5}));
+    const Graph graph = net.finish();
+    Weights weights = random_weights(graph, random);
+    kill(weights, "conv.weight", 1);
+    EXPECT_EQ(shape(thin(graph, weights), "conv.weight")[0], counts ? 4 : 3);
+    kill(weights, "conv.bias", 1);
+    EXPECT_EQ(shape(thin(graph, weights), "conv.weight")[0], 3) << "zero among zeros";
+  }
+}
+
 TEST_F(ThinTest, ConcatenationLosesTheChannelOfTheInputItCameFrom) {
   GraphBuilder net({6, 6, 3});
   const ValueId left = net.add("left", ConvOp({.out = 4, .kernel = 3}));

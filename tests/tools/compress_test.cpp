@@ -13,8 +13,8 @@
 
 #include "framework/deploy/classifier.h"
 #include "framework/deploy/network_file.h"
-#include "tests/support/data_sets.h"
 #include "paths.h"
+#include "tests/support/data_sets.h"
 #include "tests/support/temp_folder.h"
 
 namespace espalier {
@@ -100,6 +100,8 @@ TEST_F(Compress, EveryVerbTakesTheFileForACheckpoint) {
   EXPECT_EQ(accuracy(after), accuracy(before));
   expect_parts(after,
                {"small.zst describes its own network, which takes the place of the config's \"model\""});
+  expect_parts(run("info small.zst"), {"4 classes", "small.zst", "conv2"});
+  EXPECT_EQ(code, 0);
   // The thinned network is one like any other: it is trained on, pruned, and thinned again.
   const std::string trained = run("prune a/compact.json --quiet --no-report --output b --set train.epochs=4");
   ASSERT_EQ(code, 0) << trained;

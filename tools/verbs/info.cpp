@@ -2,18 +2,17 @@
 #include <fmt/format.h>
 
 #include "framework/config/reader.h"
-#include "framework/io/safetensors.h"
+#include "framework/deploy/network_file.h"
 #include "framework/train/checkpoint.h"
-#include "tools/verbs/commands.h"
 #include "tools/run/network_table.h"
 #include "tools/run/session.h"
+#include "tools/verbs/commands.h"
 
 namespace espalier {
 namespace {
 
 /// The config a checkpoint was saved with, which it carries.
-RunConfig config_of(const std::filesystem::path& checkpoint) {
-  const TensorFile file = read_safetensors(checkpoint);
+RunConfig config_of(const WeightsFile& file, const std::filesystem::path& checkpoint) {
   const auto text = file.metadata.find("resolved_config");
   if (text == file.metadata.end())
     fail(
@@ -24,6 +23,10 @@ RunConfig config_of(const std::filesystem::path& checkpoint) {
   RunConfig config;
   read_config(JsonDocument::parse(text->second, checkpoint.string()), config);
   return config;
+}
+
+void print(const std::string& what, const Model& model, const std::string& weights) {
+  fmt::print("{}, {} classes, {}\n\n{}", what, model.classes(), weights, network_table(model));
 }
 
 }  // namespace
@@ -40,16 +43,22 @@ void info_command(const CommandOptions& options) {
     config = read_run_config(of_run);
     if (const fs::path own = given / "checkpoint.safetensors"; checkpoint.empty() && fs::exists(own, unknown))
       checkpoint = own.string();
-  } else if (given.extension() == ".safetensors") {
-    config = config_of(given);
+  } else if (given.extension() == ".safetensors" || given.extension() == ".zst") {
     checkpoint = given.string();
+    const WeightsFile file = read_weights_file(given);
+    if (file.metadata.contains(model_key)) {  // a compact file, which needs no config
+      NetworkFile network = network_of(file, given);
+      Model model(std::move(network.graph), static_cast<int>(network.task.classes.size()), 0);
+      load_weights(file, given, model);
+      return print("graph", model, checkpoint);
+    }
+    config = config_of(file, given);
   } else {
     config = read_run_config(options);
   }
   if (checkpoint.empty()) checkpoint = config.checkpoint;
   const Workbench bench = prepare(config, {.checkpoint = checkpoint});
-  fmt::print("{}, {} classes{}\n\n{}", config.model.type, bench.model->classes(),
-             checkpoint.empty() ? ", fresh weights" : ", " + checkpoint, network_table(*bench.model));
+  print(config.model.type, *bench.model, checkpoint.empty() ? "fresh weights" : checkpoint);
 }
 
 }  // namespace espalier

@@ -112,6 +112,20 @@ std::vector<Channel> product_of(const std::vector<Channel>& a, const std::vector
   return product;
 }
 
+/// Means over windows that count the zeros of padding are lower at the border.
+bool averages_padding(const Op& op) {
+  const auto* average = dynamic_cast<const AveragePoolOp*>(&op);
+  if (!average || !average->pool.count_include_pad) return false;
+  const PoolSettings& p = average->pool;
+  return p.pad_top > 0 || p.pad_left > 0 || p.pad_bottom > 0 || p.pad_right > 0;
+}
+
+std::vector<Channel> only_zeros(std::vector<Channel> channels) {
+  for (Channel& c : channels)
+    if (c && *c != 0) c.reset();
+  return channels;
+}
+
 void apply(const Activation& f, std::vector<Channel>& channels) {
   for (Channel& c : channels) {
     if (!c) continue;
@@ -142,6 +156,7 @@ std::vector<Channel> outputs(const Graph& graph, const Weights& weights, const S
     }
     case Flow::same:
       if (dynamic_cast<const MulOp*>(step.op.get())) return product_of(in, known[step.inputs[1]]);
+      if (averages_padding(*step.op)) return only_zeros(in);
       if (const auto* norm = dynamic_cast<const BatchNormOp*>(step.op.get()))
         return normalised(graph, weights, step, *norm, in);
       return sum_of(step, known);  // of one input for all but AddOp
