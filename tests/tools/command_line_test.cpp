@@ -184,7 +184,7 @@ TEST_F(CommandLine, WrongUsageAndConfigsAreExplained) {
   expect_error(prune({"--set", "prune.schedule.end_epoch=9"}), 3, {"prune.schedule", "train.epochs is 4"});
   expect_error(prune({"--set", "prune.include=[\"conv9\"]"}), 3, {"conv9", "did you mean \"conv\"?"});
   expect_error(prune({"--set", "prune=null"}), 3, {"no \"prune\" section"});
-  expect_error(prune({"--set", "data.source.height=1"}), 3, {"model: layer 3 (pool)"});
+  expect_error(prune({"--set", "data.source.height=1"}), 3, {"model: step '3' (max_pool)", "larger than its input"});
 }
 
 TEST_F(CommandLine, HelpOfEveryVerbNamesItsOptions) {
