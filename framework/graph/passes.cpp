@@ -176,7 +176,18 @@ Graph drop_identities(const Graph& graph) {
     for (ValueId& id : step.inputs) id = same_as[id];
     const Op* op = step.op.get();
     const Shape& in = kept.shape(step.inputs[0]);
-    const bool moves_nothing = in.rank() == 1 || in[2] == 1 || in[0] * in[1] == 1;
+    // A linear layer reads the same memory either way; other ops ask for features.
+    const auto reads = [&](const Step& reader) {
+      return std::count(reader.inputs.begin(), reader.inputs.end(), graph.steps[s].output) > 0;
+    };
+    const auto indifferent = [&](const Step& reader) {
+      return !reads(reader) || dynamic_cast<const LinearOp*>(reader.op.get());
+    };
+    const bool moves_nothing =
+        in.rank() == 1 ||
+        ((in[2] == 1 || in[0] * in[1] == 1) &&
+         std::all_of(graph.steps.begin(), graph.steps.end(), indifferent) &&
+         std::count(graph.outputs.begin(), graph.outputs.end(), graph.steps[s].output) == 0);
     if (!dynamic_cast<const DropoutOp*>(op) && !(dynamic_cast<const FlattenOp*>(op) && moves_nothing))
       continue;
     gone[s] = true;

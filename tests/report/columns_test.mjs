@@ -34,7 +34,7 @@ assert.equal(epoch.train_loss, undefined, 'declared, and missing from this row')
 assert.equal(epoch.note, 'of an older program', 'what a file has may be read');
 assert.equal(step['sparsity.conv1'], 0.4);
 assert.equal(step['predicted.conv1'], undefined);
-assert.throws(() => epoch.sparsity, /rows of "epoch" have no column "sparsity"/);
+assert.throws(() => epoch.target, /rows of "epoch" have no column "target"/);
 assert.throws(() => step.test_acuracy, /no column "test_acuracy"/);
 assert.equal(metrics(run).at(-1).anything, undefined, 'rows of a kind that is not declared are as they are');
 assert.match(about('prune', 'measured_loss_change'), /\[nats\]$/);

@@ -10,11 +10,34 @@ namespace {
 
 std::vector<std::int64_t> sides(Index a, Index b) { return {a, b}; }
 
-std::vector<Attribute> pool_attributes(const PoolSettings& p) {
-  return {Attribute::integers("kernel_shape", sides(p.kernel_h, p.kernel_w)),
-          Attribute::integers("strides", sides(p.spec().stride.h, p.spec().stride.w)),
-          Attribute::integers("pads", {p.pad_top, p.pad_left, p.pad_bottom, p.pad_right}),
-          Attribute::integer("ceil_mode", p.ceil_mode)};
+/// Padding after the image along one axis such that as many windows fit as we compute, without ceil_mode: readers of
+/// ONNX differ in what that does to a last window that hangs over the border.
+Index padding_after(Index in, Index out, Index before, Index after, Index kernel, Index stride) {
+  return (in + before + after - kernel) / stride + 1 == out ? after
+                                                            : (out - 1) * stride + kernel - in - before;
+}
+
+std::vector<Attribute> pool_attributes(const PoolSettings& p, const Shape& image) {
+  const PoolGeometry g = p.geometry(image);
+  return {Attribute::integers("kernel_shape", sides(g.kernel.h, g.kernel.w)),
+          Attribute::integers("strides", sides(g.stride.h, g.stride.w)),
+          Attribute::integers(
+              "pads", {g.pad.top, g.pad.left,
+                       padding_after(g.in_h, g.out_h, g.pad.top, g.pad.bottom, g.kernel.h, g.stride.h),
+                       padding_after(g.in_w, g.out_w, g.pad.left, g.pad.right, g.kernel.w, g.stride.w)})};
+}
+
+/// Whether a mean counts its padding. Without padding of its own it does not matter to us, and what hangs over the
+/// border is then not counted.
+bool counts_padding(const PoolSettings& p, const std::string& step) {
+  const bool padded = !(p.spec().pad == Border(0));
+  if (padded && p.count_include_pad && p.ceil_mode)
+    fail(
+        ExitCode::config,
+        "export: step '{}' is an average_pool with padding, count_include_pad and ceil_mode, which ONNX has no words "
+        "for that all readers understand alike; set ceil_mode or count_include_pad to false",
+        step);
+  return padded && p.count_include_pad;
 }
 
 }  // namespace
@@ -86,10 +109,10 @@ void Exporter::add_step(const Step& step) {
   } else if (const auto* f = dynamic_cast<const ActivationOp*>(op)) {
     made = activation(in[0], f->function, own);
   } else if (const auto* max = dynamic_cast<const MaxPoolOp*>(op)) {
-    made = node("MaxPool", in, own, pool_attributes(max->pool));
+    made = node("MaxPool", in, own, pool_attributes(max->pool, graph_.shape(step.inputs[0])));
   } else if (const auto* mean = dynamic_cast<const AveragePoolOp*>(op)) {
-    std::vector<Attribute> attributes = pool_attributes(mean->pool);
-    attributes.push_back(Attribute::integer("count_include_pad", mean->pool.count_include_pad));
+    std::vector<Attribute> attributes = pool_attributes(mean->pool, graph_.shape(step.inputs[0]));
+    attributes.push_back(Attribute::integer("count_include_pad", counts_padding(mean->pool, step.name)));
     made = node("AveragePool", in, own, attributes);
   } else if (dynamic_cast<const GlobalAveragePoolOp*>(op)) {
     made =
