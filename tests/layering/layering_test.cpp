@@ -94,6 +94,7 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
+    {"tools/examples", {"framework/deploy"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "tools/report", "tools/explain", "tools/curvature", "tools/verbs",
       "tools/experiments", "tools/benchmark"}},
