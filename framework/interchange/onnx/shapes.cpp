@@ -217,6 +217,8 @@ void cast(Call& c) {
   c.ignore("saturate");
   if (to != FLOAT && to != FLOAT16 && to != DOUBLE && to != BFLOAT16)
     c.unsupported("it makes whole numbers of the network's values; only floats are supported");
+  if ((to == FLOAT16 || to == BFLOAT16) && c.importer.is_output(c.node.output[0]))
+    c.unsupported("it rounds the network's output to 16 bits; outputs are float32 here");
   pass_on(c, c.value(0));
 }
 
