@@ -71,8 +71,10 @@ MeasuredSide measured_side(const Graph& graph, const Weights& weights, Index n,
                            const std::vector<Index>& candidates,
                            const std::shared_ptr<const Engine>& dense_engine, std::vector<StepTimes>& times,
                            StepTimes::Ways StepTimes::*of) {
-  const Index images_timed = std::min(n, kernels::instruction_set().lanes);
-  Batches batches(graph, std::max(images_timed, candidates.front()), std::min(n, kernels::column_examples));
+  // Programs are timed on whole groups, whose rows must have room too.
+  const Index lanes = kernels::instruction_set().lanes, group = candidates.front();
+  Batches batches(graph, std::max(std::min(n, lanes), group),
+                  std::max(std::min(n, kernels::column_examples), group));
   const std::vector<double> dense = dense_seconds(graph, weights, batches);
   ChosenWays best;
   Measured steps;

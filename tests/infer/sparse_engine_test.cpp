@@ -150,6 +150,18 @@ TEST(SparseEngine, MeasuresOnceAndThenRemembers) {
   EXPECT_TRUE(same_bits(logits(first, x), logits(second, x)));
 }
 
+// Batches smaller than a group of images are measured too, in whole groups.
+TEST(SparseEngine, MeasuresForBatchesOfAnySize) {
+  const Graph graph = mixed_graph();
+  const Weights weights = pruned(graph, 0.05);
+  const Engine dense(graph, weights);
+  const Tensor x = images_of(graph, 9);
+  for (const Index batch : {1, 5, 20})
+    EXPECT_LT(largest_difference(logits(SparseEngine(graph, weights, {.plan = {}, .batch = batch}), x),
+                                 logits(dense, x)),
+              allowed);
+}
+
 TEST(SparseEngine, PlansAreTextAndBack) {
   const SparsePlan plan{{1, {{"conv1", "flatten"}}, {"fc1", "fc2"}}, {16, {}, {}}, 12};
   EXPECT_EQ(sparse_plan_of(text_of(plan), "plan.json"), plan);
