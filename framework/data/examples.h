@@ -1,5 +1,4 @@
-// examples.h: chosen examples, as the network sees them:
-// what a mean loss, gradients and curvature are taken over.
+// examples.h: chosen examples, as the network sees them: what a mean loss, gradients and curvature are taken over.
 #pragma once
 
 #include <algorithm>

@@ -8,15 +8,12 @@
 #include "framework/ops/ops.h"
 
 namespace espalier {
-namespace {
 
 double sum(const Tensor& t) {
   double total = 0;
   for (const Real v : t.values()) total += static_cast<double>(v);
   return total;
 }
-
-}  // namespace
 
 Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) {
   const Index classes = logits.shape()[1];

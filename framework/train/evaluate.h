@@ -28,6 +28,8 @@ void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples
 /// Mean cross-entropy of the examples.
 double mean_loss(const Model& model, const Examples& examples);
 
+/// Of all values, in float64.
+double sum(const Tensor& t);
 /// How many rows of `logits` [n, classes] are largest at their label.
 Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels);
 

@@ -35,16 +35,6 @@ void TrainSettings::fields(Fields& f) {
     "no weight decay once the final sparsity is reached");
 }
 
-namespace {
-
-double sum(const Tensor& t) {
-  double total = 0;
-  for (const Real v : t.values()) total += static_cast<double>(v);
-  return total;
-}
-
-}  // namespace
-
 Trainer::Trainer(RunContext& context, const TrainSettings& settings)
     : context_(context),
       settings_(settings),

@@ -33,7 +33,7 @@ class Networks : public ::testing::TestWithParam<const char*> {};
 TEST_P(Networks, GiveTheLogitsOfOnnxRuntimeInAndOut) {
   if (!testing::python_has("torchvision"))
     GTEST_SKIP() << "no torchvision: apt-get install python3-torchvision";
-  if (testing::onnxruntime().empty()) GTEST_SKIP() << "no onnxruntime-node in $ESPALIER_ORT or /work/ort";
+  if (testing::onnxruntime().empty()) GTEST_SKIP() << "no onnxruntime-node in $ESPALIER_ORT or build/onnxruntime";
   const std::string name = GetParam(), file = name.substr(0, name.find(':'));
   const testing::TempFolder folder;
   ASSERT_EQ(std::system(fmt::format("{} {}/tests/interchange/export_networks.py {} {}", testing::python(),

@@ -199,7 +199,7 @@ TEST(OnnxRandom, OutAndInAgainIsTheSameNetwork) {
 }
 
 TEST(OnnxRandom, OnnxRuntimeGivesOurNumbers) {
-  if (testing::onnxruntime().empty()) GTEST_SKIP() << "no onnxruntime-node in $ESPALIER_ORT or /work/ort";
+  if (testing::onnxruntime().empty()) GTEST_SKIP() << "no onnxruntime-node in $ESPALIER_ORT or build/onnxruntime";
   const testing::TempFolder folder;
   std::vector<Tensor> ours;
   for (int seed = 0; seed < networks; ++seed) {
@@ -229,7 +229,7 @@ TEST(OnnxRandom, DamageEndsInAnErrorOrANetwork) {
 }
 
 TEST(OnnxRandom, PixelsAreNormalisedByTheFirstNodes) {
-  if (testing::onnxruntime().empty()) GTEST_SKIP() << "no onnxruntime-node in $ESPALIER_ORT or /work/ort";
+  if (testing::onnxruntime().empty()) GTEST_SKIP() << "no onnxruntime-node in $ESPALIER_ORT or build/onnxruntime";
   const testing::TempFolder folder;
   const RandomNetwork net(4);
   const Shape s = net.graph.shape(net.graph.input);

@@ -30,10 +30,10 @@ inline bool python_has(const std::string& module) {
              std::system(fmt::format("{} -c 'import {}' 2>/dev/null", python(), module).c_str()) == 0;
 }
 
-/// The folder where `npm install --ignore-scripts onnxruntime-node` was run; empty if there is none.
+/// The folder where `npm install --ignore-scripts onnxruntime-node` was run (.ci/run does); empty if there is none.
 inline std::string onnxruntime() {
   const char* named = std::getenv("ESPALIER_ORT");
-  const std::string folder = named ? named : "/work/ort";
+  const std::string folder = named ? named : ESPALIER_SOURCE_DIR "/build/onnxruntime";
   return std::filesystem::exists(folder + "/node_modules/onnxruntime-node") ? folder : std::string();
 }
 
