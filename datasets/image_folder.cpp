@@ -160,7 +160,7 @@ struct ImageFolderSettings final : DataSettings {
   int channels = 3;
 
   void fields(Fields& f) override {
-    f.required()("path", path, "folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg (.jpeg, .png)");
+    f.required().path("path", path, "folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg (.jpeg, .png)");
     f("channels", channels, "3 (red, green, blue) or 1 (grey); images are converted", {.low = 1, .high = 3});
     f.rule(channels == 1 || channels == 3, fmt::format("channels is {}; it must be 1 or 3", channels));
   }

@@ -109,7 +109,7 @@ DataSource test_alone(ImageSet test, std::vector<std::string> names) {
 struct MnistSettings final : IdxSettings {
   int classes = 10;
   void fields(Fields& f) override {
-    f.required()("path", path, "folder with train-images-idx3-ubyte and the other three files, plain or .gz");
+    f.required().path("path", path, "folder with train-images-idx3-ubyte and the other three files, plain or .gz");
     f("classes", classes, "number of classes; EMNIST and others have more than MNIST's ten",
       {.low = 2, .high = 256});
   }
@@ -127,7 +127,7 @@ struct MnistSettings final : IdxSettings {
 struct FashionMnistSettings final : IdxSettings {
   FashionMnistSettings() { path = "/usr/share/datasets/fashion-mnist"; }
   void fields(Fields& f) override {
-    f("path", path,
+    f.path("path", path,
       "folder with the four IDX files; where Debian's dataset-fashion-mnist puts them by default");
   }
   DataSource open() const override { return open_with(names, fashion_advice); }

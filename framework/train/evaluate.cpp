@@ -48,6 +48,24 @@ Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessi
   return {total.loss / n, total.accuracy / n};
 }
 
+std::vector<std::int32_t> predicted_classes(const Model& model, const ImageSet& set,
+                                            const Preprocessing& preprocessing, int batch_size) {
+  const Recording off(false);
+  const Engine engine(model.graph(), weights_of(model.store()));
+  std::vector<std::int32_t> classes;
+  Batch batch;
+  for (Index first = 0; first < set.size(); first += batch_size) {
+    std::vector<Index> examples(std::min<Index>(batch_size, set.size() - first));
+    std::iota(examples.begin(), examples.end(), first);
+    load_examples(set, preprocessing, examples, batch);
+    const Tensor logits = engine(batch.images);
+    const Index width = logits.shape()[1];
+    for (const Real* row = logits.data(); classes.size() < first + examples.size(); row += width)
+      classes.push_back(static_cast<std::int32_t>(std::max_element(row, row + width) - row));
+  }
+  return classes;
+}
+
 double mean_loss(const Model& model, const Examples& examples) {
   constexpr Index per_pass = 250;
   const Recording off(false);

@@ -93,7 +93,8 @@ const std::vector<Layer> table = {
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/examples", {"framework/core", "framework/data", "framework/deploy"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain", "tools/curvature",
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train", "tools/report",
+      "tools/explain", "tools/curvature",
       "tools/verbs", "tools/experiments", "tools/benchmark"}},
 };
 

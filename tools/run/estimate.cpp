@@ -41,6 +41,7 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
                         std::min(64.0, double{1} * config.prune->num_grads * config.prune->grad_batch_size));
   e.bytes.emplace_back("activations of a training step", sizeof(Real) * activation_values(model) * examples);
   e.training_flop = 6 * macs * images * config.train.epochs;
+  if (pruner && config.baseline == Baseline::equal_budget) e.twin_flop = e.training_flop;
   e.available = static_cast<double>(available_memory());
   if (pruner && config.prune->needs_gradients()) {
     const PruneConfig& p = *config.prune;
@@ -72,6 +73,8 @@ std::string describe(const Estimate& e) {
                       format_bytes(e.available));
   text += fmt::format("  {:<48} {:>10.3g} TFLOP\n", "training", e.training_flop / 1e12);
   text += fmt::format("  {:<48} {:>10.3g} TFLOP\n", "pruning steps", e.pruning_flop / 1e12);
+  if (e.twin_flop > 0)
+    text += fmt::format("  {:<48} {:>10.3g} TFLOP\n", "dense twin of equal budget, unless it is there", e.twin_flop / 1e12);
   return text;
 }
 

@@ -75,7 +75,8 @@ std::vector<std::string> accept_changes(const ResumePoint& point, const RunConfi
   compare("", parse_json(point.resolved_config, name, ExitCode::checkpoint), Json::parse(resolved), found);
   // What other verbs read, and where and under what name a run lies.
   std::erase_if(found, [](const Difference& d) {
-    return within(d.path, "curvature") || within(d.path, "sweep") || d.path == "name" || d.path == "output";
+    return within(d.path, "curvature") || within(d.path, "sweep") || d.path == "name" || d.path == "output" ||
+           d.path == "baseline" || d.path == "train.tensorboard";  // made at the end, or beside
   });
   if (found.empty()) return {};
 
