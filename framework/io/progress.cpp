@@ -19,11 +19,11 @@ constexpr double window_seconds = 8, terminal_interval = 0.1, log_interval = 10;
 constexpr std::int64_t bar_cells = 10;
 
 constexpr double json_interval = 2;
-bool as_json = false;
+bool progress_in_json = false;
 
 Progress::Mode mode_of_stderr(bool quiet) {
   if (quiet) return Progress::Mode::quiet;
-  if (as_json) return Progress::Mode::json;
+  if (progress_in_json) return Progress::Mode::json;
   return ::isatty(STDERR_FILENO) ? Progress::Mode::terminal : Progress::Mode::log;
 }
 
@@ -34,7 +34,7 @@ std::size_t columns_of_stderr() {
 
 }  // namespace
 
-void progress_as_json() { as_json = true; }
+void progress_as_json() { progress_in_json = true; }
 
 std::string format_duration(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "-";

@@ -89,12 +89,13 @@ struct CosineRestarts final : LearningRateSettings {
 };
 
 using Rates = Registry<LearningRateSettings>;
-const bool known = Rates::add<Constant>("constant", "the same rate throughout") &&
-                   Rates::add<Step>("step", "drops every so many epochs") &&
-                   Rates::add<MultiStep>("multi_step", "drops at given epochs") &&
-                   Rates::add<Exponential>("exponential", "falls by a factor per epoch") &&
-                   Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate") &&
-                   Rates::add<CosineRestarts>("cosine_restarts", "half cosines, one after the other, from rate anew");
+const bool learning_rate_known =
+    Rates::add<Constant>("constant", "the same rate throughout") &&
+    Rates::add<Step>("step", "drops every so many epochs") &&
+    Rates::add<MultiStep>("multi_step", "drops at given epochs") &&
+    Rates::add<Exponential>("exponential", "falls by a factor per epoch") &&
+    Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate") &&
+    Rates::add<CosineRestarts>("cosine_restarts", "half cosines, one after the other, from rate anew");
 
 }  // namespace
 }  // namespace espalier

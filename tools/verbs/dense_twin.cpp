@@ -34,7 +34,7 @@ bool goes_on_there(const fs::path& folder, RunConfig& twin) {
 }
 
 /// Takes up what was stopped. A damaged state costs the twin's training anew, not the run.
-bool take_up(Trainer& trainer, const CommandOptions& options) {
+bool take_up_twin(Trainer& trainer, const CommandOptions& options) {
   try {
     trainer.resume({.accept = [](const ResumePoint&) {}, .other_instruction_set = options.other_instruction_set});
     return true;
@@ -57,7 +57,7 @@ bool train_twin(const CommandOptions& options, RunConfig& twin, const LoadedData
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
   RunContext context{model, data, folder, metrics, twin.seed, resolved_json(twin), options.quiet, network};
   Trainer trainer(context, twin.train);
-  if (resuming && !take_up(trainer, options)) return false;
+  if (resuming && !take_up_twin(trainer, options)) return false;
   if (trainer.complete()) return true;
   say(options, fmt::format("the dense twin: {} epochs without pruning, in {}", twin.train.epochs,
                            folder.path().string()));
