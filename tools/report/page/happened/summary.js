@@ -29,7 +29,7 @@ espalier.section({
     const tiles = (run) => {
       const list = element('dl', { class: 'tiles' }), end = runs.final(run), dense = runs.dense(run);
       if (runs.trained(run)) {
-        if (dense) tile(list, 'Test accuracy, dense', format.percent(dense.accuracy), `after ${dense.epoch} epochs, before the first pruning step`);
+        if (dense) tile(list, 'Before pruning', format.percent(dense.accuracy), `of the test images right after ${dense.epoch} epochs, before the first pruning step`);
         tile(list, dense ? 'Test accuracy, pruned' : 'Test accuracy', format.percent(end.accuracy),
           end.complete ? `after ${runs.epochs(run)} epochs; loss ${format.number(end.loss)}` : 'so far: the run has not come to its end');
         if (espalier.known(runs.done(run)?.price_of_sparsity)) {
