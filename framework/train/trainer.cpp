@@ -53,7 +53,7 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
       settings_(settings),
       optimizer_(settings.optimizer->make(context.model.store())),
       loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
-              settings.batch_size, context.seed),
+              settings.batch_size, context.seed, context.data.workers),
       instruction_sets_(instruction_set()) {
   check_last_batch();
   if (settings.average_decay > 0) average_.emplace(context.model.store(), settings.average_decay);

@@ -14,15 +14,6 @@ namespace {
 
 constexpr Index most_images = 2000, most_weights = 8192;
 
-/// The first of the test images.
-ImageSet some_of(const ImageSet& all) {
-  const Index n = std::min(all.size(), most_images);
-  ImageSet some{all.height, all.width, all.channels, {}, {}};
-  some.labels.assign(all.labels.begin(), all.labels.begin() + n);
-  some.pixels.assign(all.pixels.begin(), all.pixels.begin() + static_cast<std::ptrdiff_t>(n * all.image_bytes()));
-  return some;
-}
-
 }  // namespace
 
 std::string moment_line(const Moment& moment, const Model& model, const PrunableLayers& layers,
@@ -48,7 +39,7 @@ std::string moment_line(const Moment& moment, const Model& model, const Prunable
                                 {"shape", shape},
                                 {"scale", scale},
                                 {"weights", codes},
-                                {"classes", predicted_classes(model, some_of(data.source.test), data.preprocessing)}}
+                                {"classes", predicted_classes(model, data.source.test, data.preprocessing, most_images)}}
              .dump() +
          "\n";
 }

@@ -11,6 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::size_t most_moments = 24, most_pictures = 24;
+constexpr Index most_bytes = 64 * 64 * 3;
 
 /// The lines that are moments; of a step that was repeated after a stop, the last.
 std::vector<Json> read_moments(const std::string& text) {
@@ -67,7 +68,9 @@ Json moments_json(const RunFolder& folder, const std::string& end, const LoadedD
       m["won"] = m["won"].get<int>() + (!at_first && right);
       flips |= right != at_first;
     }
-    if (!flips || out["images"].size() >= most_pictures) continue;
+    // Pictures that are decoded when they are needed, and large ones, would make the page too large.
+    if (!flips || out["images"].size() >= most_pictures || test.pixels.empty() || test.image_bytes() > most_bytes)
+      continue;
     Json classes = Json::array();
     for (const Json& m : moments) classes.push_back(m["classes"][n]);
     const auto pixels = std::span(test.pixels).subspan(n * test.image_bytes(), test.image_bytes());
