@@ -4,9 +4,9 @@
 #include <cctype>
 #include <mutex>
 
-#include "framework/data/decode_image.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
+#include "framework/data/decode_image.h"
 #include "framework/data/image_set.h"
 
 namespace espalier {
@@ -193,7 +193,7 @@ struct ImageFolderSettings final : DataSettings {
   }
 };
 
-const bool known = Registry<DataSettings>::add<ImageFolderSettings>(
+const bool image_folder_known = Registry<DataSettings>::add<ImageFolderSettings>(
     "image_folder", "JPEG and PNG files in folders split/class; all of one size");
 
 }  // namespace

@@ -4,17 +4,17 @@
 #include <algorithm>
 #include <string_view>
 
-#include "framework/data/read_file.h"
 #include "framework/data/image_set.h"
+#include "framework/data/read_file.h"
 #include "framework/io/file_kind.h"
 
 namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
-const std::string advice = "give the folder with the four IDX files, plain or .gz, in data.source.path";
+const std::string mnist_advice = "give the folder with the four IDX files, plain or .gz, in data.source.path";
 const std::string fashion_advice =
-    advice + "; on Debian, apt-get install dataset-fashion-mnist puts them into the default one";
+    mnist_advice + "; on Debian, apt-get install dataset-fashion-mnist puts them into the default one";
 
 /// Header of an IDX file: 0, 0, 8 (unsigned bytes), number of axes;
 /// then one big-endian 32-bit extent an axis.
@@ -113,9 +113,9 @@ struct MnistSettings final : IdxSettings {
     f("classes", classes, "number of classes; EMNIST and others have more than MNIST's ten",
       {.low = 2, .high = 256});
   }
-  DataSource open() const override { return open_with(names(), advice); }
+  DataSource open() const override { return open_with(names(), mnist_advice); }
   DataSource open_test() const override {
-    return test_alone(read_set(path, "t10k", classes, advice), names());
+    return test_alone(read_set(path, "t10k", classes, mnist_advice), names());
   }
   std::vector<std::string> names() const {
     std::vector<std::string> all;

@@ -14,10 +14,9 @@
 namespace espalier {
 namespace {
 
-bool is_relu(const Activation& f) { return f.kind == Activation::Kind::relu; }
 /// An activation that a kernel which knows ReLU alone did not apply itself, to what it has just written.
 void finish(const Activation& f, Index n, Real* y) {
-  if (f && !is_relu(f)) kernels::activate(f, n, y, y);
+  if (f && !f.is_relu()) kernels::activate(f, n, y, y);
 }
 /// The same of kernels that take a Finish.
 kernels::Finish finish_of(const Activation& f) { return fused(f).value_or(kernels::Finish()); }
@@ -106,7 +105,7 @@ struct Add final : StepKernel {
     const Index n = d.examples * size;
     const Real* sum = d.inputs[0];
     for (std::size_t i = 1; i < d.inputs.size(); ++i) {
-      const bool rectified = i + 1 == d.inputs.size() && is_relu(function);
+      const bool rectified = i + 1 == d.inputs.size() && function.is_relu();
       (rectified ? kernels::add_relu : kernels::add)(n, sum, d.inputs[i], d.output);
       sum = d.output;
     }
@@ -124,7 +123,7 @@ struct Pool final : StepKernel {
       : g(geometry), maximum(max), function(f) {}
   void run(const StepData& d) const override {
     if (maximum)
-      kernels::max_pool(g, d.examples, d.inputs[0], is_relu(function), d.output, nullptr);
+      kernels::max_pool(g, d.examples, d.inputs[0], function.is_relu(), d.output, nullptr);
     else
       kernels::average_pool(g, d.examples, d.inputs[0], d.output);
     finish(function, g.output(d.examples).size(), d.output);

@@ -11,7 +11,7 @@
 namespace espalier::kernels {
 namespace {
 
-DepthwiseImage image_of(const ConvGeometry& g) {
+DepthwiseImage depthwise_image(const ConvGeometry& g) {
   return {.in_h = g.in_h,
           .in_w = g.in_w,
           .out_w = g.out_w,
@@ -32,15 +32,15 @@ DepthwiseImage image_of(const ConvGeometry& g) {
 }
 
 /// Output rows whose input stays in the second-level cache while the channels pass over it one vector at a time.
-Index rows_in_cache(const DepthwiseImage& g) {
+Index depthwise_rows_in_cache(const DepthwiseImage& g) {
   constexpr Index values = 32 * 1024;
   return std::max<Index>(1, values / std::max<Index>(1, g.stride_h * g.in_w * g.channels));
 }
 
 /// y = taps of x, of all images; their first rows begin size_x and size_y values apart.
-void convolve(const DepthwiseImage& g, Index n, Index out_h, Index size_x, Index size_y, const Real* x,
-              const Real* packed, const Real* bias, const Finish& finish, Real* y) {
-  const Index strip = rows_in_cache(g), strips = (out_h + strip - 1) / strip;
+void convolve_channels(const DepthwiseImage& g, Index n, Index out_h, Index size_x, Index size_y,
+                       const Real* x, const Real* packed, const Real* bias, const Finish& finish, Real* y) {
+  const Index strip = depthwise_rows_in_cache(g), strips = (out_h + strip - 1) / strip;
   constexpr Index worth = Index{1} << 16;  // multiply-adds, about 5 microseconds
   const Index macs = strip * g.out_w * g.channels * std::max<Index>(1, g.kernel_h * g.kernel_w);
   parallel_for(n * strips, std::max<Index>(1, worth / std::max<Index>(1, macs)), [&](Range r) {
@@ -74,7 +74,8 @@ void depthwise_pack(const ConvGeometry& g, const Real* w, Real* packed) {
 
 void conv2d_depthwise_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed,
                              const Real* bias, const Finish& finish, Real* y) {
-  convolve(image_of(g), n, g.out_h, g.input(1).size(), g.output(1).size(), x, packed, bias, finish, y);
+  convolve_channels(depthwise_image(g), n, g.out_h, g.input(1).size(), g.output(1).size(), x, packed, bias,
+                    finish, y);
 }
 
 void conv2d_depthwise(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
@@ -115,8 +116,8 @@ void conv2d_input_grad_depthwise(const ConvGeometry& g, Index n, const Real* dy,
                                 .y_row = down.apart * g.in_w * c,
                                 .y_pixel = across.apart * c,
                                 .tap = c};
-      convolve(form, n, down.count, g.output(1).size(), g.input(1).size(), dy, turned.data(), nullptr,
-               Finish(), dx + (down.input * g.in_w + across.input) * c);
+      convolve_channels(form, n, down.count, g.output(1).size(), g.input(1).size(), dy, turned.data(),
+                        nullptr, Finish(), dx + (down.input * g.in_w + across.input) * c);
     }
 }
 
@@ -133,12 +134,12 @@ void conv2d_weight_grad_depthwise(const ConvGeometry& g, Index n, const Real* x,
   parallel_for(groups * blocks, 1, [&](Range r) {
     for (Index k = r.begin; k < r.end; ++k) {
       const Index c = std::min(k % blocks * block, g.out_c), first = k / blocks * group;
-      DepthwiseImage form = image_of(g);
+      DepthwiseImage form = depthwise_image(g);
       form.channels = std::min(block, g.out_c - c);
       if (form.channels == 0) continue;
       Real* sum = sums.data() + k / blocks * size + c;
       for (Index t = 0; t < taps; ++t) std::fill_n(sum + t * g.out_c, form.channels, Real(0));
-      const Index strip = rows_in_cache(form);
+      const Index strip = depthwise_rows_in_cache(form);
       for (Index e = first; e < std::min(first + group, n); ++e)
         for (Index p = 0; p < g.out_h; p += strip)
           simd.depthwise_weight(form, p, std::min(p + strip, g.out_h), x + e * size_x + c,

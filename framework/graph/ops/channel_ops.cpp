@@ -50,7 +50,7 @@ Var ShuffleChannelsOp::apply(std::span<const Var> in, const StepWeights&, Pass&)
 }
 
 namespace {
-const bool known =
+const bool channel_ops_known =
     add_op<ChannelsOp>("some of the channels") && add_op<ShuffleChannelsOp>("channels dealt out");
 }
 
