@@ -71,7 +71,8 @@ const std::vector<Layer> table = {
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
      {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn",
-      "framework/infer", "framework/data", "framework/deploy", "framework/train", "pruning/rows", "pruning/step"}},
+      "framework/infer", "framework/data", "framework/deploy", "framework/train", "pruning/rows",
+      "pruning/step"}},
     {"tools/report", {"framework/core", "framework/data", "framework/io", "tools/run"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
@@ -91,10 +92,12 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/interchange", "framework/nn", "framework/infer", "framework/data",
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
-    {"tools/examples", {"framework/core", "framework/data", "framework/deploy"}},
+    {"tools/examples",  // programs of others: all of the engine and of pruning, no tools
+     {"framework/core", "framework/autograd", "framework/ops", "framework/graph", "framework/data",
+      "framework/deploy", "framework/train", "pruning/step"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain", "tools/curvature",
-      "tools/verbs", "tools/experiments", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain",
+      "tools/curvature", "tools/verbs", "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".
