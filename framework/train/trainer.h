@@ -18,6 +18,7 @@
 #include "framework/train/evaluate.h"
 #include "framework/train/learning_rate.h"
 #include "framework/train/optimizer.h"
+#include "framework/train/recompute.h"
 #include "framework/train/weight_average.h"
 
 namespace espalier {
@@ -30,6 +31,7 @@ struct TrainSettings {
   bool keep_best = false, tensorboard = false;
   int patience = 0;
   bool stop_weight_decay_after_pruning = false;
+  bool recompute = false;
   Variant<OptimizerSettings> optimizer;
   Variant<LearningRateSettings> learning_rate;
   TrainSettings();
@@ -160,6 +162,7 @@ class Trainer {
   RunContext& context_;
   const TrainSettings& settings_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<Recomputation> recomputation_;
   TrainLoader loader_;
   Position at_;
   std::string instruction_sets_;
