@@ -38,10 +38,17 @@ enum class InitialMasks {
   zeros      ///< all weights that are zero there
 };
 
+/// What a pruned network is held against.
+enum class Baseline {
+  none,
+  equal_budget  ///< the same network trained as long without pruning: what sparsity costs, all else equal
+};
+
 struct RunConfig {
   std::string name = "run", output, checkpoint;
   std::uint64_t seed = 1;
   InitialMasks masks = InitialMasks::recorded;
+  Baseline baseline = Baseline::none;
   DataConfig data;
   Variant<ModelSettings> model;
   TrainSettings train;
@@ -56,13 +63,17 @@ struct RunConfig {
     f("seed", seed, "determines every random number of the run");
     f.object("data", data, "training and test images");
     f.required().variant("model", model, "the network");
-    f("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
+    f.path("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
     f.one_of(
         "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
         "which weights of that checkpoint are pruned, and stay zero: recorded: as its masks say; zeros: every "
         "weight that is zero, as in files without masks");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
+    f.one_of("baseline", baseline, {{"none", Baseline::none}, {"equal_budget", Baseline::equal_budget}},
+             "equal_budget: `espalier prune` also trains the network as long without pruning, from the same seed or "
+             "checkpoint, and says the price of sparsity; it lies in the run's folder baseline/ and stays while only "
+             "\"prune\" changes");
     f.optional_object("curvature", curvature, "what `espalier curvature` looks at; other verbs ignore it");
     f.optional_object("sweep", sweep, "combinations for `espalier sweep`; other verbs ignore it");
     f.object("provenance", provenance, "what a recorded config was run with");
