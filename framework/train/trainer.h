@@ -18,6 +18,7 @@
 #include "framework/train/evaluate.h"
 #include "framework/train/learning_rate.h"
 #include "framework/train/optimizer.h"
+#include "framework/train/rates.h"
 
 namespace espalier {
 
@@ -28,6 +29,8 @@ struct TrainSettings {
   bool stop_weight_decay_after_pruning = false;
   Variant<OptimizerSettings> optimizer;
   Variant<LearningRateSettings> learning_rate;
+  std::vector<std::string> freeze;
+  std::vector<RateOf> learning_rates;
   TrainSettings();
   void fields(Fields& f);
 };

@@ -35,7 +35,7 @@ const std::vector<Layer> table = {
     {"framework/ops", {"framework/core", "framework/kernels", "framework/autograd"}},
     {"framework/graph",
      {"framework/core", "framework/config", "framework/kernels", "framework/autograd", "framework/ops"}},
-    {"framework/interchange", {"framework/core", "framework/io", "framework/graph"}},
+    {"framework/interchange", {"framework/core", "framework/io", "framework/config", "framework/graph"}},
     {"framework/nn",
      {"framework/core", "framework/config", "framework/autograd", "framework/ops", "framework/graph"}},
     {"framework/infer",
@@ -70,8 +70,9 @@ const std::vector<Layer> table = {
     {"pruning/explain", {"framework/core", "pruning/rows", "pruning/curvature", "pruning/step"}},
     // the program: what a run is, its page, its lesson, experiments made of runs, and the verbs on top
     {"tools/run",
-     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/nn",
-      "framework/infer", "framework/data", "framework/deploy", "framework/train", "pruning/rows", "pruning/step"}},
+     {"framework/core", "framework/config", "framework/io", "framework/graph", "framework/interchange",
+      "framework/nn", "framework/infer", "framework/data", "framework/deploy", "framework/train",
+      "pruning/rows", "pruning/step"}},
     {"tools/report", {"framework/core", "framework/data", "framework/io", "tools/run"}},
     {"tools/explain",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train",
@@ -93,8 +94,8 @@ const std::vector<Layer> table = {
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/examples", {"framework/core", "framework/data", "framework/deploy"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain", "tools/curvature",
-      "tools/verbs", "tools/experiments", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain",
+      "tools/curvature", "tools/verbs", "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -183,7 +183,8 @@ namespace {
 /// A lesson that fails is a note, for the run has not.
 void write_or_note(const RunFolder& folder, bool quiet, FunctionRef<std::string()> text) {
   try {
-    const StopAnywhere region("stopped while the lesson of the finished run was made; --resume makes it anew");
+    const StopAnywhere region(
+        "stopped while the lesson of the finished run was made; --resume makes it anew");
     write_file_atomically(folder.lesson_data(), text());
   } catch (const Error& e) {
     if (e.code() == ExitCode::interrupted || e.code() == ExitCode::io) throw;
@@ -203,7 +204,7 @@ void write_lesson_of_run(const RunFolder& folder, RunConfig& config, const Workb
         .removed_later = PrunableLayers(*config.prune, *bench.model).pruned(bench.model->store())};
     const Preprocessing& p = bench.data.preprocessing;
     const auto dense = config.model->build({p.height, p.width, bench.data.source.train.channels},
-                                           bench.data.source.classes(), config.seed);
+                                           bench.data.source.classes(), config.seed, config.new_head);
     load_checkpoint(folder.path() / request.checkpoint, *dense);
     return lesson_json(*dense, bench.data, *config.prune, config.seed, request);
   });
@@ -214,7 +215,7 @@ void write_lesson_of_study(const RunFolder& folder, const RunConfig& config, std
   write_or_note(folder, quiet, [&] {
     PruneConfig measured = prune ? std::move(*prune) : PruneConfig();
     return lesson_json(*bench.model, bench.data, measured, config.seed,
-                       {.checkpoint = config.checkpoint,
+                       {.checkpoint = config.checkpoint.path,
                         .moment = "as `espalier curvature` looked at it",
                         .removed_later = {}});
   });

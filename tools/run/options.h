@@ -10,7 +10,7 @@ namespace espalier {
 struct CommandOptions {
   std::string config;                  ///< path of the JSON config
   std::vector<std::string> overrides;  ///< --set json.path=value
-  std::string output, checkpoint;
+  std::string output, checkpoint, map;
   int threads = 0;
   bool resume = false, quiet = false, dry_run = false;
   bool overwrite = false;              ///< replace an earlier run in the folder

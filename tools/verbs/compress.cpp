@@ -11,6 +11,8 @@
 #include "framework/deploy/network_file.h"
 #include "framework/graph/thin/thin.h"
 #include "framework/infer/engine.h"
+#include "framework/interchange/name_map.h"
+#include "framework/interchange/read_tensors.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/compact/compact_file.h"
 #include "framework/io/progress.h"
@@ -40,6 +42,7 @@ RunConfig read(JsonDocument document, const CompressOptions& options) {
 
 Subject find_subject(const CompressOptions& o) {
   Subject s;
+  std::string map;
   std::error_code unknown;
   if (fs::is_directory(o.input, unknown)) {
     s.folder = o.input;
@@ -54,14 +57,16 @@ Subject find_subject(const CompressOptions& o) {
         fail(ExitCode::usage,
              "{}: its run has no checkpoint yet ({} does not exist), and it names none; train it first",
              o.input, s.checkpoint.string());
-      s.checkpoint = s.config->checkpoint;
+      s.checkpoint = s.config->checkpoint.path;
+      map = s.config->checkpoint.map;
       s.folder = s.checkpoint.parent_path();
     }
   } else {
     s.checkpoint = o.input;
     s.folder = s.checkpoint.parent_path();
   }
-  s.file = read_weights_file(s.checkpoint);
+  s.file = read_weights(s.checkpoint);
+  if (!map.empty()) NameMap::read(map).apply(s.file, s.checkpoint);
   if (!o.config.empty()) s.config = read(JsonDocument::load(o.config), o);
   const auto own = s.file.metadata.find("resolved_config");
   if (!s.config && own != s.file.metadata.end())
@@ -98,8 +103,9 @@ NetworkFile network_of(const Subject& s, const std::optional<LoadedData>& data) 
          "give their place: --set data.source.path=FOLDER",
          s.checkpoint.string());
   const ImageTask& t = network.task;
-  network.graph =
-      s.config->model->graph({t.height, t.width, t.picture[2]}, static_cast<int>(t.classes.size()));
+  const auto classes = static_cast<int>(t.classes.size());
+  network.graph = s.config->model->graph({t.height, t.width, t.picture[2]}, classes);
+  if (s.config->new_head) network.graph = with_new_head(network.graph, classes);
   require_finite(s.file, s.checkpoint);
   std::tie(network.weights, network.masks) = tensors_of(network.graph, s.file, s.checkpoint);
   return network;
@@ -185,7 +191,8 @@ void write_config(RunConfig& config, const NetworkFile& network, const fs::path&
   JsonDocument document = JsonDocument::parse(
       fmt::format("{{\"model\": {}}}", weights_file_of(network).metadata.at(model_key)), path.string());
   read_fields(document, [&](Fields& f) { f.required().variant("model", config.model, "the network"); });
-  config.checkpoint = output.string();
+  config.checkpoint = {.path = output.string()};
+  config.new_head = false;
   config.output.clear();
   config.name += "-thin";
   write_file_atomically(path, resolved_json(config) + "\n");

@@ -1,4 +1,4 @@
-// export.h: `espalier export`, a network of a run as an ONNX model, and `espalier predict --input`, numbers
+// export.h: `espalier export`, a network of a run as an ONNX model, as .npz or as safetensors, and `espalier predict --input`, numbers
 // through a network: the two ways to hand a network to another program and to compare with it.
 #pragma once
 
@@ -7,10 +7,12 @@
 namespace espalier {
 
 struct ExportCommandOptions {
-  std::string run;         ///< folder of a run, or a config
-  std::string checkpoint;  ///< empty: the run's
-  std::string output = "network.onnx";
-  bool keep_batch_norm = false, sparse = false, preprocessing = false;
+  std::string run;                      ///< folder of a run, or a config
+  std::string checkpoint;               ///< empty: the run's
+  std::string map;                      ///< "theirs ours": the tensors go out under their names
+  std::string output = "network.onnx";  ///< its end tells the format: .onnx, .npz or .safetensors
+  std::string preprocessing;            ///< of ONNX: pixels as "uint8" or "float"; empty: normalised values
+  bool keep_batch_norm = false, sparse = false, thin = false;
 };
 void export_command(const ExportCommandOptions& options);
 
