@@ -40,7 +40,7 @@ struct Cifar10Settings final : DataSettings {
   }
 };
 
-const bool known =
+const bool cifar10_known =
     Registry<DataSettings>::add<Cifar10Settings>("cifar10", "CIFAR-10, binary files; 32x32x3, 10 classes");
 
 }  // namespace

@@ -43,7 +43,7 @@ struct Cifar100Settings final : DataSettings {
   }
 };
 
-const bool known = Registry<DataSettings>::add<Cifar100Settings>(
+const bool cifar100_known = Registry<DataSettings>::add<Cifar100Settings>(
     "cifar100", "CIFAR-100, binary files; 32x32x3, 100 fine or 20 coarse classes");
 
 }  // namespace

@@ -1,12 +1,13 @@
-// image_folder.cpp: images in folders named after their class: PATH/train/CLASS/*.jpg and
-// PATH/test/CLASS/*.png. All must have one size; nothing is scaled.
+// image_folder.cpp: pictures in folders named after their class, or named in lists (picture_list.h). Without
+// data.resize and data.crop all must have one size and are read into memory; with them, pictures of any size are
+// decoded when they are needed.
 #include <algorithm>
-#include <cctype>
 #include <mutex>
 
-#include "framework/data/decode_image.h"
+#include "datasets/picture_list.h"
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
+#include "framework/data/decode_image.h"
 #include "framework/data/image_set.h"
 
 namespace espalier {
@@ -14,94 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> sorted_entries(const fs::path& folder) {
-  std::error_code error;
-  std::vector<fs::path> all;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    all.push_back(*it);
-  if (error) fail(ExitCode::data, "{}: cannot be listed: {}", folder.string(), error.message());
-  std::ranges::sort(all);
-  return all;
-}
-
-/// The names of the class folders in PATH/split, sorted. Hidden ones do not count.
-std::vector<std::string> class_folders(const fs::path& split) {
-  std::error_code unknown;  // a name too long, a link to itself: as good as no folder
-  if (!fs::is_directory(split, unknown))
-    fail(ExitCode::data, "{}: no such folder; an image folder holds train/CLASS/*.jpg and test/CLASS/*.jpg",
-         split.string());
-  std::vector<std::string> names;
-  for (const auto& entry : sorted_entries(split))
-    if (const auto name = entry.filename().string(); fs::is_directory(entry, unknown) && name[0] != '.')
-      names.push_back(name);
-  if (names.empty()) fail(ExitCode::data, "{}: holds no class folder", split.string());
-  return names;
-}
-
-/// Pictures by their name. "._0.png" and other hidden files are notes that systems keep beside a file.
-bool is_image(const fs::path& file) {
-  if (file.filename().string().starts_with('.')) return false;
-  std::string extension = file.extension().string();
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
-struct Listing {
-  std::vector<fs::path> files;
-  std::vector<std::int32_t> labels;
-  // What lies in the class folders and is not read, with an example of each.
-  std::size_t hidden = 0, folders = 0, others = 0;
-  fs::path a_folder, an_other;
-};
-
-/// One sentence; empty if all was read.
-std::string left_out(const fs::path& split, const Listing& listing) {
-  std::vector<std::string> parts;
-  if (listing.hidden) parts.push_back(fmt::format("{} hidden file(s)", listing.hidden));
-  if (listing.folders)
-    parts.push_back(fmt::format("{} folder(s) within class folders, such as {}", listing.folders,
-                                listing.a_folder.string()));
-  if (listing.others)
-    parts.push_back(fmt::format("{} file(s) that are no .jpg, .jpeg or .png, such as {}", listing.others,
-                                listing.an_other.string()));
-  if (parts.empty()) return "";
-  return fmt::format("{}: {} picture(s) read; left out: {}", split.string(), listing.files.size(),
-                     fmt::join(parts, "; "));
-}
-
-/// The images of one split, class by class in the order of `classes`, by name within a class.
-Listing list_images(const fs::path& split, const std::vector<std::string>& classes) {
-  Listing listing;
-  for (const std::string& name : class_folders(split)) {
-    const auto found = std::ranges::lower_bound(classes, name);
-    if (found == classes.end() || *found != name)
-      fail(ExitCode::data, "{}: class '{}' has no folder beside the training images ({})",
-           (split / name).string(), name, fmt::join(classes, ", "));
-    const std::size_t before = listing.files.size();
-    std::size_t others = 0;
-    for (const auto& file : sorted_entries(split / name)) {
-      std::error_code ignored;
-      const bool folder = fs::is_directory(file, ignored);
-      if (is_image(file) && !folder) {
-        listing.files.push_back(file);
-        continue;
-      }
-      ++others;
-      if (file.filename().string().starts_with('.'))
-        ++listing.hidden;
-      else if (folder)
-        ++listing.folders, listing.a_folder = file;
-      else
-        ++listing.others, listing.an_other = file;
-    }
-    if (listing.files.size() == before)
-      fail(ExitCode::data,
-           "{}: the class folder has no .jpg, .jpeg or .png file ({} others); add some or remove it",
-           (split / name).string(), others);
-    listing.labels.resize(listing.files.size(), static_cast<std::int32_t>(found - classes.begin()));
-  }
-  return listing;
-}
+enum class Damaged { refuse, skip };
 
 /// What is wrong with files of a folder, so that all are told at once.
 class Problems {
@@ -110,16 +24,39 @@ class Problems {
     const std::lock_guard lock(guard_);
     found_.emplace_back(file, std::move(text));
   }
-  /// Throws Error(data) with the first few, in the order of the files.
-  void report() {
-    if (found_.empty()) return;
+  /// The first few, in the order of the files.
+  std::string text() {
     constexpr std::size_t most = 8;
     std::ranges::sort(found_);
-    std::string text;
+    std::string all;
     for (std::size_t i = 0; i < std::min(found_.size(), most); ++i)
-      text += (i ? "\n  " : "") + found_[i].second;
-    if (found_.size() > most) text += fmt::format("\n  ... and {} more files", found_.size() - most);
-    fail(ExitCode::data, "{}", text);
+      all += (i ? "\n  " : "") + found_[i].second;
+    if (found_.size() > most) all += fmt::format("\n  ... and {} more files", found_.size() - most);
+    return all;
+  }
+  /// Throws Error(data), or takes the files out of `list` and says so.
+  void settle(Damaged damaged, PictureList& list, std::vector<std::string>& notices) {
+    if (found_.empty()) return;
+    if (damaged == Damaged::refuse)
+      fail(ExitCode::data, "{}{}", text(),
+           found_.size() > 1
+               ? "\n(\"damaged\": \"skip\" in data.source goes on without files that cannot be read)"
+               : "");
+    notices.push_back(fmt::format("{} of {} pictures cannot be read and are left out:\n  {}", found_.size(),
+                                  list.files.size(), text()));
+    std::vector<char> bad(list.files.size(), 0);
+    for (const auto& [file, reason] : found_) bad[file] = 1;
+    PictureList good;
+    for (std::size_t i = 0; i < list.files.size(); ++i) {
+      if (bad[i]) continue;
+      good.files.push_back(std::move(list.files[i]));
+      good.labels.push_back(list.labels[i]);
+    }
+    list = std::move(good);
+    if (list.files.empty()) fail(ExitCode::data, "no picture is left");
+  }
+  bool has(Index file) const {
+    return std::ranges::any_of(found_, [&](const auto& f) { return f.first == file; });
   }
 
  private:
@@ -127,74 +64,149 @@ class Problems {
   std::vector<std::pair<Index, std::string>> found_;
 };
 
-/// Decodes all files; each must have the size of `first`, which is named in the message if not.
-ImageSet decode_all(Listing listing, const fs::path& first, const DecodedImage& sample, int channels) {
-  ImageSet set{sample.height, sample.width, channels, {}, std::move(listing.labels)};
-  require_memory(static_cast<double>(set.size()) * static_cast<double>(set.image_bytes()),
-                 fmt::format("{}: {} images of {}x{}", first.parent_path().parent_path().string(), set.size(),
-                             set.height, set.width));
-  set.pixels.resize(set.size() * set.image_bytes());
-  Problems problems;
-  parallel_for(set.size(), 16, [&](Range part) {
+/// Calls `look` for every file, on all threads; what it throws about the data becomes a problem.
+void look_at_all(const PictureList& list, Problems& problems, const std::function<void(Index)>& look) {
+  parallel_for(static_cast<Index>(list.files.size()), 8, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {
-      const fs::path& file = listing.files[i];
       try {
-        const DecodedImage image = decode_image(file, channels);
-        if (image.height != set.height || image.width != set.width)
-          fail(ExitCode::data,
-               "{}: {}x{} pixels (height x width), but {} has {}x{}; all images must have one size",
-               file.string(), image.height, image.width, first.string(), set.height, set.width);
-        std::ranges::copy(image.pixels, set.pixels.begin() + i * set.image_bytes());
+        look(i);
       } catch (const Error& e) {
         if (e.code() != ExitCode::data) throw;
         problems.add(i, e.what());
       }
     }
   });
-  problems.report();
-  return set;
 }
 
 struct ImageFolderSettings final : DataSettings {
   std::string path;
   int channels = 3;
+  PictureSplit split;
+  Damaged damaged = Damaged::refuse;
+  bool verify = true;
 
   void fields(Fields& f) override {
-    f.required()("path", path, "folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg (.jpeg, .png)");
+    f.required()(
+        "path", path,
+        "folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg (.jpeg, .png, .bmp, .pgm, .ppm), or what the "
+        "settings below say");
     f("channels", channels, "3 (red, green, blue) or 1 (grey); images are converted", {.low = 1, .high = 3});
+    split.fields(f);
+    f.one_of(
+        "damaged", damaged, {{"refuse", Damaged::refuse}, {"skip", Damaged::skip}},
+        "what becomes of files that cannot be read: refuse: the run does not begin; skip: they are listed and left "
+        "out");
+    f("verify", verify,
+      "with data.resize or data.crop: decode every file once before anything else, so that damaged ones are known. "
+      "false: look at their headers only; a file damaged further on then ends the run when it is met");
     f.rule(channels == 1 || channels == 3, fmt::format("channels is {}; it must be 1 or 3", channels));
   }
-  DataSource open() const override {
-    const fs::path train = fs::path(path) / "train", test = fs::path(path) / "test";
-    const std::vector<std::string> classes = class_folders(train);
-    Listing train_images = list_images(train, classes), test_images = list_images(test, classes);
-    const fs::path first = train_images.files[0];
-    const DecodedImage sample = decode_image(first, channels);
-    std::vector<std::string> notices;
-    for (const std::string& n : {left_out(train, train_images), left_out(test, test_images)})
-      if (!n.empty()) notices.push_back(n);
-    DataSource source{decode_all(std::move(train_images), first, sample, channels),
-                      decode_all(std::move(test_images), first, sample, channels), classes, ""};
-    source.notices = std::move(notices);
+
+  DataSource open() const override { return read(false); }
+  DataSource open_test() const override { return read(true); }
+  PictureSource open_pictures(bool test_only) const override {
+    PictureLists lists = split.read(path, test_only);
+    PictureSource source{{}, {}, std::move(lists.classes), std::move(lists.notices)};
+    source.train = look_at(lists.train, source.notices);
+    source.test = look_at(lists.test, source.notices);
     return source;
   }
-  DataSource open_test() const override {
-    const fs::path train = fs::path(path) / "train", test = fs::path(path) / "test";
-    std::error_code unknown;  // classes without test images are known only from there
-    const std::vector<std::string> classes = class_folders(fs::is_directory(train, unknown) ? train : test);
-    Listing images = list_images(test, classes);
-    const fs::path first = images.files[0];
-    const DecodedImage sample = decode_image(first, channels);
-    const std::string out = left_out(test, images);
-    DataSource source{ImageSet{sample.height, sample.width, channels, {}, {}},
-                      decode_all(std::move(images), first, sample, channels), classes, ""};
-    if (!out.empty()) source.notices.push_back(out);
+
+ private:
+  DataSource read(bool test_only) const {
+    PictureLists lists = split.read(path, test_only);
+    // Of one size: that of the first that can be read.
+    fs::path first;
+    DecodedImage sample;
+    for (const PictureList* list : {&lists.train, &lists.test})
+      for (const fs::path& file : list->files) {
+        if (!first.empty()) break;
+        try {
+          sample = decode_image(file, channels);
+          first = file;
+        } catch (const Error& e) {
+          if (e.code() != ExitCode::data || damaged == Damaged::refuse) throw;
+        }
+      }
+    DataSource source;
+    source.train = {sample.height, sample.width, channels, {}, {}};
+    source.notices = std::move(lists.notices);
+    if (!test_only) source.train = decode_all(std::move(lists.train), first, sample, source.notices);
+    source.test = decode_all(std::move(lists.test), first, sample, source.notices);
+    source.class_names = std::move(lists.classes);
     return source;
+  }
+
+  /// All files in memory; each must have the size of `first`, which is named in the message if not.
+  ImageSet decode_all(PictureList list, const fs::path& first, const DecodedImage& sample,
+                      std::vector<std::string>& notices) const {
+    ImageSet set{sample.height, sample.width, channels, {}, {}};
+    const auto count = static_cast<Index>(list.files.size());
+    require_memory(
+        static_cast<double>(count) * static_cast<double>(set.image_bytes()),
+        fmt::format("{}: {} images of {}x{} (data.crop with these numbers decodes them when they are needed)",
+                    path, count, set.height, set.width));
+    set.pixels.resize(count * set.image_bytes());
+    Problems problems;
+    look_at_all(list, problems, [&](Index i) {
+      const fs::path& file = list.files[i];
+      const DecodedImage image = decode_image(file, channels);
+      if (image.height != set.height || image.width != set.width)
+        fail(
+            ExitCode::data,
+            "{}: {}x{} pixels (height x width), but {} has {}x{}; all images must have one size (data.resize and "
+            "data.crop bring them to one)",
+            file.string(), image.height, image.width, first.string(), set.height, set.width);
+      std::ranges::copy(image.pixels, set.pixels.begin() + i * set.image_bytes());
+    });
+    Index good = 0;  // the bytes of those that could not be read leave too
+    for (Index i = 0; i < count; ++i) {
+      if (problems.has(i)) continue;
+      if (good != i)
+        std::copy_n(set.pixels.begin() + i * set.image_bytes(), set.image_bytes(),
+                    set.pixels.begin() + good * set.image_bytes());
+      ++good;
+    }
+    problems.settle(damaged, list, notices);
+    set.pixels.resize(good * set.image_bytes());
+    set.labels = std::move(list.labels);
+    return set;
+  }
+
+  /// Pictures to be decoded later: all are looked at now, as far as `verify` says.
+  PictureSource::Part look_at(PictureList& list, std::vector<std::string>& notices) const {
+    if (list.files.empty()) return {};
+    Problems problems;
+    std::mutex guard;
+    double most = 0;
+    look_at_all(list, problems, [&](Index i) {
+      const fs::path& file = list.files[i];
+      ImageExtents extents{};
+      if (verify) {
+        const DecodedImage image = decode_image(file, channels);
+        extents = {image.height, image.width};
+      } else {
+        extents = image_extents(file);
+      }
+      std::error_code unknown;
+      // Coefficients of a progressive JPEG, its pixels, and those turned upright.
+      const double bytes =
+          8.0 * extents.height * extents.width + static_cast<double>(fs::file_size(file, unknown));
+      const std::lock_guard lock(guard);
+      most = std::max(most, bytes);
+    });
+    problems.settle(damaged, list, notices);
+    std::vector<std::string> paths;
+    paths.reserve(list.files.size());
+    for (const fs::path& file : list.files) paths.push_back(file.string());
+    return {picture_files(std::move(paths), path, channels, most), std::move(list.labels)};
   }
 };
 
-const bool known = Registry<DataSettings>::add<ImageFolderSettings>(
-    "image_folder", "JPEG and PNG files in folders split/class; all of one size");
+const bool image_folder_known = Registry<DataSettings>::add<ImageFolderSettings>(
+    "image_folder",
+    "picture files (JPEG, PNG, BMP, PGM, PPM) in folders split/class or named in lists; of one size, or of any with "
+    "data.resize");
 
 }  // namespace
 }  // namespace espalier

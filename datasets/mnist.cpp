@@ -1,20 +1,20 @@
 // mnist.cpp: MNIST (LeCun, Cortes & Burges 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017), 60,000 +
-// 10,000 grey images of 28x28 in 10 classes, from IDX files, plain or gzipped. Other sets in the same four
-// files work too.
+// 10,000 grey images of 28x28 in 10 classes, from IDX files, plain or gzipped, under the names their publishers and
+// torchvision give them. Other sets in four such files (EMNIST, KMNIST) work too.
 #include <algorithm>
 #include <string_view>
 
-#include "framework/data/read_file.h"
 #include "framework/data/image_set.h"
+#include "framework/data/read_file.h"
 #include "framework/io/file_kind.h"
 
 namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
-const std::string advice = "give the folder with the four IDX files, plain or .gz, in data.source.path";
+const std::string mnist_advice = "give the folder with the four IDX files, plain or .gz, in data.source.path";
 const std::string fashion_advice =
-    advice + "; on Debian, apt-get install dataset-fashion-mnist puts them into the default one";
+    mnist_advice + "; on Debian, apt-get install dataset-fashion-mnist puts them into the default one";
 
 /// Header of an IDX file: 0, 0, 8 (unsigned bytes), number of axes;
 /// then one big-endian 32-bit extent an axis.
@@ -30,11 +30,32 @@ std::uint32_t big_endian(std::span<const std::uint8_t> bytes, std::size_t at) {
          std::uint32_t{bytes[at + 2]} << 8 | bytes[at + 3];
 }
 
-/// Reads folder/name, or folder/name.gz if only that exists.
-Idx read_idx(const fs::path& folder, const std::string& name, std::size_t axes, const std::string& help) {
-  fs::path path = folder / name;
+/// What the four files may be called, and where they may lie.
+struct IdxNames {
+  std::vector<std::string> folders;  ///< within the one that is given: where torchvision puts them
+  std::string prefix;                ///< of all four names, as EMNIST's have
+};
+
+/// The file of `split` ("train", "t10k") and `kind` ("images-idx3", "labels-idx1"). Where there is none, the path it
+/// should have.
+fs::path find_idx(const fs::path& folder, const IdxNames& names, const std::string& split,
+                  const std::string& kind) {
+  std::vector<std::string> starts{names.prefix + split};
+  if (split == "t10k") starts.push_back(names.prefix + "test");
+  std::string dotted = kind;
+  dotted[dotted.find('-')] = '.';
   std::error_code unknown;  // a name too long, a link to itself: read_file says what is wrong
-  if (!fs::exists(path, unknown) && fs::exists(path.string() + ".gz", unknown)) path += ".gz";
+  for (const std::string& below : names.folders)
+    for (const std::string& start : starts)
+      for (const std::string& end : {kind, dotted})
+        for (const char* packed : {"", ".gz"})
+          if (const fs::path path = folder / below / fmt::format("{}-{}-ubyte{}", start, end, packed);
+              fs::exists(path, unknown))
+            return path;
+  return folder / fmt::format("{}-{}-ubyte", starts[0], kind);
+}
+
+Idx read_idx(const fs::path& path, std::size_t axes, const std::string& help) {
   Idx idx{path.string(), {}, {}};
   const std::size_t header = 4 + 4 * axes;
   const auto announced = [&](std::span<const std::uint8_t> head) -> std::size_t {
@@ -64,21 +85,35 @@ Idx read_idx(const fs::path& folder, const std::string& name, std::size_t axes, 
   return idx;
 }
 
-ImageSet read_set(const fs::path& folder, const std::string& prefix, int classes, const std::string& help) {
-  Idx images = read_idx(folder, prefix + "-images-idx3-ubyte", 3, help);
-  const Idx labels = read_idx(folder, prefix + "-labels-idx1-ubyte", 1, help);
+/// What labels mean.
+struct IdxLabels {
+  int classes = 10;
+  int first = 0;  ///< the label of the first class
+};
+
+ImageSet read_set(const fs::path& folder, const IdxNames& names, const std::string& split,
+                  const IdxLabels& meaning, const std::string& help) {
+  Idx images = read_idx(find_idx(folder, names, split, "images-idx3"), 3, help);
+  const Idx labels = read_idx(find_idx(folder, names, split, "labels-idx1"), 1, help);
   if (images.extents[0] != labels.extents[0])
     fail(ExitCode::data, "{}: {} images, but {} has {} labels; there must be one label for each image",
          images.path, images.extents[0], labels.path, labels.extents[0]);
   ImageSet set{static_cast<int>(images.extents[1]), static_cast<int>(images.extents[2]), 1, {}, {}};
+  const auto begin = labels.bytes.begin() + static_cast<std::ptrdiff_t>(labels.header());
+  const bool from_one = meaning.first == 0 && *std::min_element(begin, labels.bytes.end()) == 1 &&
+                        *std::max_element(begin, labels.bytes.end()) == meaning.classes;
   for (std::size_t i = labels.header(); i < labels.bytes.size(); ++i) {
-    if (labels.bytes[i] >= classes)
+    const int label = labels.bytes[i] - meaning.first;
+    if (label < 0 || label >= meaning.classes)
       fail(
           ExitCode::data,
-          "{}: label {} at byte {} (image {}), but there are {} classes, numbered from 0; a set with more of "
-          "them, as EMNIST, is read by source \"mnist\" with \"classes\"",
-          labels.path, labels.bytes[i], i, i - labels.header(), classes);
-    set.labels.push_back(labels.bytes[i]);
+          "{}: label {} at byte {} (image {}), but there are {} classes, numbered from {}; {}", labels.path,
+          labels.bytes[i], i, i - labels.header(), meaning.classes, meaning.first,
+          from_one
+              ? "these labels count from 1: \"first_label\": 1 in data.source takes them so"
+              : "a set with more of them, as EMNIST, is read by source \"mnist\" with \"classes\", and one whose "
+                "labels begin elsewhere with \"first_label\"");
+    set.labels.push_back(label);
   }
   images.bytes.erase(images.bytes.begin(),
                      images.bytes.begin() + static_cast<std::ptrdiff_t>(images.header()));
@@ -88,54 +123,64 @@ ImageSet read_set(const fs::path& folder, const std::string& prefix, int classes
 
 struct IdxSettings : DataSettings {
   std::string path;
-  DataSource open_with(std::vector<std::string> names, const std::string& help) const {
-    const auto classes = static_cast<int>(names.size());
-    DataSource source{read_set(path, "train", classes, help), read_set(path, "t10k", classes, help),
-                      std::move(names), ""};
+  IdxNames files;
+  IdxLabels labels;
+  virtual std::vector<std::string> class_names() const = 0;
+  virtual std::string help() const = 0;
+
+  DataSource open() const override {
+    ImageSet images = read_set(path, files, "train", labels, help());
+    DataSource source = open_test();
+    source.train = std::move(images);
     const auto &train = source.train, &test = source.test;
     if (train.height != test.height || train.width != test.width)
       fail(ExitCode::data, "{}: training images are {}x{}, test images {}x{}; they must be alike", path,
            train.height, train.width, test.height, test.width);
     return source;
   }
+  DataSource open_test() const override {
+    ImageSet test = read_set(path, files, "t10k", labels, help());
+    ImageSet train{test.height, test.width, test.channels, {}, {}};
+    return {std::move(train), std::move(test), class_names(), ""};
+  }
 };
 
-/// The same without the training files.
-DataSource test_alone(ImageSet test, std::vector<std::string> names) {
-  ImageSet train{test.height, test.width, test.channels, {}, {}};
-  return {std::move(train), std::move(test), std::move(names), ""};
-}
-
 struct MnistSettings final : IdxSettings {
-  int classes = 10;
+  MnistSettings() { files.folders = {"", "raw", "MNIST/raw"}; }
   void fields(Fields& f) override {
-    f.required()("path", path, "folder with train-images-idx3-ubyte and the other three files, plain or .gz");
-    f("classes", classes, "number of classes; EMNIST and others have more than MNIST's ten",
+    f.required()(
+        "path", path,
+        "folder with train-images-idx3-ubyte and the other three files (also train-images.idx3-ubyte), plain or "
+        "gzipped, or with torchvision's raw/ or MNIST/raw/ that holds them");
+    f("classes", labels.classes, "number of classes; EMNIST and others have more than MNIST's ten",
       {.low = 2, .high = 256});
+    f("first_label", labels.first,
+      "label of the first class: 1 for EMNIST's letters, whose labels are 1 to 26", {.low = 0, .high = 255});
+    f("prefix", files.prefix, "what the names of the files begin with, such as \"emnist-letters-\"");
   }
-  DataSource open() const override { return open_with(names(), advice); }
-  DataSource open_test() const override {
-    return test_alone(read_set(path, "t10k", classes, advice), names());
-  }
-  std::vector<std::string> names() const {
+  /// The labels.
+  std::vector<std::string> class_names() const override {
     std::vector<std::string> all;
-    for (int k = 0; k < classes; ++k) all.push_back(std::to_string(k));
+    for (int k = 0; k < labels.classes; ++k) all.push_back(std::to_string(k + labels.first));
     return all;
   }
+  std::string help() const override { return mnist_advice; }
 };
 
 struct FashionMnistSettings final : IdxSettings {
-  FashionMnistSettings() { path = "/usr/share/datasets/fashion-mnist"; }
+  FashionMnistSettings() {
+    path = "/usr/share/datasets/fashion-mnist";
+    files.folders = {"", "raw", "FashionMNIST/raw"};
+  }
   void fields(Fields& f) override {
     f("path", path,
       "folder with the four IDX files; where Debian's dataset-fashion-mnist puts them by default");
   }
-  DataSource open() const override { return open_with(names, fashion_advice); }
-  DataSource open_test() const override {
-    return test_alone(read_set(path, "t10k", static_cast<int>(names.size()), fashion_advice), names);
+  std::vector<std::string> class_names() const override {
+    return {"T-shirt/top", "trouser", "pullover", "dress", "coat",
+            "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};
   }
-  const std::vector<std::string> names{"T-shirt/top", "trouser", "pullover", "dress", "coat",
-                                       "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};
+  std::string help() const override { return fashion_advice; }
 };
 
 const bool known_mnist =

@@ -70,7 +70,7 @@ struct SyntheticSettings final : DataSettings {
   }
 };
 
-const bool known = Registry<DataSettings>::add<SyntheticSettings>(
+const bool synthetic_known = Registry<DataSettings>::add<SyntheticSettings>(
     "synthetic", "made-up images, one smooth pattern with noise for each class");
 
 }  // namespace

@@ -7,8 +7,6 @@
 namespace espalier {
 namespace {
 
-const ActivationOp relu(Activation::Kind::relu);
-
 struct CifarNetSettings final : ModelSettings {
   void fields(Fields&) override {}
   Graph graph(const Shape& image, int classes) const override {
@@ -20,22 +18,22 @@ struct CifarNetSettings final : ModelSettings {
     GraphBuilder net(image);
     net.add("conv1", ConvOp({.out = 32, .kernel = 5, .pad = 2}));
     net.add("pool1", MaxPoolOp(3, 2));
-    net.add("relu1", relu);
+    net.add("relu1", rectifier());
     net.add("conv2", ConvOp({.out = 32, .kernel = 5, .pad = 2}));
-    net.add("relu2", relu);
+    net.add("relu2", rectifier());
     net.add("pool2", AveragePoolOp(3, 2));
     net.add("conv3", ConvOp({.out = 64, .kernel = 5, .pad = 2}));
-    net.add("relu3", relu);
+    net.add("relu3", rectifier());
     net.add("pool3", AveragePoolOp(3, 2));
     net.add("flatten", FlattenOp());
     net.add("fc1", LinearOp({.out = 64}));
-    net.add("relu4", relu);
+    net.add("relu4", rectifier());
     net.add("fc2", LinearOp({.out = classes, .init = Init::glorot}));
     return net.finish();
   }
 };
 
-const bool known = Registry<ModelSettings>::add<CifarNetSettings>(
+const bool cifarnet_known = Registry<ModelSettings>::add<CifarNetSettings>(
     "cifarnet", "three 5x5 convolutions and two linear layers");
 
 }  // namespace

@@ -12,7 +12,8 @@ struct GraphModel final : ModelSettings {
   Graph graph(const Shape& image, int) const override { return settings.build(image); }
 };
 
-const bool known = Registry<ModelSettings>::add<GraphModel>("graph", "any graph of ops, described in JSON");
+const bool graph_known =
+    Registry<ModelSettings>::add<GraphModel>("graph", "any graph of ops, described in JSON");
 
 }  // namespace
 }  // namespace espalier

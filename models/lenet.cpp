@@ -6,8 +6,6 @@
 namespace espalier {
 namespace {
 
-const ActivationOp relu(Activation::Kind::relu);
-
 struct LeNetSettings final : ModelSettings {
   int conv1 = 6, conv2 = 16, fc1 = 120, fc2 = 84;
   void fields(Fields& f) override {
@@ -23,21 +21,22 @@ struct LeNetSettings final : ModelSettings {
     GraphBuilder net(image);
     net.add("conv1", ConvOp({.out = conv1, .kernel = 5, .pad = 2}));
     net.add("pool1", MaxPoolOp(2, 2));
-    net.add("relu1", relu);
+    net.add("relu1", rectifier());
     net.add("conv2", ConvOp({.out = conv2, .kernel = 5}));
     net.add("pool2", MaxPoolOp(2, 2));
-    net.add("relu2", relu);
+    net.add("relu2", rectifier());
     net.add("flatten", FlattenOp());
     net.add("fc1", LinearOp({.out = fc1}));
-    net.add("relu3", relu);
+    net.add("relu3", rectifier());
     net.add("fc2", LinearOp({.out = fc2}));
-    net.add("relu4", relu);
+    net.add("relu4", rectifier());
     net.add("fc3", LinearOp({.out = classes, .init = Init::glorot}));
     return net.finish();
   }
 };
 
-const bool known = Registry<ModelSettings>::add<LeNetSettings>("lenet", "LeNet-5 with max pooling and ReLU");
+const bool lenet_known =
+    Registry<ModelSettings>::add<LeNetSettings>("lenet", "LeNet-5 with max pooling and ReLU");
 
 }  // namespace
 }  // namespace espalier

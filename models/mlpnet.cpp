@@ -6,8 +6,6 @@
 namespace espalier {
 namespace {
 
-const ActivationOp relu(Activation::Kind::relu);
-
 struct MlpNetSettings final : ModelSettings {
   std::vector<int> widths{40, 20};
   bool bias = false;
@@ -20,7 +18,7 @@ struct MlpNetSettings final : ModelSettings {
     net.add("flatten", FlattenOp());
     for (std::size_t i = 0; i < widths.size(); ++i) {
       net.add(fmt::format("fc{}", i + 1), LinearOp({.out = widths[i], .bias = bias}));
-      net.add(fmt::format("relu{}", i + 1), relu);
+      net.add(fmt::format("relu{}", i + 1), rectifier());
     }
     net.add(fmt::format("fc{}", widths.size() + 1),
             LinearOp({.out = classes, .bias = bias, .init = Init::glorot}));
@@ -28,7 +26,7 @@ struct MlpNetSettings final : ModelSettings {
   }
 };
 
-const bool known = Registry<ModelSettings>::add<MlpNetSettings>(
+const bool mlpnet_known = Registry<ModelSettings>::add<MlpNetSettings>(
     "mlpnet", "fully connected; by default the WoodFisher paper's 784-40-20-10 without biases");
 
 }  // namespace

@@ -35,7 +35,7 @@ struct OnnxSettings final : ModelSettings {
   }
 };
 
-const bool known =
+const bool onnx_known =
     Registry<ModelSettings>::add<OnnxSettings>("onnx", "the network of an ONNX file, with its weights");
 
 }  // namespace

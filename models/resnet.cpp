@@ -6,8 +6,6 @@
 namespace espalier {
 namespace {
 
-const ActivationOp relu(Activation::Kind::relu);
-
 ConvOp conv3x3(Index out, Index stride) {
   return ConvOp({.out = out, .kernel = 3, .stride = stride, .pad = 1, .bias = false});
 }
@@ -16,7 +14,7 @@ void add_basic_block(GraphBuilder& net, const std::string& block, Index out, Ind
   const ValueId x = net.last();
   net.add(block + ".conv1", conv3x3(out, stride));
   net.add(block + ".bn1", BatchNormOp());
-  net.add(block + ".relu1", relu);
+  net.add(block + ".relu1", rectifier());
   net.add(block + ".conv2", conv3x3(out, 1));
   const ValueId body = net.add(block + ".bn2", BatchNormOp());
   ValueId shortcut = x;
@@ -25,7 +23,7 @@ void add_basic_block(GraphBuilder& net, const std::string& block, Index out, Ind
     shortcut = net.add(block + ".downsample.1", BatchNormOp());
   }
   net.add(block + ".add", AddOp(), {body, shortcut});
-  net.add(block + ".relu2", relu);
+  net.add(block + ".relu2", rectifier());
 }
 
 template <int depth>
@@ -39,7 +37,7 @@ struct ResNetSettings final : ModelSettings {
     GraphBuilder net(image);
     net.add("conv1", conv3x3(width, 1));
     net.add("bn1", BatchNormOp());
-    net.add("relu", relu);
+    net.add("relu", rectifier());
     for (int stage = 0; stage < 3; ++stage)
       for (int b = 0; b < (depth - 2) / 6; ++b)
         add_basic_block(net, fmt::format("layer{}.{}", stage + 1, b), Index{width} << stage,
@@ -56,7 +54,7 @@ bool add() {
       "resnet" + std::to_string(depth),
       "residual network for CIFAR, " + std::to_string(depth) + " layers, projection shortcuts");
 }
-const bool known = add<20>() && add<32>() && add<44>() && add<56>();
+const bool resnet_known = add<20>() && add<32>() && add<44>() && add<56>();
 
 }  // namespace
 }  // namespace espalier

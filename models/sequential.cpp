@@ -84,7 +84,8 @@ struct SequentialSettings final : ModelSettings {
   }
 };
 
-const bool known = Registry<ModelSettings>::add<SequentialSettings>("sequential", "layers described in JSON");
+const bool sequential_known =
+    Registry<ModelSettings>::add<SequentialSettings>("sequential", "layers described in JSON");
 
 }  // namespace
 }  // namespace espalier

@@ -29,9 +29,9 @@ struct Loop {
   std::mutex error_guard;
 };
 
-class Pool {
+class Workers {
  public:
-  ~Pool() { resize(0); }
+  ~Workers() { resize(0); }
   void resize(int workers) {
     {
       const std::lock_guard lock(guard_);
@@ -110,26 +110,26 @@ class Pool {
   std::atomic<int> sleeping_{0};
 };
 
-Pool& pool() {
-  static Pool p;
-  return p;
+Workers& workers() {
+  static Workers w;
+  return w;
 }
 
 }  // namespace
 
 void set_threads(int count) {
   if (count <= 0) count = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  if (count != threads()) pool().resize(count - 1);
+  if (count != threads()) workers().resize(count - 1);
 }
 
-int threads() { return pool().size() + 1; }
+int threads() { return workers().size() + 1; }
 
 bool inside_chunk() { return running_chunk; }
 
 void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn) {
   if (items <= 0) return;
   require(chunk > 0, "[parallel_for] chunks of {} items would never end", chunk);
-  if (running_chunk || pool().size() == 0 || items <= chunk) {
+  if (running_chunk || workers().size() == 0 || items <= chunk) {
     for (Index begin = 0; begin < items; begin += chunk) {
       stop_here();
       fn({begin, std::min(begin + chunk, items)});
@@ -138,7 +138,7 @@ void parallel_for(Index items, Index chunk, FunctionRef<void(Range)> fn) {
   }
   const Index chunks = (items + chunk - 1) / chunk;
   Loop loop{items, chunk, chunks, fn, {chunks}, {}, {}};
-  pool().run(loop);
+  workers().run(loop);
 }
 
 }  // namespace espalier

@@ -10,6 +10,9 @@ namespace espalier {
 struct DataConfig {
   Variant<DataSettings> source;
   int channels = 0;                        ///< of the images; 0: as the source has them
+  PictureFit fit;                          ///< how pictures of any extents become images of one
+  int workers = 0;                         ///< threads that prepare training images; 0: threads()
+  int cache_mb = 1024;                     ///< room for images that were made from pictures
   int pad_to = 0;                          ///< height and width the network sees; 0: those of the images
   std::optional<Normalization> normalize;  ///< absent: measured on the training images in use
   std::vector<std::string> class_names;    ///< in the order of the labels; empty: as the source has them
@@ -23,7 +26,17 @@ struct LoadedData {
   DataSource source;  ///< limits applied; its hash is of the images in use
   Preprocessing preprocessing;
   Augmentation augmentation;  ///< of training batches only
+  PictureFit fit{};           ///< that the images were made by
+  int workers = 0;            ///< threads that prepare training images; 0: threads()
 };
+
+/// Most memory, in bytes, that making images from pictures takes besides the batches: that of those kept, and that
+/// of those being read.
+struct PictureMemory {
+  double kept = 0, reading = 0;
+  int workers = 0;
+};
+PictureMemory picture_memory(const LoadedData& data);
 
 /// How a data set's classes stand to a list of names.
 enum class ClassOrder { same, permuted, different };

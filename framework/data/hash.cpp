@@ -40,6 +40,7 @@ std::string hash_images(const ImageSet& train, const ImageSet& test) {
   Sha256 hash;
   for (const ImageSet* set : {&train, &test}) {
     hash.add(set->pixels);
+    for (const Index number : set->numbers) set->pictures->pictures().identify(number, hash);
     std::vector<std::uint8_t> labels;
     labels.reserve(set->labels.size() * 4);
     for (const std::int32_t label : set->labels)

@@ -27,7 +27,8 @@ class Sha256 {
 /// Of these bytes, 64 hexadecimal digits.
 std::string sha256(std::string_view bytes);
 
-/// Of train's pixels, train's labels (int32, little-endian), then test's.
+/// Of train's pixels, train's labels (int32, little-endian), then test's. Pictures that lie in files are known by
+/// their names and sizes: reading all of them would take as long as an epoch.
 std::string hash_images(const ImageSet& train, const ImageSet& test);
 
 }  // namespace espalier

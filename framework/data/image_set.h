@@ -1,5 +1,6 @@
-// image_set.h: a data set in memory: bytes 0..255, HWC (pixels interleaved, rows from the top), one label
-// each. CIFAR-10 is 184 MB this way; nothing in this field is too large for it.
+// image_set.h: a data set: images of one size as bytes 0..255, HWC (pixels interleaved, rows from the top), one label
+// each. They lie in memory (CIFAR-10 takes 184 MB), or are made from pictures when they are asked for
+// (pictures.h); load_examples() and TrainLoader know both.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +11,20 @@
 
 #include "framework/config/fields.h"
 #include "framework/core/real.h"
+#include "framework/data/pictures.h"
 
 namespace espalier {
 
 struct ImageSet {
   int height = 0, width = 0, channels = 0;
-  std::vector<std::uint8_t> pixels;  ///< [count, height, width, channels]
-  std::vector<std::int32_t> labels;  ///< [count], 0 .. classes-1
+  std::vector<std::uint8_t>
+      pixels;  ///< [count, height, width, channels]; empty where images are made from pictures
+  std::vector<std::int32_t> labels;                  ///< [count], 0 .. classes-1
+  std::shared_ptr<const FittedPictures> pictures{};  ///< null: the images lie in `pixels`
+  std::vector<Index> numbers{};                      ///< [count], of each image's picture
   Index size() const { return static_cast<Index>(labels.size()); }
   Index image_bytes() const { return Index{height} * width * channels; }
+  /// Where they lie in memory.
   std::span<const std::uint8_t> image(Index i) const {
     return {pixels.data() + i * image_bytes(), static_cast<std::size_t>(image_bytes())};
   }
@@ -34,6 +40,16 @@ struct DataSource {
   int classes() const { return static_cast<int>(class_names.size()); }
 };
 
+/// A data set of pictures of any extents, before data.resize and data.crop.
+struct PictureSource {
+  struct Part {
+    std::shared_ptr<const Pictures> pictures;  ///< null: none
+    std::vector<std::int32_t> labels;
+  };
+  Part train, test;
+  std::vector<std::string> class_names, notices;
+};
+
 /// Settings of one kind of data set; `open` reads it or throws Error(data). Registered under its config name
 /// with `const bool known = Registry<DataSettings>::add<MySettings>("my_type", "one line of help");`
 struct DataSettings {
@@ -43,6 +59,8 @@ struct DataSettings {
   /// The test images alone, for kinds whose training images need not be there for that; `train` is empty but has
   /// its extents.
   virtual DataSource open_test() const { return open(); }
+  /// The pictures as they are, for data.resize and data.crop; those of kinds that have one size are in memory.
+  virtual PictureSource open_pictures(bool test_only) const;
 };
 
 }  // namespace espalier

@@ -6,7 +6,8 @@
 namespace espalier {
 
 void ImageTask::fields(Fields& f) {
-  f.required()("picture", picture, "height, width and channels of a picture", {.low = 1});
+  f.required()("picture", picture, "height, width and channels of an image", {.low = 1});
+  fit.fields(f);
   f.required()("height", height, "of what the network sees", {.low = 1});
   f.required()("width", width, "of what the network sees", {.low = 1});
   normalization.fields(f);
@@ -15,12 +16,19 @@ void ImageTask::fields(Fields& f) {
              normalization.mean.size() == static_cast<std::size_t>(picture[2]),
          "a picture has height, width and channels, fits into what the network sees, and has a mean for each "
          "channel");
+  f.rule(!fit.any() || (picture.size() == 3 && fit.height() == picture[0] && fit.width() == picture[1]),
+         "resize and crop must make pictures of the extents of \"picture\"");
 }
 
 ImageTask task_of(const LoadedData& data) {
   const ImageSet& set = data.source.train;
   const Preprocessing& p = data.preprocessing;
-  return {{set.height, set.width, set.channels}, p.height, p.width, p.normalization, data.source.class_names};
+  return {{set.height, set.width, set.channels},
+          data.fit,
+          p.height,
+          p.width,
+          p.normalization,
+          data.source.class_names};
 }
 
 std::string to_json(const ImageTask& task) {

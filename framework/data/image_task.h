@@ -10,7 +10,8 @@
 namespace espalier {
 
 struct ImageTask {
-  std::vector<int> picture;   ///< height, width and channels of a picture, before any padding
+  std::vector<int> picture;  ///< height, width and channels of an image, before any padding
+  PictureFit fit{};  ///< how pictures of any extents become such images; else they must have its extents
   int height = 0, width = 0;  ///< of what the network sees
   Normalization normalization;
   std::vector<std::string> classes;  ///< names, in the order of the outputs

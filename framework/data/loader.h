@@ -1,5 +1,5 @@
-// loader.h: the batches of a training epoch: shuffled, augmented, and prepared while the batch before is
-// trained on. Reading single examples as they are is load_examples() in preprocess.h.
+// loader.h: the batches of a training epoch: shuffled, augmented, and prepared by threads of its own while the batch
+// before is trained on. Reading single examples as they are is load_examples() in preprocess.h.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,12 @@ namespace espalier {
 /// augmented, is a function of (seed, e, b) alone, so a run can be resumed at any batch.
 class TrainLoader {
  public:
-  /// `images` must outlive the loader and stay as it is; the last batch of an epoch may be smaller. Throws
-  /// Error(config) on sizes that do not fit, or if there are no images.
+  /// `images` must outlive the loader and stay as it is; the last batch of an epoch may be smaller. `workers`
+  /// threads share each batch where its images must be decoded or their colours changed (0: threads()), else one
+  /// prepares it; the bits do not depend on their number. Throws Error(config) on sizes that do not fit, or if there
+  /// are no images.
   TrainLoader(const ImageSet& images, const Preprocessing& preprocessing, const Augmentation& augmentation,
-              Index batch_size, std::uint64_t seed);
+              Index batch_size, std::uint64_t seed, int workers = 0);
   ~TrainLoader();
   TrainLoader(const TrainLoader&) = delete;
   TrainLoader& operator=(const TrainLoader&) = delete;
@@ -30,6 +32,7 @@ class TrainLoader {
   bool next(Batch& out);
 
  private:
+  void stop_workers();
   struct State;
   std::unique_ptr<State> state_;
 };

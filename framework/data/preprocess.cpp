@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <mutex>
 
 #include "framework/core/parallel.h"
 #include "framework/core/random.h"
@@ -22,18 +23,47 @@ void Augmentation::fields(Fields& f) {
   f("crop_padding", crop_padding,
     "black pixels added on every side before a random crop of the original extent", {.low = 0, .high = 1024});
   f("horizontal_flip", horizontal_flip, "mirror an image with probability 1/2");
+  f.optional_object(
+      "random_resized_crop", random_resized_crop,
+      "a random part of the picture, scaled to the image, instead of data.resize and data.crop; they "
+      "say its extents, and hold for all but training");
+  f.optional_object("color_jitter", color_jitter, "random changes of colour");
 }
+
+namespace {
+
+using Histograms = std::vector<std::array<std::uint64_t, 256>>;  // of each channel
+
+void count_bytes(std::span<const std::uint8_t> pixels, Histograms& counts) {
+  const std::size_t channels = counts.size();
+  for (std::size_t i = 0; i < pixels.size(); i += channels)
+    for (std::size_t c = 0; c < channels; ++c) ++counts[c][pixels[i + c]];
+}
+
+}  // namespace
 
 Normalization measure_normalization(const ImageSet& train) {
   const auto channels = static_cast<std::size_t>(train.channels);
-  if (train.pixels.empty() || channels == 0)
+  if ((train.pixels.empty() && (!train.pictures || train.size() == 0)) || channels == 0)
     fail(ExitCode::data, "[data] cannot measure the normalisation of a training set without pixels");
-  std::vector<std::array<std::uint64_t, 256>> counts(channels);
-  for (std::size_t i = 0; i < train.pixels.size(); i += channels)
-    for (std::size_t c = 0; c < channels; ++c) ++counts[c][train.pixels[i + c]];
+  Histograms counts(channels);
+  if (!train.pictures) count_bytes(train.pixels, counts);
+  std::mutex guard;  // sums of integers are the same in any order
+  parallel_for(train.pictures ? train.size() : 0, 8, [&](Range part) {
+    Histograms own(channels);
+    std::vector<std::uint8_t> image(train.image_bytes());
+    for (Index i = part.begin; i < part.end; ++i) {
+      train.pictures->image(train.numbers[i], image.data());
+      count_bytes(image, own);
+    }
+    const std::lock_guard lock(guard);
+    for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t byte = 0; byte < 256; ++byte) counts[c][byte] += own[c][byte];
+  });
 
   Normalization result;
-  const std::size_t count = train.pixels.size() / channels;
+  const std::size_t bytes = train.pictures ? train.size() * train.image_bytes() : train.pixels.size(),
+                    count = bytes / channels;
   const auto n = static_cast<double>(count);
   for (const auto& histogram : counts) {
     std::uint64_t sum = 0;
@@ -76,7 +106,8 @@ ImageConverter::ImageConverter(const ImageSet& images, const Preprocessing& prep
 
 ImageConverter::Change ImageConverter::draw(const Augmentation& augmentation, std::uint64_t seed, int epoch,
                                             Index example) {
-  if (augmentation.crop_padding == 0 && !augmentation.horizontal_flip) return {};  // as most images are read
+  if (augmentation.crop_padding == 0 && !augmentation.horizontal_flip && !augmentation.changes_pictures())
+    return {};  // as most images are read
   Random random(seed, Random::Use::augment,
                 {static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(example)});
   const int padding = augmentation.crop_padding;
@@ -87,7 +118,40 @@ ImageConverter::Change ImageConverter::draw(const Augmentation& augmentation, st
   change.down = offset();
   change.right = offset();
   change.flip = augmentation.horizontal_flip && random.below(2) == 1;
+  if (augmentation.changes_pictures()) {
+    change.picture = &augmentation;
+    change.key = random.next();
+  }
   return change;
+}
+
+/// Bytes of the image, changed but not moved; they live until the thread asks for the next.
+const std::uint8_t* ImageConverter::bytes_of(Index example, const Change& change) const {
+  if (!images_.pictures && !change.picture) return images_.image(example).data();
+  thread_local std::vector<std::uint8_t> bytes;
+  bytes.resize(images_.image_bytes());
+  Random random(change.key, Random::Use::augment);
+  const Augmentation* how = change.picture;
+  const FittedPictures* made = images_.pictures.get();
+  const Index number = made ? images_.numbers[example] : example;
+  if (how && how->random_resized_crop) {
+    if (made) {
+      made->random_crop(number, *how->random_resized_crop, random, bytes.data());
+    } else {
+      const int height = images_.height, width = images_.width;
+      const PictureView view{images_.image(example).data(), height, width, images_.channels};
+      resize_bilinear(view, draw_crop(*how->random_resized_crop, height, width, random), height, width,
+                      {0, 0, height, width}, bytes.data());
+    }
+  } else if (made) {
+    made->image(number, bytes.data());
+  } else {
+    std::ranges::copy(images_.image(example), bytes.begin());
+  }
+  if (how && how->color_jitter)
+    jitter_colors(*how->color_jitter, bytes.data(), Index{images_.height} * images_.width, images_.channels,
+                  random);
+  return bytes.data();
 }
 
 namespace {
@@ -104,7 +168,7 @@ void convert_row(const std::uint8_t* in, const Real* table, int n, int channels,
 
 void ImageConverter::convert(Index example, const Change& change, Real* out) const {
   const int channels = images_.channels;
-  const std::uint8_t* image = images_.image(example).data();
+  const std::uint8_t* image = bytes_of(example, change);
   const Real* black = table_.data();
   // Column x of the window shows column x + shift of the image; [begin, end) are those that exist.
   const int shift = change.right - left_;
@@ -135,7 +199,7 @@ void ImageConverter::convert(Index example, const Change& change, Real* out) con
 
 void ImageConverter::check(std::span<const Index> examples) const {
   const Index n = images_.size();
-  if (static_cast<Index>(images_.pixels.size()) != n * images_.image_bytes())
+  if (!images_.pictures && static_cast<Index>(images_.pixels.size()) != n * images_.image_bytes())
     fail(ExitCode::data, "[data] {} labels need {} bytes of pixels ({} each), but there are {}", n,
          n * images_.image_bytes(), images_.image_bytes(), images_.pixels.size());
   for (Index e : examples)
@@ -157,7 +221,8 @@ void load_examples(const ImageSet& images, const Preprocessing& preprocessing,
   out.examples.assign(examples.begin(), examples.end());
   out.labels.clear();
   for (Index e : examples) out.labels.push_back(images.labels[e]);
-  parallel_for(n, 32, [&](Range part) {
+  const bool quick = !images.pictures && !augmentation.changes_pictures();
+  parallel_for(n, quick ? 32 : 1, [&](Range part) {
     for (Index i = part.begin; i < part.end; ++i) {
       const Index e = examples[i];
       converter.convert(e, ImageConverter::draw(augmentation, seed, 0, e),

@@ -1,9 +1,10 @@
-// preprocess.h: from bytes to the numbers a network sees. Padding, cropping and flipping move bytes;
-// normalisation is the last step, so a padded pixel is a black pixel (byte 0) like any other. No files are
-// read here.
+// preprocess.h: from bytes to the numbers a network sees. Pictures become images (fit.h), and their colours change;
+// padding, cropping and flipping move bytes; normalisation is the last step, so a padded pixel is a black pixel (byte
+// 0) like any other. No files are read here.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,10 +31,14 @@ struct Preprocessing {
   Normalization normalization;
 };
 
-/// Random changes of training images, drawn anew in every epoch.
+/// Random changes of training images, drawn anew in every epoch and applied in this order (the mirror last).
 struct Augmentation {
   int crop_padding = 0;  ///< black pixels put on every side before a crop of the original extent is taken
-  bool horizontal_flip = false;  ///< mirror left and right with probability 1/2
+  bool horizontal_flip = false;                            ///< mirror left and right with probability 1/2
+  std::optional<RandomResizedCrop> random_resized_crop{};  ///< instead of the fixed resize and crop
+  std::optional<ColorJitter> color_jitter{};
+  /// Whether the bytes of an image become others, besides being moved.
+  bool changes_pictures() const { return random_resized_crop || color_jitter; }
   void fields(Fields& f);
 };
 
@@ -52,10 +57,13 @@ class ImageConverter {
   ImageConverter(const ImageSet& images, const Preprocessing& preprocessing);
   Shape batch_shape(Index n) const { return {n, height_, width_, images_.channels}; }
 
-  /// How one image is changed: the window moved by (down, right) pixels, then mirrored.
+  /// How one image is changed: as `picture` says by random numbers of `key`, where it is not null; then the window
+  /// moved by (down, right) pixels, then mirrored.
   struct Change {
     int down = 0, right = 0;
     bool flip = false;
+    const Augmentation* picture = nullptr;  // that of draw(), which must live on
+    std::uint64_t key = 0;
   };
   /// The change of `example` in `epoch`: a function of its arguments alone,
   /// so threads and order do not matter.
@@ -68,6 +76,7 @@ class ImageConverter {
   const ImageSet& images() const { return images_; }
 
  private:
+  const std::uint8_t* bytes_of(Index example, const Change& change) const;
   const ImageSet& images_;
   int height_, width_;
   int top_, left_;           // where the image begins within the padded one

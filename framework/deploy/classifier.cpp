@@ -18,7 +18,12 @@ std::vector<double> Classifier::operator()(const std::filesystem::path& picture)
   if (channels != 1 && channels != 3)
     fail(ExitCode::data, "{}: is for pictures of {} channels; PNG and JPEG files give 1 or 3", file_.string(),
          channels);
-  const DecodedImage image = decode_image(picture, channels);
+  DecodedImage image = decode_image(picture, channels);
+  if (task_.fit.any()) {
+    Bytes fitted(std::size_t(height) * std::size_t(width) * std::size_t(channels));
+    fit_picture({image.pixels.data(), image.height, image.width, channels}, task_.fit, fitted.data());
+    return (*this)(fitted);
+  }
   if (image.height != height || image.width != width)
     fail(ExitCode::data, "{}: has {}x{} pixels; {} is for pictures of {}x{}. Scale or cut it first",
          picture.string(), image.height, image.width, file_.string(), height, width);

@@ -90,4 +90,26 @@ Graph GraphBuilder::finish(const std::vector<ValueId>& outputs) {
   return std::move(graph_);
 }
 
+Graph for_input(const Graph& graph, const Shape& shape) {
+  GraphBuilder net;
+  std::vector<ValueId> moved(graph.values.size(), -1);
+  moved[graph.input] = net.input(graph.value(graph.input).name, shape);
+  for (const Step& step : graph.steps) {
+    std::vector<ValueId> inputs;
+    for (const ValueId id : step.inputs) inputs.push_back(moved[id]);
+    moved[step.output] = net.add(step.name, step.op, inputs, graph.value(step.output).name);
+    const Step& same = net.graph().steps.back();
+    for (std::size_t p = 0; p < step.parameters.size(); ++p) {
+      const ParameterSpec &before = graph.parameters[step.parameters[p]],
+                          &now = net.graph().parameters[same.parameters[p]];
+      if (now.shape != before.shape)
+        fail(ExitCode::config, "inputs of {} make {} {} of what is {}; the network takes {}", shape, now.name,
+             now.shape, before.shape, graph.shape(graph.input));
+    }
+  }
+  std::vector<ValueId> outputs;
+  for (const ValueId id : graph.outputs) outputs.push_back(moved[id]);
+  return net.finish(outputs);
+}
+
 }  // namespace espalier

@@ -47,4 +47,8 @@ class GraphBuilder {
   std::set<std::string> step_names_;
 };
 
+/// The same steps for inputs of another shape, such as larger images of a network that ends in a global mean. Throws
+/// Error(config) naming the step that does not take it, or whose parameters would have other shapes.
+Graph for_input(const Graph& graph, const Shape& shape);
+
 }  // namespace espalier

@@ -83,6 +83,8 @@ struct ActivationOp : OpOf<ActivationOp> {
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   bool piecewise_linear(const std::vector<bool>&) const override;
 };
+/// ReLU, for short.
+inline ActivationOp rectifier() { return ActivationOp(Activation::Kind::relu); }
 
 /// What the two poolings share. Padding is smaller than the kernel.
 struct PoolSettings {

@@ -23,7 +23,6 @@ bool simple(const PoolSettings& pool) {
   return spec.kernel.h == spec.kernel.w && spec.stride.h == spec.stride.w && spec.pad == Border(0) &&
          !spec.ceil_mode;
 }
-bool is_relu(const Activation& f) { return f.kind == Activation::Kind::relu; }
 
 /// The windows of a step that has some, and its geometry.
 struct Windows {
@@ -32,10 +31,10 @@ struct Windows {
   bool relu = false;
   explicit Windows(const Op* op) {
     if (conv = dynamic_cast<const ConvOp*>(op); conv) {
-      relu = is_relu(conv->joined_activation);
+      relu = conv->joined_activation.is_relu();
     } else if (const auto* max = dynamic_cast<const MaxPoolOp*>(op)) {
       pool = &max->pool;
-      relu = is_relu(max->joined_activation);
+      relu = max->joined_activation.is_relu();
     } else if (const auto* average = dynamic_cast<const AveragePoolOp*>(op)) {
       pool = &average->pool;
     }
@@ -57,8 +56,7 @@ bool has_blocked_kernel(const Step& step) {
     return conv->groups == 1 && plain_or_relu(conv->joined_activation);
   if (const auto* max = dynamic_cast<const MaxPoolOp*>(op))
     return simple(max->pool) && plain_or_relu(max->joined_activation);
-  if (const auto* average = dynamic_cast<const AveragePoolOp*>(op))
-    return simple(average->pool);
+  if (const auto* average = dynamic_cast<const AveragePoolOp*>(op)) return simple(average->pool);
   if (const auto* add = dynamic_cast<const AddOp*>(op))
     return step.inputs.size() == 2 && plain_or_relu(add->joined_activation);
   return dynamic_cast<const GlobalAveragePoolOp*>(op) || dynamic_cast<const FlattenOp*>(op);
@@ -193,7 +191,7 @@ std::unique_ptr<BlockedProgram> BlockedProgram::make(const Graph& graph, const W
       i.pool = windows.pool->geometry(from);
     } else if (const auto* add = dynamic_cast<const AddOp*>(step.op.get())) {
       i.kind = Kind::add;
-      i.relu = is_relu(add->joined_activation);
+      i.relu = add->joined_activation.is_relu();
       if (step.inputs.size() != 2) return nullptr;
       i.other = place_of.at(step.inputs[1]);
     } else if (dynamic_cast<const GlobalAveragePoolOp*>(step.op.get())) {

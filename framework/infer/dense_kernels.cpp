@@ -14,10 +14,9 @@
 namespace espalier {
 namespace {
 
-bool is_relu(const Activation& f) { return f.kind == Activation::Kind::relu; }
 /// An activation that the kernel did not apply itself, to what it has just written.
 void finish(const Activation& f, Index n, Real* y) {
-  if (f && !is_relu(f)) kernels::activate(f, n, y, y);
+  if (f && !f.is_relu()) kernels::activate(f, n, y, y);
 }
 
 const Tensor& parameter(const Graph& graph, const Step& step, const Weights& weights, std::size_t i) {
@@ -35,7 +34,7 @@ struct Conv final : StepKernel {
              bias_of(graph, step, weights)),
         function(op.joined_activation) {}
   void run(const StepData& d) const override {
-    conv.run(d.examples, d.inputs[0], is_relu(function), d.output);
+    conv.run(d.examples, d.inputs[0], function.is_relu(), d.output);
     finish(function, conv.geometry().output(d.examples).size(), d.output);
   }
   std::string name() const override { return kernels::conv2d_way(conv.geometry()); }
@@ -51,7 +50,7 @@ struct Linear final : StepKernel {
         out(op.out),
         function(op.joined_activation) {}
   void run(const StepData& d) const override {
-    linear.run(d.examples, d.inputs[0], is_relu(function), d.output);
+    linear.run(d.examples, d.inputs[0], function.is_relu(), d.output);
     finish(function, d.examples * out, d.output);
   }
   std::string name() const override { return "tiles"; }
@@ -75,7 +74,7 @@ struct BatchNorm final : StepKernel {
   }
   void run(const StepData& d) const override {
     kernels::channel_affine(d.examples * rows, channels, d.inputs[0], factor.data(), shift.data(), nullptr,
-                            is_relu(function), d.output);
+                            function.is_relu(), d.output);
     finish(function, d.examples * rows * channels, d.output);
   }
   bool in_place() const override { return true; }
@@ -101,7 +100,7 @@ struct Add final : StepKernel {
     const Index n = d.examples * size;
     const Real* sum = d.inputs[0];
     for (std::size_t i = 1; i < d.inputs.size(); ++i) {
-      const bool rectified = i + 1 == d.inputs.size() && is_relu(function);
+      const bool rectified = i + 1 == d.inputs.size() && function.is_relu();
       (rectified ? kernels::add_relu : kernels::add)(n, sum, d.inputs[i], d.output);
       sum = d.output;
     }
@@ -119,7 +118,7 @@ struct Pool final : StepKernel {
       : g(geometry), maximum(max), function(f) {}
   void run(const StepData& d) const override {
     if (maximum)
-      kernels::max_pool(g, d.examples, d.inputs[0], is_relu(function), d.output, nullptr);
+      kernels::max_pool(g, d.examples, d.inputs[0], function.is_relu(), d.output, nullptr);
     else
       kernels::average_pool(g, d.examples, d.inputs[0], d.output);
     finish(function, g.output(d.examples).size(), d.output);

@@ -17,12 +17,6 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-template <class... Args>
-[[noreturn]] void corrupt(const std::string& where, fmt::format_string<Args...> what, Args&&... args) {
-  fail(ExitCode::checkpoint, "{}: not a PyTorch file that can be read: {}", where,
-       fmt::format(what, std::forward<Args>(args)...));
-}
-
 /// Finds the tensors in the object that was saved and names them as state_dict() would.
 class Collector {
  public:
@@ -36,7 +30,8 @@ class Collector {
     const PickleId from = choose();
     walk(from, "", 0);
     if (out_.file.tensors.empty())
-      corrupt(where_, "it holds no tensors by name{}; save model.state_dict()", keys(pickle_.root));
+      corrupt_torch_file(where_, "it holds no tensors by name{}; save model.state_dict()",
+                         keys(pickle_.root));
     if (!unsupported_.empty())
       out_.notices.push_back(fmt::format("{} unusual tensors were left out: {}", unsupported_.size(),
                                          fmt::join(unsupported_, ", ")));
@@ -69,10 +64,12 @@ class Collector {
   }
 
   void walk(PickleId id, const std::string& prefix, int depth) {
-    constexpr int deepest = 64;
+    constexpr int most_nested = 64;
     constexpr int most_visits = 1'000'000;
-    if (depth > deepest) corrupt(where_, "'{}' is more than {} deep", prefix.substr(0, 100), deepest);
-    if (++visits_ > most_visits) corrupt(where_, "it has more than {} objects in objects", most_visits);
+    if (depth > most_nested)
+      corrupt_torch_file(where_, "'{}' is more than {} deep", prefix.substr(0, 100), most_nested);
+    if (++visits_ > most_visits)
+      corrupt_torch_file(where_, "it has more than {} objects in objects", most_visits);
     const auto& pairs = pickle_.pairs(id);
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) member(prefix, pairs[i], pairs[i + 1], depth);
     const PickleId state = pickle_[id].kind == Kind::object ? pickle_[id].state : -1;
@@ -91,15 +88,17 @@ class Collector {
     if (pickle_[key].kind != Kind::text) return;
     constexpr std::size_t longest = 1000;
     if (pickle_[key].text.size() > longest)
-      corrupt(where_, "a name of {} bytes; at most {} are allowed", pickle_[key].text.size(), longest);
+      corrupt_torch_file(where_, "a name of {} bytes; at most {} are allowed", pickle_[key].text.size(),
+                         longest);
     const std::string name = prefix + pickle_[key].text;
     TorchValue found = torch_value(pickle_, value, name, where_);
     if (!found.unsupported.empty()) unsupported_.push_back(fmt::format("{} ({})", name, found.unsupported));
     if (found.tensor) {
-      if (!names_.insert(name).second) corrupt(where_, "the name '{}' is used twice", name);
+      if (!names_.insert(name).second) corrupt_torch_file(where_, "the name '{}' is used twice", name);
       StoredTensor tensor = copy_tensor(*found.tensor, name, storages_, where_);
       if (tensor.bytes.size() > budget_)
-        corrupt(where_, "its tensors share their storages so often that they take 16 times the file");
+        corrupt_torch_file(where_,
+                           "its tensors share their storages so often that they take 16 times the file");
       budget_ -= tensor.bytes.size();
       out_.file.tensors.push_back(std::move(tensor));
     } else if (pickle_[value].kind == Kind::dict || pickle_[value].kind == Kind::object) {
@@ -126,10 +125,10 @@ class ZipStorages final : public TorchStorages {
     if (known != read_.end()) return known->second;
     const std::string name = root_ + "data/" + storage.key, path = archive_.path().string();
     const ZipEntry* entry = archive_.find(name);
-    if (!entry) corrupt(path, "storage '{}' is missing from the archive", name.substr(0, 200));
+    if (!entry) corrupt_torch_file(path, "storage '{}' is missing from the archive", name.substr(0, 200));
     if (storage.count > entry->size / size_of(storage.dtype))
-      corrupt(path, "storage '{}' has {} bytes for {} values of {}", name, entry->size, storage.count,
-              name_of(storage.dtype));
+      corrupt_torch_file(path, "storage '{}' has {} bytes for {} values of {}", name, entry->size,
+                         storage.count, name_of(storage.dtype));
     return read_[storage.key] = archive_.read(*entry);
   }
 
@@ -145,10 +144,12 @@ ReadTensors read_zip_form(const std::filesystem::path& path) {
   const ZipEntry* found = nullptr;
   for (const ZipEntry& e : archive.entries())
     if (e.name.ends_with("/data.pkl") && std::count(e.name.begin(), e.name.end(), '/') == 1) found = &e;
-  if (!found) corrupt(path.string(), "the zip archive has no data.pkl, so torch.save did not write it");
+  if (!found)
+    corrupt_torch_file(path.string(), "the zip archive has no data.pkl, so torch.save did not write it");
   const std::string root = found->name.substr(0, found->name.size() - main.size());
   if (const ZipEntry* order = archive.find(root + "byteorder"); order && archive.read(*order) != "little")
-    corrupt(path.string(), "it was written big-endian; load and save it again on a little-endian machine");
+    corrupt_torch_file(path.string(),
+                       "it was written big-endian; load and save it again on a little-endian machine");
   const std::string where = fmt::format("{}: '{}'", path.string(), found->name);
   const Pickle pickle = read_pickle(archive.read(*found), where);
   ZipStorages storages(archive, root);
@@ -162,19 +163,22 @@ class LegacyStorages final : public TorchStorages {
       : where_(std::move(where)) {
     for (const TorchStorage& s : order) {
       std::uint64_t count = 0;
-      if (bytes.size() < sizeof count) corrupt(where_, "it ends before storage '{}'; it is truncated", s.key);
+      if (bytes.size() < sizeof count)
+        corrupt_torch_file(where_, "it ends before storage '{}'; it is truncated", s.key);
       std::memcpy(&count, bytes.data(), sizeof count);
       bytes.remove_prefix(sizeof count);
       if (count > bytes.size() / size_of(s.dtype))
-        corrupt(where_, "storage '{}' of {} values leaves the file, which has {} more bytes; it is truncated",
-                s.key, count, bytes.size());
+        corrupt_torch_file(
+            where_, "storage '{}' of {} values leaves the file, which has {} more bytes; it is truncated",
+            s.key, count, bytes.size());
       stored_[s.key] = bytes.substr(0, count * size_of(s.dtype));
       bytes.remove_prefix(count * size_of(s.dtype));
     }
   }
   std::string_view bytes(const TorchStorage& storage) override {
     const auto found = stored_.find(storage.key);
-    if (found == stored_.end()) corrupt(where_, "storage '{}' is missing", storage.key.substr(0, 200));
+    if (found == stored_.end())
+      corrupt_torch_file(where_, "storage '{}' is missing", storage.key.substr(0, 200));
     return found->second;
   }
 
@@ -197,11 +201,11 @@ ReadTensors read_legacy_form(const std::filesystem::path& path) {
   };
   next();  // the magic number, which told the kind of file
   if (const Pickle version = next(); version[version.root].integer != 1001)
-    corrupt(where, "it has version {}; 1001 is read", version[version.root].integer);
+    corrupt_torch_file(where, "it has version {}; 1001 is read", version[version.root].integer);
   const Pickle system = next();
   if (const PickleId little = system.get(system.root, "little_endian");
       little >= 0 && system[little].integer != 1)
-    corrupt(where, "it was written big-endian; load and save it again on a little-endian machine");
+    corrupt_torch_file(where, "it was written big-endian; load and save it again on a little-endian machine");
   const Pickle pickle = next();
   const Pickle keys = next();
 
@@ -215,8 +219,8 @@ ReadTensors read_legacy_form(const std::filesystem::path& path) {
   for (const PickleId key : keys[keys.root].items) {
     const auto found = mentioned.find(keys[key].text);
     if (found == mentioned.end())
-      corrupt(where, "storage '{}' belongs to no tensor, so its type is unknown",
-              keys[key].text.substr(0, 200));
+      corrupt_torch_file(where, "storage '{}' belongs to no tensor, so its type is unknown",
+                         keys[key].text.substr(0, 200));
     order.push_back(found->second);
   }
   LegacyStorages storages(rest, order, where);

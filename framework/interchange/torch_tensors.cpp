@@ -10,12 +10,6 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-template <class... Args>
-[[noreturn]] void corrupt(const std::string& where, fmt::format_string<Args...> what, Args&&... args) {
-  fail(ExitCode::checkpoint, "{}: not a PyTorch file that can be read: {}", where,
-       fmt::format(what, std::forward<Args>(args)...));
-}
-
 std::optional<DType> dtype_of_storage(std::string_view global) {
   struct Pair {
     std::string_view name;
@@ -34,7 +28,8 @@ std::optional<DType> dtype_of_storage(std::string_view global) {
 
 std::uint64_t natural(const Pickle& pickle, PickleId id, const std::string& what, const std::string& where) {
   const PickleNode& node = pickle[id];
-  if (node.kind != Kind::integer || node.integer < 0) corrupt(where, "{} is no whole number", what);
+  if (node.kind != Kind::integer || node.integer < 0)
+    corrupt_torch_file(where, "{} is no whole number", what);
   return static_cast<std::uint64_t>(node.integer);
 }
 
@@ -44,10 +39,12 @@ std::vector<std::int64_t> extents(const Pickle& pickle, PickleId id, const std::
   if (pickle[id].kind == Kind::object && pickle[pickle[id].items[0]].text == "torch Size" &&
       !pickle[pickle[id].items[1]].items.empty())
     id = pickle[pickle[id].items[1]].items[0];
-  if (pickle[id].kind != Kind::tuple && pickle[id].kind != Kind::list) corrupt(where, "{} is no tuple", what);
+  if (pickle[id].kind != Kind::tuple && pickle[id].kind != Kind::list)
+    corrupt_torch_file(where, "{} is no tuple", what);
   std::vector<std::int64_t> values;
   constexpr std::size_t most_axes = 64;
-  if (pickle[id].items.size() > most_axes) corrupt(where, "{} has more than {} axes", what, most_axes);
+  if (pickle[id].items.size() > most_axes)
+    corrupt_torch_file(where, "{} has more than {} axes", what, most_axes);
   for (const PickleId item : pickle[id].items)
     values.push_back(static_cast<std::int64_t>(natural(pickle, item, what, where)));
   return values;
@@ -58,12 +55,12 @@ std::vector<std::int64_t> extents(const Pickle& pickle, PickleId id, const std::
 TorchStorage torch_storage(const Pickle& pickle, PickleId id, const std::string& where) {
   const PickleNode* tuple = pickle[id].kind == Kind::persistent ? &pickle[pickle[id].items[0]] : nullptr;
   if (!tuple || tuple->items.size() < 5 || pickle[tuple->items[0]].text != "storage")
-    corrupt(where, "a tensor's storage is not described as ('storage', type, key, place, count)");
+    corrupt_torch_file(where, "a tensor's storage is not described as ('storage', type, key, place, count)");
   const std::string& type = pickle[tuple->items[1]].text;
   const std::optional<DType> dtype = dtype_of_storage(type);
   if (!dtype)
-    corrupt(where, "storage of the type '{}'; float, int and bool of 8 to 64 bits are read",
-            type.substr(0, 100));
+    corrupt_torch_file(where, "storage of the type '{}'; float, int and bool of 8 to 64 bits are read",
+                       type.substr(0, 100));
   TorchStorage storage{pickle[tuple->items[2]].text, *dtype,
                        natural(pickle, tuple->items[4], "the length of a storage", where), 0};
   if (tuple->items.size() > 5 &&
@@ -73,9 +70,9 @@ TorchStorage torch_storage(const Pickle& pickle, PickleId id, const std::string&
 }
 
 TorchValue torch_value(const Pickle& pickle, PickleId id, const std::string& name, const std::string& where) {
-  constexpr int deepest = 8;  // a subclass of a parameter of a tensor
+  constexpr int most_wrapped = 8;  // a subclass of a parameter of a tensor
   PickleId callee = -1, arguments = -1;
-  for (int depth = 0; depth < deepest; ++depth) {
+  for (int depth = 0; depth < most_wrapped; ++depth) {
     if (callee < 0) {
       if (pickle[id].kind != Kind::object) return {};
       callee = pickle[id].items[0];
@@ -86,27 +83,30 @@ TorchValue torch_value(const Pickle& pickle, PickleId id, const std::string& nam
     if (pickle[callee].kind != Kind::global || !called.starts_with("torch")) return {};
     const std::string_view function = std::string_view(called).substr(called.rfind(' ') + 1);
     if (function == "_rebuild_parameter" || function == "_rebuild_parameter_with_state") {
-      if (a.empty()) corrupt(where, "tensor '{}': a parameter without values", name);
+      if (a.empty()) corrupt_torch_file(where, "tensor '{}': a parameter without values", name);
       id = a[0];
       callee = -1;
     } else if (function == "_rebuild_from_type_v2") {  // (function, class, its arguments, state)
-      if (a.size() < 3) corrupt(where, "tensor '{}': {} with {} arguments", name, function, a.size());
+      if (a.size() < 3)
+        corrupt_torch_file(where, "tensor '{}': {} with {} arguments", name, function, a.size());
       callee = a[0];
       arguments = a[2];
     } else if (function == "_rebuild_tensor_v2" || function == "_rebuild_tensor") {
-      if (a.size() < 4) corrupt(where, "tensor '{}': {} with {} arguments", name, function, a.size());
+      if (a.size() < 4)
+        corrupt_torch_file(where, "tensor '{}': {} with {} arguments", name, function, a.size());
       TorchTensor t{torch_storage(pickle, a[0], where),
                     natural(pickle, a[1], fmt::format("the offset of '{}'", name), where),
                     extents(pickle, a[2], fmt::format("the size of '{}'", name), where),
                     extents(pickle, a[3], fmt::format("the stride of '{}'", name), where)};
       if (t.shape.size() != t.stride.size())
-        corrupt(where, "tensor '{}' has {} sizes and {} strides", name, t.shape.size(), t.stride.size());
+        corrupt_torch_file(where, "tensor '{}' has {} sizes and {} strides", name, t.shape.size(),
+                           t.stride.size());
       return {std::move(t), {}};
     } else {
       return function.starts_with("_rebuild_") ? TorchValue{{}, std::string(function)} : TorchValue{};
     }
   }
-  corrupt(where, "tensor '{}' is wrapped more than {} times", name, deepest);
+  corrupt_torch_file(where, "tensor '{}' is wrapped more than {} times", name, most_wrapped);
 }
 
 StoredTensor copy_tensor(const TorchTensor& t, const std::string& name, TorchStorages& storages,
@@ -129,12 +129,13 @@ StoredTensor copy_tensor(const TorchTensor& t, const std::string& name, TorchSto
   const std::string_view bytes = storages.bytes(t.storage);
   const std::uint64_t held = bytes.size() / size;
   if (overflow || last >= held)
-    corrupt(where, "tensor '{}' of {{{}}} with strides {{{}}} from {} leaves its storage '{}' of {} values",
-            name, fmt::join(t.shape, ","), fmt::join(t.stride, ","), t.offset, t.storage.key, held);
+    corrupt_torch_file(
+        where, "tensor '{}' of {{{}}} with strides {{{}}} from {} leaves its storage '{}' of {} values", name,
+        fmt::join(t.shape, ","), fmt::join(t.stride, ","), t.offset, t.storage.key, held);
   constexpr std::uint64_t small = 1 << 20;
   if (count > held && count > small)  // a stride of 0 repeats values without end
-    corrupt(where, "tensor '{}' repeats the {} values of its storage to {}; save a copy of it", name, held,
-            count);
+    corrupt_torch_file(where, "tensor '{}' repeats the {} values of its storage to {}; save a copy of it",
+                       name, held, count);
   const char* from = bytes.data() + (t.storage.begin + t.offset) * size;
   out.bytes.resize(count * size);
   if (contiguous) {

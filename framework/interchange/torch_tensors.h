@@ -7,10 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "framework/core/check.h"
 #include "framework/interchange/pickle.h"
 #include "framework/io/safetensors.h"
 
 namespace espalier {
+
+/// Throws Error(checkpoint).
+template <class... Args>
+[[noreturn]] void corrupt_torch_file(const std::string& where, fmt::format_string<Args...> what,
+                                     Args&&... args) {
+  fail(ExitCode::checkpoint, "{}: not a PyTorch file that can be read: {}", where,
+       fmt::format(what, std::forward<Args>(args)...));
+}
 
 /// A storage as a pickle mentions it.
 struct TorchStorage {

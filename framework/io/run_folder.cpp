@@ -15,10 +15,10 @@ constexpr const char* lock_name = ".lock";
 
 /// What train, prune, sweep and curvature write into a run's folder itself. The state comes first: without it
 /// nothing of a run can be taken up again.
-constexpr std::array written{
+constexpr std::array files_written{
     "state.safetensors", "checkpoint.safetensors", "dense.safetensors", "metrics.jsonl", "metrics.csv",
     "config.json",       "saliency.jsonl",         "tour.json",         "report.html",   "sweep.csv",
-    "experiment.json"};
+    "experiment.json",   "evaluation.json"};
 
 /// What lies there before the lock does: the config that `espalier reproduce` writes, and what a run that was
 /// killed in its first moment has made.
@@ -76,7 +76,7 @@ RunFolder::RunFolder(fs::path path)
 std::vector<fs::path> RunFolder::earlier_files() const {
   std::vector<fs::path> found;
   std::error_code unknown;
-  for (const char* name : written)
+  for (const char* name : files_written)
     if (fs::exists(fs::symlink_status(path_ / name, unknown))) found.push_back(path_ / name);
   for (fs::directory_iterator it(plots(), unknown), end; !unknown && it != end; it.increment(unknown))
     if (it->path().extension() == ".png" || it->path().extension() == ".gp") found.push_back(it->path());
@@ -94,7 +94,7 @@ void RunFolder::clear() const {
 }
 
 void RunFolder::keep_from(const fs::path& folder, const fs::path& input, const std::string& what) {
-  for (const char* name : written) {
+  for (const char* name : files_written) {
     std::error_code unknown;
     if (fs::equivalent(folder / name, input, unknown))
       fail(

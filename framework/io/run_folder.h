@@ -25,6 +25,7 @@ class RunFolder {
   std::filesystem::path dense() const { return path_ / "dense.safetensors"; }
   std::filesystem::path state() const { return path_ / "state.safetensors"; }
   std::filesystem::path lesson_data() const { return path_ / "tour.json"; }
+  std::filesystem::path evaluation() const { return path_ / "evaluation.json"; }
   std::filesystem::path plots() const { return path_ / "plots"; }
 
   /// Files of an earlier run that lie here, as far as this one would write or read the same names.

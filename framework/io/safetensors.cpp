@@ -15,7 +15,7 @@
 namespace espalier {
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "values are stored as they lie in memory");
 
 struct TypeInfo {
@@ -93,7 +93,7 @@ std::vector<To> values_of(const StoredTensor& t) {
 }
 
 std::string quoted(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return SortedJson(text).dump(-1, ' ', false, SortedJson::error_handler_t::replace);
 }
 
 }  // namespace

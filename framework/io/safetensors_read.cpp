@@ -15,8 +15,6 @@
 namespace espalier {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::uint64_t largest_header = 100'000'000;  // as in the format's reference implementation
 
 template <class... Args>
@@ -26,12 +24,12 @@ template <class... Args>
        fmt::format(what, std::forward<Args>(args)...));
 }
 
-Json parse_header(const std::filesystem::path& path, const std::string& text) {
+nlohmann::json parse_header(const std::filesystem::path& path, const std::string& text) {
   // {tensor: {shape: [extent]}}: what is deeper is damage.
   const JsonLimits limits{.deepest = 8, .members = 10'000'000, .comments = false};
   if (const auto problem = json_problem(text, limits))
     corrupt(path, "its header {}: {}", problem->syntax ? "is no JSON" : "is refused", problem->text);
-  Json header = Json::parse(text);
+  nlohmann::json header = nlohmann::json::parse(text);
   if (!header.is_object()) corrupt(path, "its header is no JSON object");
   return header;
 }
@@ -42,19 +40,19 @@ struct Entry {
 };
 
 std::uint64_t natural(const std::filesystem::path& path, const std::string& name, const char* key,
-                      const Json& value) {
+                      const nlohmann::json& value) {
   constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
     corrupt(path, "tensor '{}': {} holds {}, which is no whole number from 0 to 2^63 - 1", name, key,
-            value.dump(-1, ' ', true, Json::error_handler_t::replace));
+            value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
   return value.get<std::uint64_t>();
 }
 
-Entry parse_entry(const std::filesystem::path& path, const std::string& name, const Json& value) {
+Entry parse_entry(const std::filesystem::path& path, const std::string& name, const nlohmann::json& value) {
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
       !value.contains("data_offsets"))
     corrupt(path, "tensor '{}' is not described by dtype, shape and data_offsets, and these alone", name);
-  const Json &dtype = value["dtype"], &shape = value["shape"], &offsets = value["data_offsets"];
+  const nlohmann::json &dtype = value["dtype"], &shape = value["shape"], &offsets = value["data_offsets"];
   if (!dtype.is_string() || !shape.is_array() || !offsets.is_array() || offsets.size() != 2)
     corrupt(path, "tensor '{}': dtype must be a string, shape an array, data_offsets an array of two numbers",
             name);
@@ -65,7 +63,7 @@ Entry parse_entry(const std::filesystem::path& path, const std::string& name, co
   entry.tensor.dtype = *type;
   bool overflow = false;
   std::uint64_t bytes = size_of(*type);
-  for (const Json& extent : shape) {
+  for (const nlohmann::json& extent : shape) {
     const std::uint64_t e = natural(path, name, "shape", extent);
     overflow |= __builtin_mul_overflow(bytes, e, &bytes);
     entry.tensor.shape.push_back(static_cast<std::int64_t>(e));
@@ -100,7 +98,8 @@ void check_cover(const std::filesystem::path& path, const std::vector<Entry>& en
   if (at != data_size) corrupt(path, "{} bytes follow the last tensor", data_size - at);
 }
 
-std::map<std::string, std::string> parse_metadata(const std::filesystem::path& path, const Json& value) {
+std::map<std::string, std::string> parse_metadata(const std::filesystem::path& path,
+                                                  const nlohmann::json& value) {
   std::map<std::string, std::string> metadata;
   if (!value.is_object()) corrupt(path, "__metadata__ is no object");
   for (const auto& item : value.items()) {
@@ -112,7 +111,7 @@ std::map<std::string, std::string> parse_metadata(const std::filesystem::path& p
 
 /// The header, and where the data begin.
 struct Header {
-  Json json;
+  nlohmann::json json;
   std::uint64_t data_begin = 0, data_size = 0;
 };
 

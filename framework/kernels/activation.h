@@ -29,6 +29,7 @@ struct Activation {
   Activation(Kind k);  // NOLINT(google-explicit-constructor): a kind is an activation
   Activation(Kind k, double a, double b = 0) : kind(k), alpha(a), beta(b) {}
   bool operator==(const Activation&) const = default;
+  bool is_relu() const { return kind == Kind::relu; }
   explicit operator bool() const { return kind != Kind::none; }
 };
 /// Whether it is made of straight pieces: its second derivative is zero almost everywhere.

@@ -10,13 +10,13 @@
 namespace espalier::kernels {
 namespace {
 constexpr Index values_per_chunk = 16384;
-Index rows_per_chunk(Index channels) {
+Index positions_per_chunk(Index channels) {
   return std::max<Index>(1, values_per_chunk / std::max<Index>(channels, 1));
 }
 }  // namespace
 
 void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real* variance) {
-  const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
+  const Index step = positions_per_chunk(channels), chunks = (rows + step - 1) / step;
   // Per chunk: mean and sum of squared deviations. Deviations are taken from the chunk's first row, so a
   // large common mean does not cancel.
   Scratch<double> means(chunks * channels), squares(chunks * channels);
@@ -49,7 +49,7 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
 void channel_affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
                     const Real* add, bool relu, Real* y) {
   const InstructionSet& simd = instruction_set();
-  parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
+  parallel_for(rows, positions_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
     simd.affine(r.size(), channels, x + at, scale, shift, add ? add + at : nullptr, relu, y + at);
   });
@@ -59,7 +59,7 @@ namespace {
 /// Sums of x, and of its products with z unless z is null; see InstructionSet::sums.
 void all_sums(Index rows, Index channels, const Real* x, const Real* z, const Real* scale, const Real* shift,
               double* sum, double* product) {
-  const Index step = rows_per_chunk(channels), chunks = (rows + step - 1) / step;
+  const Index step = positions_per_chunk(channels), chunks = (rows + step - 1) / step;
   Scratch<double> sums(chunks * channels), products(z ? chunks * channels : 0);
   const InstructionSet& simd = instruction_set();
   parallel_for(rows, step, [&](Range r) {
@@ -110,7 +110,7 @@ void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real
     d[c] = -a[c] * mean_dy[c];
   }
   const InstructionSet& simd = instruction_set();
-  parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
+  parallel_for(rows, positions_per_chunk(channels), [&](Range r) {
     const Index from = r.begin * channels;
     simd.affine_pair(r.size(), channels, dy + from, x + from, a.data(), b.data(), at.mean, d.data(), at.scale,
                      at.shift, dx + from);
@@ -120,7 +120,7 @@ void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real
 void channel_scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
                             Real* dx) {
   const InstructionSet& simd = instruction_set();
-  parallel_for(rows, rows_per_chunk(channels), [&](Range r) {
+  parallel_for(rows, positions_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
     simd.scale_positive(r.size(), channels, dy + at, y + at, scale, dx + at);
   });

@@ -76,8 +76,8 @@ void pack_outputs(Index in, Index out, const Real* w, const Real* bias, Real* pa
 }
 /// Outputs of a piece: enough for about 5 microseconds with one example, and whole tiles.
 Index outputs_per_piece(Index in) {
-  constexpr Index tile = 64, worth = Index{1} << 17;
-  return (worth / std::max<Index>(in, 1) / tile + 1) * tile;
+  constexpr Index outputs = 64, worth = Index{1} << 17;
+  return (worth / std::max<Index>(in, 1) / outputs + 1) * outputs;
 }
 }  // namespace
 

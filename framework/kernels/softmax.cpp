@@ -11,7 +11,7 @@
 namespace espalier::kernels {
 namespace {
 
-Index rows_per_chunk(Index classes) { return std::max<Index>(1, 1024 / std::max<Index>(classes, 1)); }
+Index logits_per_chunk(Index classes) { return std::max<Index>(1, 1024 / std::max<Index>(classes, 1)); }
 
 Real largest(Index classes, const Real* x) {
   Real top = x[0];
@@ -42,7 +42,7 @@ double normalise(Index classes, Real* p) {
 }  // namespace
 
 void softmax(Index n, Index classes, const Real* x, Real* p) {
-  parallel_for(n, rows_per_chunk(classes), [&](Range r) {
+  parallel_for(n, logits_per_chunk(classes), [&](Range r) {
     exponentials(r.size(), classes, x + r.begin * classes, p + r.begin * classes, nullptr);
     for (Index e = r.begin; e < r.end; ++e) normalise(classes, p + e * classes);
   });
@@ -52,7 +52,7 @@ void cross_entropy(Index n, Index classes, const Real* x, const std::int32_t* la
                    Real* loss, Real* p) {
   const double off = static_cast<double>(smoothing) / static_cast<double>(classes);
   const double on = 1 - static_cast<double>(smoothing);
-  parallel_for(n, rows_per_chunk(classes), [&](Range r) {
+  parallel_for(n, logits_per_chunk(classes), [&](Range r) {
     exponentials(r.size(), classes, x + r.begin * classes, p + r.begin * classes, loss + r.begin);
     for (Index e = r.begin; e < r.end; ++e) {
       const Real* row = x + e * classes;
@@ -66,7 +66,7 @@ void cross_entropy(Index n, Index classes, const Real* x, const std::int32_t* la
 }
 
 void row_sums(Index n, Index classes, const Real* x, Real* y) {
-  parallel_for(n, rows_per_chunk(classes), [&](Range r) {
+  parallel_for(n, logits_per_chunk(classes), [&](Range r) {
     for (Index e = r.begin; e < r.end; ++e) {
       double sum = 0;
       for (Index k = 0; k < classes; ++k) sum += static_cast<double>(x[e * classes + k]);
@@ -76,13 +76,13 @@ void row_sums(Index n, Index classes, const Real* x, Real* y) {
 }
 
 void spread_rows(Index n, Index classes, const Real* x, Real* y) {
-  parallel_for(n, rows_per_chunk(classes), [&](Range r) {
+  parallel_for(n, logits_per_chunk(classes), [&](Range r) {
     for (Index e = r.begin; e < r.end; ++e) std::fill_n(y + e * classes, classes, x[e]);
   });
 }
 
 void scale_rows(Index n, Index classes, const Real* x, const Real* factor, Real* y) {
-  parallel_for(n, rows_per_chunk(classes), [&](Range r) {
+  parallel_for(n, logits_per_chunk(classes), [&](Range r) {
     for (Index e = r.begin; e < r.end; ++e)
       for (Index k = e * classes; k < (e + 1) * classes; ++k) y[k] = factor[e] * x[k];
   });

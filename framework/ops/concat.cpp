@@ -8,7 +8,7 @@
 namespace espalier {
 namespace {
 
-Index rows_of(const Shape& s) { return s.size() / std::max<Index>(s[-1], 1); }
+Index pixels_of(const Shape& s) { return s.size() / std::max<Index>(s[-1], 1); }
 
 Shape with_channels(const Shape& s, Index channels) {
   if (s.rank() == 2) return {s[0], channels};
@@ -50,7 +50,7 @@ Var narrow(const Var& x, Index begin, Index count) {
   require(begin >= 0 && count > 0 && begin + count <= s[-1], "[narrow] channels {}..{} of {}", begin,
           begin + count, s);
   Tensor y = Tensor::uninitialized(with_channels(s, count));
-  copy_channels(rows_of(s), count, x.value().data() + begin, s[-1], y.data(), count);
+  copy_channels(pixels_of(s), count, x.value().data() + begin, s[-1], y.data(), count);
   return record(
       "narrow", {x}, std::move(y),
       [begin, total = s[-1]](const Inputs&, const Var&, const Var& dy) { return widen(dy, begin, total); });
@@ -61,7 +61,7 @@ Var widen(const Var& x, Index begin, Index total) {
   check("widen", s);
   require(begin >= 0 && begin + s[-1] <= total, "[widen] {} from channel {} of {}", s, begin, total);
   Tensor y = Tensor::zeros(with_channels(s, total));
-  copy_channels(rows_of(s), s[-1], x.value().data(), s[-1], y.data() + begin, total);
+  copy_channels(pixels_of(s), s[-1], x.value().data(), s[-1], y.data() + begin, total);
   return record("widen", {x}, std::move(y), [begin, count = s[-1]](const Inputs&, const Var&, const Var& dy) {
     return narrow(dy, begin, count);
   });
@@ -80,7 +80,7 @@ Var concat(std::span<const Var> parts) {
   Index first = 0;
   for (const Var& part : parts) {
     const Index count = part.shape()[-1];
-    copy_channels(rows_of(y.shape()), count, part.value().data(), count, y.data() + first, total);
+    copy_channels(pixels_of(y.shape()), count, part.value().data(), count, y.data() + first, total);
     first += count;
   }
   return record_alike("concat", parts, std::move(y),

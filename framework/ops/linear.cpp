@@ -35,7 +35,7 @@ Var matmul(const Var& a, const Var& b, bool transpose_a, bool transpose_b) {
 }
 
 namespace {
-struct InputRule {
+struct LinearInputRule {
   Var operator()(const Inputs& in, const Var&, const Var& dy) const {
     if (recording()) return matmul(dy, in[1]);
     const Shape& w = in[1].shape();
@@ -44,7 +44,7 @@ struct InputRule {
     return Var(std::move(dx));
   }
 };
-struct WeightRule {
+struct LinearWeightRule {
   Var operator()(const Inputs& in, const Var&, const Var& dy) const {
     if (recording()) return matmul(dy, in[0], true, false);
     Tensor dw = Tensor::uninitialized(in[1].shape());
@@ -68,8 +68,9 @@ Var linear(const Var& x, const Var& w, const Var& bias, bool with_relu) {
   kernels::linear(sx[0], sw[1], sw[0], x.value().data(), w.value().data(),
                   bias.empty() ? nullptr : bias.value().data(), with_relu, y.data());
   const auto db = [](const Inputs&, const Var&, const Var& dy) { return sum_to_channels(dy); };
-  const Var z = bias.empty() ? record("linear", {x, w}, std::move(y), InputRule(), WeightRule())
-                             : record("linear", {x, w, bias}, std::move(y), InputRule(), WeightRule(), db);
+  const Var z = bias.empty()
+                    ? record("linear", {x, w}, std::move(y), LinearInputRule(), LinearWeightRule())
+                    : record("linear", {x, w, bias}, std::move(y), LinearInputRule(), LinearWeightRule(), db);
   return with_relu ? already_rectified(z) : z;
 }
 

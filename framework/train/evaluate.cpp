@@ -25,6 +25,24 @@ Index count_correct(const Tensor& logits, std::span<const std::int32_t> labels) 
   return correct;
 }
 
+Index images_per_pass(Index height, Index width) {
+  return std::clamp<Index>(250 * 64 * 64 / std::max<Index>(height * width, 1), 8, 250);
+}
+
+void for_each_batch(const Engine& engine, const ImageSet& set, const Preprocessing& preprocessing,
+                    Index batch_size, FunctionRef<void(const Tensor&, const Batch&)> use) {
+  const Recording off(false);
+  if (batch_size == 0) batch_size = images_per_pass(preprocessing.height, preprocessing.width);
+  Batch batch;
+  std::vector<Index> examples;
+  for (Index first = 0; first < set.size(); first += batch_size) {
+    examples.resize(std::min(batch_size, set.size() - first));
+    std::iota(examples.begin(), examples.end(), first);
+    load_examples(set, preprocessing, examples, batch);
+    use(engine(batch.images), batch);
+  }
+}
+
 Evaluation evaluate(const Model& model, const ImageSet& set, const Preprocessing& preprocessing,
                     int batch_size) {
   return evaluate(Engine(model.graph(), weights_of(model.store())), set, preprocessing, batch_size);
@@ -32,24 +50,17 @@ Evaluation evaluate(const Model& model, const ImageSet& set, const Preprocessing
 
 Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessing& preprocessing,
                     int batch_size) {
-  const Recording off(false);
   Evaluation total;
-  Batch batch;
-  std::vector<Index> examples;
-  for (Index first = 0; first < set.size(); first += batch_size) {
-    examples.resize(std::min<Index>(batch_size, set.size() - first));
-    std::iota(examples.begin(), examples.end(), first);
-    load_examples(set, preprocessing, examples, batch);
-    const Tensor logits = engine(batch.images);
+  for_each_batch(engine, set, preprocessing, batch_size, [&](const Tensor& logits, const Batch& batch) {
     total.loss += sum(cross_entropy(Var(logits), batch.labels).value());
     total.accuracy += static_cast<double>(count_correct(logits, batch.labels));
-  }
+  });
   const auto n = static_cast<double>(set.size());
   return {total.loss / n, total.accuracy / n};
 }
 
 double mean_loss(const Model& model, const Examples& examples) {
-  constexpr Index per_pass = 250;
+  const Index per_pass = images_per_pass(model.image()[0], model.image()[1]);
   const Recording off(false);
   const Engine engine(model.graph(), weights_of(model.store()));
   double loss = 0;
@@ -73,6 +84,9 @@ void recalibrate_batch_norm(Model& model, const LoadedData& data, Index examples
   const Recording off(false);
   // Batches count alike, so they are cut alike: 251 images are 126 and 125, not 250 and 1 that weighs as
   // much.
+  if (batch_size == 0)  // more than are evaluated at a time: statistics of few images are poor
+    batch_size = static_cast<int>(
+        std::min<Index>(250, 4 * images_per_pass(data.preprocessing.height, data.preprocessing.width)));
   const std::size_t count = order.size(), most = static_cast<std::size_t>(batch_size),
                     batches = (count + most - 1) / most, size = (count + batches - 1) / batches;
   Batch batch;

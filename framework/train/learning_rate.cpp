@@ -69,11 +69,12 @@ struct Cosine final : LearningRateSettings {
 };
 
 using Rates = Registry<LearningRateSettings>;
-const bool known = Rates::add<Constant>("constant", "the same rate throughout") &&
-                   Rates::add<Step>("step", "drops every so many epochs") &&
-                   Rates::add<MultiStep>("multi_step", "drops at given epochs") &&
-                   Rates::add<Exponential>("exponential", "falls by a factor per epoch") &&
-                   Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate");
+const bool learning_rate_known =
+    Rates::add<Constant>("constant", "the same rate throughout") &&
+    Rates::add<Step>("step", "drops every so many epochs") &&
+    Rates::add<MultiStep>("multi_step", "drops at given epochs") &&
+    Rates::add<Exponential>("exponential", "falls by a factor per epoch") &&
+    Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate");
 
 }  // namespace
 }  // namespace espalier

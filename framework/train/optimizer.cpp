@@ -131,7 +131,7 @@ std::unique_ptr<Optimizer> AdamSettings::make(const ParameterStore& store) const
   return std::make_unique<Adam>(*this, store);
 }
 
-const bool known =
+const bool optimizer_known =
     Registry<OptimizerSettings>::add<SgdSettings>("sgd", "stochastic gradient descent with momentum") &&
     Registry<OptimizerSettings>::add<AdamSettings>("adam", "Adam (Kingma & Ba 2015)");
 

@@ -46,7 +46,7 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
       settings_(settings),
       optimizer_(settings.optimizer->make(context.model.store())),
       loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
-              settings.batch_size, context.seed),
+              settings.batch_size, context.seed, context.data.workers),
       instruction_sets_(instruction_set()) {
   apply_rates(settings, context.model);
   check_last_batch();

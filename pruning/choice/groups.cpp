@@ -69,12 +69,13 @@ struct Channels final : GroupSettings {
   }
 };
 
-const bool known = Registry<GroupSettings>::add<Unstructured>("unstructured", "every weight on its own") &&
-                   Registry<GroupSettings>::add<Pattern>(
-                       "n_of_m", "N:M sparsity: n of every m consecutive inputs stay (2:4)") &&
-                   Registry<GroupSettings>::add<Blocks>("block", "runs of consecutive inputs (block4)") &&
-                   Registry<GroupSettings>::add<Filters>("filter", "all weights of one output") &&
-                   Registry<GroupSettings>::add<Channels>("channel", "all weights of one input");
+const bool groups_known =
+    Registry<GroupSettings>::add<Unstructured>("unstructured", "every weight on its own") &&
+    Registry<GroupSettings>::add<Pattern>("n_of_m",
+                                          "N:M sparsity: n of every m consecutive inputs stay (2:4)") &&
+    Registry<GroupSettings>::add<Blocks>("block", "runs of consecutive inputs (block4)") &&
+    Registry<GroupSettings>::add<Filters>("filter", "all weights of one output") &&
+    Registry<GroupSettings>::add<Channels>("channel", "all weights of one input");
 
 }  // namespace
 }  // namespace espalier

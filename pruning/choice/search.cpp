@@ -184,7 +184,7 @@ struct HardThresholding final : SetSearch {
   }
 };
 
-const bool known =
+const bool search_known =
     Registry<SetSearch>::add<TopK>("top_k", "the lowest saliencies, as they are") &&
     Registry<SetSearch>::add<Swaps>("swaps",
                                     "exchange weights while the model's loss after the joint update falls") &&

@@ -37,7 +37,7 @@ struct WoodTaylor final : WoodFisher {
   bool uses_step() const override { return true; }
 };
 
-const bool known =
+const bool criteria_known =
     Registry<Criterion>::add<Magnitude>("magnitude", "|w|: no curvature (F = I)") &&
     Registry<Criterion>::add<DiagonalFisher>(
         "diagonal_fisher", "1/2 F_qq w^2, Optimal Brain Damage with the empirical Fisher") &&

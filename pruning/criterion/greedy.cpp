@@ -80,7 +80,7 @@ struct Greedy final : Criterion {
   }
 };
 
-const bool known = Registry<Criterion>::add<Greedy>(
+const bool greedy_known = Registry<Criterion>::add<Greedy>(
     "greedy",
     "cost of each weight when the weights of its block are eliminated one after another; best with joint");
 

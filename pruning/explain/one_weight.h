@@ -20,6 +20,9 @@ struct Opinion {
   Index rank = 0;  ///< 1: goes first; ties by index
 };
 
+/// How many absorbers of a weight are shown.
+constexpr std::size_t absorbers_shown = 10;
+
 struct Absorber {
   Index column = 0;
   double value = 0, delta = 0;

@@ -243,11 +243,11 @@ struct FullBlock final : BlockwiseSettings {
   }
 };
 
-const bool known = Registry<InverseSettings>::add<FixedBlocks>(
-                       "block", "blocks of at most fisher_block_size consecutive weights") &&
-                   Registry<InverseSettings>::add<LayerBlocks>("layer", "one block per layer") &&
-                   Registry<InverseSettings>::add<FullBlock>(
-                       "full", "one block over all weights; exact, without a d x d matrix");
+const bool block_known = Registry<InverseSettings>::add<FixedBlocks>(
+                             "block", "blocks of at most fisher_block_size consecutive weights") &&
+                         Registry<InverseSettings>::add<LayerBlocks>("layer", "one block per layer") &&
+                         Registry<InverseSettings>::add<FullBlock>(
+                             "full", "one block over all weights; exact, without a d x d matrix");
 
 }  // namespace
 }  // namespace espalier

@@ -160,7 +160,7 @@ struct CgSettings final : InverseSettings {
     return 6.0 * 8.0 * static_cast<double>(layers.empty() ? 0 : layers.back().end);
   }
 };
-const bool known = Registry<InverseSettings>::add<CgSettings>(
+const bool cg_known = Registry<InverseSettings>::add<CgSettings>(
     "cg", "conjugate gradients, all layers in one block; for few weights: the diagonal takes a solve each");
 
 }  // namespace

@@ -133,7 +133,7 @@ struct DenseSettings final : InverseSettings {
   }
 };
 
-const bool known = Registry<InverseSettings>::add<DenseSettings>(
+const bool dense_known = Registry<InverseSettings>::add<DenseSettings>(
     "dense", "the paper's rank-one recursion in float64: the reference, for small blocks");
 
 }  // namespace

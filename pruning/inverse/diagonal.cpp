@@ -35,7 +35,7 @@ struct DiagonalSettings final : InverseSettings {
   }
 };
 
-const bool known =
+const bool diagonal_known =
     Registry<InverseSettings>::add<DiagonalSettings>("diagonal", "the diagonal of the Fisher (OBD)");
 
 }  // namespace

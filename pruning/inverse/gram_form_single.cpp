@@ -24,7 +24,7 @@ constexpr Index checked = 4;             // weights on which the error of float3
 constexpr double largest_error = 2e-5;   // of [F^-1]_qq, relative
 constexpr double retake_below = 0.1;     // damp [F^-1]_qq
 constexpr double hopeless_error = 1e-2;  // of K in float32, relative to N damp: not even tried
-constexpr double digits_of_single = 1e5, digits_of_double = 1e10;
+constexpr double digits_of_single = 1e5, digits_refined = 1e10;
 
 /// Whether a diagonal from sums in float32 is good enough.
 enum class Enough {
@@ -60,7 +60,7 @@ class SingleGramForm final : public BlockForm {
       case Enough::with_exact_factor:
         return single_diagonal(GramForm(block_.columns, block_.damp, digits_of_single), out);
       case Enough::no:
-        return GramForm(block_.columns, block_.damp, digits_of_double).diagonal(out);
+        return GramForm(block_.columns, block_.damp, digits_refined).diagonal(out);
     }
   }
 

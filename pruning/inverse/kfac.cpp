@@ -128,7 +128,7 @@ struct KfacSettings final : InverseSettings {
   }
 };
 
-const bool known = Registry<InverseSettings>::add<KfacSettings>(
+const bool kfac_known = Registry<InverseSettings>::add<KfacSettings>(
     "kfac", "Kronecker factors of every layer's inputs and output gradients");
 
 }  // namespace

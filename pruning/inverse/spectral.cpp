@@ -10,26 +10,26 @@ namespace espalier {
 namespace {
 
 using kernels::Transpose;
-constexpr Index panel = 512;
+constexpr Index panel_width = 512;
 constexpr double zero = 1e-13;  // eigenvalues below this share of the largest are rounding
 
 /// One block's decomposition: of G G' if it is the smaller, else of G'G / N.
-struct Block {
+struct SpectralBlock {
   Range columns;
   bool gram = false;
   Index order = 0;
   std::vector<double> vectors, values;  ///< columns of U; ascending
 
-  Block(const GradientRows& rows, Range range) : columns(range) {
+  SpectralBlock(const GradientRows& rows, Range range) : columns(range) {
     const Index n = rows.rows(), c = range.size();
     gram = n < c;
     order = gram ? n : c;
     vectors.assign(order * order, 0.0);
     values.resize(order);
-    std::vector<double> g(n * std::min(panel, c));
+    std::vector<double> g(n * std::min(panel_width, c));
     if (gram) {
-      for (Index first = range.begin; first < range.end; first += panel) {
-        const Index width = std::min(panel, range.end - first);
+      for (Index first = range.begin; first < range.end; first += panel_width) {
+        const Index width = std::min(panel_width, range.end - first);
         rows.load({first, first + width}, g.data());
         kernels::syrk(n, width, 1, g.data(), width, 1, vectors.data(), n);
       }
@@ -49,12 +49,12 @@ struct Block {
 };
 
 /// [F^-1]_qq of one block for each of `damps`, at diagonals[i][block columns].
-void add_diagonals(const GradientRows& rows, const Block& b, std::span<const double> damps,
+void add_diagonals(const GradientRows& rows, const SpectralBlock& b, std::span<const double> damps,
                    std::vector<std::vector<double>>& diagonals) {
   const auto n = static_cast<double>(rows.rows());
   std::vector<double> g, projected;
-  for (Index first = b.columns.begin; first < b.columns.end; first += panel) {
-    const Index width = std::min(panel, b.columns.end - first);
+  for (Index first = b.columns.begin; first < b.columns.end; first += panel_width) {
+    const Index width = std::min(panel_width, b.columns.end - first);
     if (b.gram) {
       g.resize(b.order * width);
       projected.resize(g.size());
@@ -92,14 +92,14 @@ void add_diagonals(const GradientRows& rows, const Block& b, std::span<const dou
 
 class SpectralInverse final : public FisherInverse {
  public:
-  SpectralInverse(const GradientRows& rows, const std::vector<Block>& blocks, double damp,
+  SpectralInverse(const GradientRows& rows, const std::vector<SpectralBlock>& blocks, double damp,
                   std::vector<double> diagonal)
       : rows_(rows), blocks_(blocks), damp_(damp), diagonal_(std::move(diagonal)) {}
   Index size() const override { return rows_.cols(); }
   std::span<const double> diagonal() const override { return diagonal_; }
   void apply(std::span<const double> v, std::span<double> out) const override {
     const auto n = static_cast<double>(rows_.rows());
-    for (const Block& b : blocks_) {
+    for (const SpectralBlock& b : blocks_) {
       const auto begin = static_cast<std::size_t>(b.columns.begin),
                  width = static_cast<std::size_t>(b.columns.size());
       const std::span<const double> from = v.subspan(begin, width);
@@ -127,7 +127,7 @@ class SpectralInverse final : public FisherInverse {
 
  private:
   const GradientRows& rows_;
-  const std::vector<Block>& blocks_;
+  const std::vector<SpectralBlock>& blocks_;
   double damp_;
   std::vector<double> diagonal_;
 };
@@ -156,7 +156,7 @@ class SpectralFamily final : public InverseFamily {
   std::vector<double> spectrum() const override {
     std::vector<double> all;
     const double n = std::max<double>(1, static_cast<double>(rows_.rows()));
-    for (const Block& b : blocks_)
+    for (const SpectralBlock& b : blocks_)
       for (const double v : b.values)
         if (v > 0) all.push_back(b.gram ? v / n : v);
     std::sort(all.begin(), all.end());
@@ -165,7 +165,7 @@ class SpectralFamily final : public InverseFamily {
 
  private:
   const GradientRows& rows_;
-  std::vector<Block> blocks_;
+  std::vector<SpectralBlock> blocks_;
   std::vector<double> damps_;
   std::vector<std::vector<double>> diagonals_;
 };

@@ -89,11 +89,12 @@ struct Steps final : ScheduleSettings {
   }
 };
 
-const bool known = Registry<ScheduleSettings>::add<OneShot>("one_shot", "to the target in one step") &&
-                   Registry<ScheduleSettings>::add<Cubic>(
-                       "cubic", "fast at first, slow near the target (Zhu & Gupta 2017)") &&
-                   Registry<ScheduleSettings>::add<Linear>("linear", "the same amount at every step") &&
-                   Registry<ScheduleSettings>::add<Steps>("steps", "a list of epochs and sparsities");
+const bool schedule_known =
+    Registry<ScheduleSettings>::add<OneShot>("one_shot", "to the target in one step") &&
+    Registry<ScheduleSettings>::add<Cubic>("cubic",
+                                           "fast at first, slow near the target (Zhu & Gupta 2017)") &&
+    Registry<ScheduleSettings>::add<Linear>("linear", "the same amount at every step") &&
+    Registry<ScheduleSettings>::add<Steps>("steps", "a list of epochs and sparsities");
 
 }  // namespace
 

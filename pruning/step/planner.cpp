@@ -6,13 +6,9 @@
 #include "pruning/choice/flops.h"
 
 namespace espalier {
-namespace {
-
 double share(const std::vector<bool>& set) {
   return static_cast<double>(std::count(set.begin(), set.end(), true)) / static_cast<double>(set.size());
 }
-
-}  // namespace
 
 double Plan::sparsity() const { return share(removed); }
 

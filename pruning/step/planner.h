@@ -11,6 +11,9 @@
 
 namespace espalier {
 
+/// Of a set: how much of all it holds.
+double share(const std::vector<bool>& set);
+
 /// Loss on held-out examples after a move of all prunable weights.
 using MoveLoss = std::function<double(std::span<const double> delta)>;
 

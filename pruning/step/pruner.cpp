@@ -14,13 +14,9 @@ namespace espalier {
 namespace {
 
 constexpr Index examples_by_layer = 256;  // on which each layer's part of a move is measured
-constexpr int most_sub_steps = 32;        // of one step with num_recomputations "auto"
+constexpr int most_auto_sub_steps = 32;   // of one step with num_recomputations "auto"
 constexpr int most_halvings = 8;          // of one sub-step
 constexpr double negligible_loss = 0.01;  // nats: rises below are no reason to distrust a prediction
-
-double share(const std::vector<bool>& set) {
-  return static_cast<double>(std::count(set.begin(), set.end(), true)) / static_cast<double>(set.size());
-}
 
 }  // namespace
 
@@ -69,7 +65,7 @@ bool Pruner::on_epoch(Trainer& trainer, int epoch) {
     } else {
       const int first = at.step;
       do {
-        const bool may_split = at.step - first + 1 < most_sub_steps;
+        const bool may_split = at.step - first + 1 < most_auto_sub_steps;
         now = prune_towards(trainer, {event.sparsity, event.sparsity, may_split}, at);
         ++at.step;
       } while (now < event.sparsity);
@@ -117,7 +113,7 @@ Pruner::Attempt Pruner::attempt(const Planner& planner, PruningSite& site, const
     a.measured = measure(site, a.plan);
     return a;
   };
-  const double now = share(site.data().pruned), least = (to.sparsity - now) / most_sub_steps;
+  const double now = share(site.data().pruned), least = (to.sparsity - now) / most_auto_sub_steps;
   Attempt a = make(to.sparsity);
   for (int halving = 0; to.may_split && halving < most_halvings && !trusted(a); ++halving) {
     const double halfway = 1 - std::sqrt((1 - now) * (1 - a.sparsity));  // as the density counts

@@ -19,7 +19,7 @@ namespace {
 using testing::expect_error;
 using testing::random_images;
 
-constexpr Augmentation augmented{2, true};
+const Augmentation augmented{2, true};
 Preprocessing padded() { return {8, 8, {{0.4, 0.5, 0.6}, {0.2, 0.25, 0.3}}}; }
 
 struct Copy {

@@ -106,10 +106,10 @@ TEST(ImageFolder, UnreadableImagesAreNamedWithTheReason) {
   std::filesystem::remove(path);
   const auto jpeg = images.folder / "train/cat/9.jpg";
   std::filesystem::resize_file(jpeg, std::filesystem::file_size(jpeg) - 8);
-  images.expect({jpeg.string(), "expected marker"});
+  images.expect({jpeg.string(), "cannot be read as JPEG", "end of"});
 }
 
-// stb_image 2.27 itself would write out of bounds here, so such a file must never reach it.
+// On such a table stb_image 2.27, which once read these files, writes out of bounds.
 TEST(ImageFolder, AJpegWithAnImpossibleHuffmanTableIsRefused) {
   const ImageFolder images;
   images.add("train/cat/9.jpg");
@@ -122,7 +122,7 @@ TEST(ImageFolder, AJpegWithAnImpossibleHuffmanTableIsRefused) {
   *(table + 12) = 255;  // 255 codes of 8 bits
   *(table + 13) = 255;  // and of 9
   images.folder.write("train/cat/9.jpg", bytes);
-  images.expect({path.string(), "Huffman table", "256"});
+  images.expect({path.string(), "cannot be read as JPEG", "Huffman"});
 }
 
 TEST(ImageFolder, ATruncatedPngIsRefused) {
@@ -194,6 +194,75 @@ TEST(ImageFolder, ATestClassMustBeTrained) {
   const ImageFolder images;
   images.add("test/bee/1.png");
   images.expect({"/test/bee", "'bee'", "ant, cat"});
+}
+
+TEST(ImageFolder, AShareOfEveryClassCanBeHeldOut) {
+  const ImageFolder images;
+  for (int i = 0; i < 8; ++i) images.add(fmt::format("train/cat/more{}.png", i), 100 + i);
+  std::filesystem::remove_all(images.folder / "test");
+  const auto open = [&](const std::string& path, double share, int seed = 1) {
+    return open_source("image_folder", {{"path", path}, {"test_share", share}, {"split_seed", seed}});
+  };
+  const DataSource source = open(images.folder.str(), 0.3);  // 2 ants and 10 cats
+  EXPECT_EQ(source.train.labels, (std::vector<std::int32_t>{0, 1, 1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(source.test.labels, (std::vector<std::int32_t>{0, 1, 1, 1}));
+  EXPECT_EQ(open(images.folder.str(), 0.3).test.pixels, source.test.pixels);
+  EXPECT_NE(open(images.folder.str(), 0.3, 2).test.pixels, source.test.pixels) << "drawn by the seed";
+  EXPECT_EQ(open((images.folder / "train").string(), 0.3).test.pixels, source.test.pixels)
+      << "the classes may lie in the folder itself";
+  std::filesystem::remove(images.folder / "train/ant/a.png");
+  expect_error(ExitCode::data, {"class 'ant' has one picture"}, [&] { open(images.folder.str(), 0.3); });
+}
+
+TEST(ImageFolder, ListsNameWhatFoldersDoNot) {
+  const ImageFolder images;
+  images.folder.write_text("train.txt", "train/cat/1.png 1\ntrain/cat/2.PNG\t1\n\ntrain/ant/a.png 0\r\n");
+  images.folder.write_text("test.txt", "train/ant/b.png,0\n");
+  nlohmann::json settings{
+      {"path", images.folder.str()}, {"train_list", "train.txt"}, {"test_list", "test.txt"}};
+  const DataSource numbered = open_source("image_folder", settings);
+  EXPECT_EQ(numbered.train.labels, (std::vector<std::int32_t>{1, 1, 0}));
+  EXPECT_EQ(numbered.test.labels, (std::vector<std::int32_t>{0}));
+  EXPECT_EQ(numbered.class_names, (std::vector<std::string>{"0", "1"}));
+  EXPECT_EQ(numbered.test.image(0)[3], 21);
+  settings["list_classes"] = {"ant", "cat"};
+  EXPECT_EQ(open_source("image_folder", settings).class_names[1], "cat");
+
+  images.folder.write_text("train.txt", "train/cat/1.png cat\ntrain/ant/a.png ant\n");
+  images.folder.write_text("test.txt", "train/ant/b.png ant\n");
+  settings.erase("list_classes");
+  EXPECT_EQ(open_source("image_folder", settings).class_names, (std::vector<std::string>{"ant", "cat"}));
+  images.folder.write_text("test.txt", "train/ant/b.png bee\n");
+  expect_error(ExitCode::data, {"test.txt: entry 1", "\"bee\"", "none of the 2"},
+               [&] { open_source("image_folder", settings); });
+  images.folder.write_text("test.txt", "train/ant/b.png\n");
+  expect_error(ExitCode::data, {"test.txt: entry 1", "is not a path and a class"},
+               [&] { open_source("image_folder", settings); });
+  settings.erase("test_list");
+  expect_error(ExitCode::config, {"train_list needs test_list or test_share"},
+               [&] { open_source("image_folder", settings); });
+  settings["test_share"] = 0.5;
+  expect_error(ExitCode::data, {"class 'ant' has one picture"},
+               [&] { open_source("image_folder", settings); });
+}
+
+TEST(ImageFolder, FoldersMayHaveOtherNames) {
+  const ImageFolder images;
+  std::filesystem::rename(images.folder / "test", images.folder / "val");
+  images.expect({"/test", "no such folder", "test_folder", "test_share"});
+  EXPECT_EQ(open_source("image_folder", {{"path", images.folder.str()}, {"test_folder", "val"}}).test.size(),
+            1);
+}
+
+TEST(ImageFolder, DamagedFilesAreSkippedWhereTheConfigSaysSo) {
+  const ImageFolder images;
+  images.folder.write_text("train/ant/0.png", "this is text");
+  images.expect({"train/ant/0.png", "plain text"});
+  const DataSource source = open_source("image_folder", {{"path", images.folder.str()}, {"damaged", "skip"}});
+  EXPECT_EQ(source.train.labels, (std::vector<std::int32_t>{0, 0, 1, 1}));
+  EXPECT_EQ(source.train.image(0)[3], 22) << "pixels and labels still belong together";
+  ASSERT_EQ(source.notices.size(), 1u);
+  EXPECT_NE(source.notices[0].find("1 of 5 pictures cannot be read and are left out"), std::string::npos);
 }
 
 TEST(RealImageFolder, SampleJpegs) {

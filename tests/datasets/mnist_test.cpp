@@ -107,6 +107,53 @@ TEST(Mnist, OtherSetsMayHaveMoreClasses) {
   EXPECT_EQ(source.train.labels[1], 25);
 }
 
+TEST(Mnist, TheNamesAndFoldersOfOtherPublishersAreKnown) {
+  const IdxFolder idx;
+  const DataSource plain = idx.open();
+  for (const std::string split : {"train", "t10k"})
+    for (const std::string kind : {"images-idx3", "labels-idx1"}) {
+      std::string dotted = kind;
+      dotted[6] = '.';
+      std::filesystem::rename(idx.folder / (split + "-" + kind + "-ubyte"),
+                              idx.folder / (split + "-" + dotted + "-ubyte"));
+    }
+  EXPECT_EQ(idx.open().train.pixels, plain.train.pixels);  // train-images.idx3-ubyte
+  idx.gzip("train-images.idx3-ubyte");
+  EXPECT_EQ(idx.open().train.pixels, plain.train.pixels);
+
+  const IdxFolder torchvision;
+  for (const std::string below : {"raw", "MNIST/raw"}) {
+    TempFolder root;
+    std::filesystem::create_directories((root / below).parent_path());
+    std::filesystem::copy(torchvision.folder.path(), root / below);
+    EXPECT_EQ(open_source("mnist", {{"path", root.str()}}).train.pixels, plain.train.pixels) << below;
+  }
+}
+
+TEST(Mnist, LabelsThatCountFromOneAreTakenSoWhereTheConfigSaysSo) {
+  TempFolder folder;  // as EMNIST's letters are named and numbered
+  const auto labels = [](int n) {
+    Bytes all;
+    for (int i = 0; i < n; ++i) all.push_back(static_cast<std::uint8_t>(1 + i % 26));
+    return label_file(all);
+  };
+  folder.write("emnist-letters-train-images-idx3-ubyte", image_file(30));
+  folder.write("emnist-letters-train-labels-idx1-ubyte", labels(30));
+  folder.write("emnist-letters-test-images-idx3-ubyte", image_file(26));
+  folder.write("emnist-letters-test-labels-idx1-ubyte", labels(26));
+  nlohmann::json settings{{"path", folder.str()}, {"prefix", "emnist-letters-"}, {"classes", 26}};
+  expect_error(ExitCode::data, {"labels-idx1-ubyte", "label 26", "count from 1", "\"first_label\": 1"},
+               [&] { open_source("mnist", settings); });
+  settings["first_label"] = 1;
+  const DataSource source = open_source("mnist", settings);
+  EXPECT_EQ(source.train.labels[0], 0);
+  EXPECT_EQ(source.train.labels[25], 25);
+  EXPECT_EQ(source.class_names[25], "26");
+  folder.write("emnist-letters-train-labels-idx1-ubyte", label_file(Bytes(30, 0)));
+  expect_error(ExitCode::data, {"label 0", "26 classes, numbered from 1"},
+               [&] { open_source("mnist", settings); });
+}
+
 TEST(Mnist, FashionHasItsOwnClassNames) {
   const IdxFolder idx;
   EXPECT_EQ(open_source("fashion_mnist", {{"path", idx.folder.str()}}).class_names[9], "ankle boot");

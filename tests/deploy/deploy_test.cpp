@@ -32,7 +32,7 @@ NetworkFile example() {
   net.add("pool", MaxPoolOp(2, 2));
   net.add("flatten", FlattenOp());
   net.add("fc", LinearOp({.out = 3}));
-  NetworkFile network{net.finish(), {}, {}, {{6, 6, 1}, 8, 8, {{0.5}, {0.25}}, {"cat", "dog", "µ"}}};
+  NetworkFile network{net.finish(), {}, {}, {{6, 6, 1}, {}, 8, 8, {{0.5}, {0.25}}, {"cat", "dog", "µ"}}};
   Random random(1, Random::Use::test);
   const auto draw = [&](const std::string& name, const Shape& shape) {
     Tensor t = Tensor::uninitialized(shape);

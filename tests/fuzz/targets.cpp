@@ -8,9 +8,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "framework/data/decode_image.h"
 #include "framework/config/reader.h"
 #include "framework/config/writer.h"
+#include "framework/data/decode_image.h"
 #include "framework/io/index_file.h"
 #include "framework/io/metrics.h"
 #include "framework/io/safetensors.h"
@@ -108,6 +108,22 @@ void image(Input input) {
   (void)decode_image(file.path(), input.size() % 2 ? 1 : 3);
 }
 
+/// A list of pictures; one that it may name is there.
+void list(Input input) {
+  const fs::path root = folder() / "list";
+  fs::create_directories(root / "train");
+  write(root / "train/a.png", std::string_view("P6 1 1 255 abc"));  // told by its bytes: a PPM
+  write(root / "train.txt", text_of(input));
+  DataConfig data;
+  JsonDocument settings = JsonDocument::parse("{}", "input");
+  settings.apply_override(
+      "source={\"type\": \"image_folder\", \"train_list\": \"train.txt\", \"test_share\": 0.5, \"path\": " +
+      nlohmann::json(root.string()).dump() + "}");
+  settings.apply_override("resize=2");
+  read_config(settings, data);
+  (void)open_data(data);
+}
+
 void metrics(Input input) {
   const MemoryFile file(input);
   (void)read_metrics(file.path());
@@ -146,10 +162,11 @@ void report(Input input) {
 }  // namespace
 
 const std::vector<Target>& targets() {
-  static const std::vector<Target> all{
-      {"config", config}, {"safetensors", safetensors}, {"idx", idx},         {"cifar", cifar},
-      {"image", image},   {"metrics", metrics},         {"indices", indices}, {"problem", problem},
-      {"report", report}};
+  static const std::vector<Target> all{{"config", config},   {"safetensors", safetensors},
+                                       {"idx", idx},         {"cifar", cifar},
+                                       {"image", image},     {"list", list},
+                                       {"metrics", metrics}, {"indices", indices},
+                                       {"problem", problem}, {"report", report}};
   return all;
 }
 

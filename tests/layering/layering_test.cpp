@@ -92,7 +92,9 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
       "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
-    {"tools/examples", {"framework/core", "framework/data", "framework/deploy"}},
+    {"tools/examples",  // programs of others: all of the engine and of pruning, no tools
+     {"framework/core", "framework/autograd", "framework/ops", "framework/graph", "framework/data",
+      "framework/deploy", "framework/train", "pruning/step"}},
     {"tools/espalier",
      {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain",
       "tools/curvature", "tools/verbs", "tools/experiments", "tools/benchmark"}},

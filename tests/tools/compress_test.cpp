@@ -137,9 +137,8 @@ TEST_F(Compress, WhatIsMissingIsSaid) {
   EXPECT_EQ((run("compress bare.safetensors --config run.json"), code), 0);
   expect_parts(run("compress a --dtype int4"), {"--dtype is int4", "float32, float16 or int8"});
   EXPECT_EQ(code, 2);
-  expect_parts(run("predict a/checkpoint.safetensors p.png"),
-               {"does not describe its network", "espalier compress"});
-  EXPECT_EQ(code, 5);
+  expect_parts(run("predict bare.safetensors p.png"), {"does not say of which network it is"});
+  EXPECT_EQ(code, 2);
   expect_parts(run("compress run.json --set name=other"), {"no checkpoint yet", "runs/other"});
   EXPECT_EQ(code, 2);
 }

@@ -24,7 +24,8 @@ void benchmark_command(const BenchmarkOptions& options) {
   using Job = void (*)(const BenchmarkOptions&, const std::string&, int);
   const std::vector<std::pair<std::string, Job>> jobs{
       {"train", benchmark_train},   {"infer", benchmark_infer}, {"pergrad", benchmark_pergrad},
-      {"fisher", benchmark_fisher}, {"data", benchmark_data},   {"conv", benchmark_conv},   {"sparse", benchmark_sparse}};
+      {"fisher", benchmark_fisher}, {"data", benchmark_data},   {"conv", benchmark_conv},   {"sparse", benchmark_sparse},
+      {"pictures", benchmark_pictures}};
   std::vector<std::string> names;
   for (const auto& job : jobs) names.push_back(job.first);
   require_known("job", options.jobs, names);

@@ -15,7 +15,7 @@ struct BenchmarkOptions {
   std::vector<int> threads{1, 2}, batches{64, 128, 256};
   std::vector<int> gradients{400, 1000};          ///< N of the fisher job
   std::vector<int> block_sizes{500, 1000, 2000};  ///< its c
-  /// The fisher and sparse jobs with this config's network, data and checkpoint;
+  /// The fisher, sparse and pictures jobs with this config's network, data and checkpoint;
   /// empty: fresh weights, random images.
   std::string config;
   int repetitions = 7;

@@ -15,13 +15,6 @@ ConvGeometry geometry(Index size, Index in, Index out, Index kernel, Index strid
   return {size, size, in, extent, extent, out, kernel, kernel, stride, pad, 1, 1};
 }
 
-Tensor random_tensor(const Shape& shape, std::uint64_t key) {
-  Tensor t = Tensor::uninitialized(shape);
-  Random random(1, Random::Use::synthetic, {key});
-  for (Real& v : t.values()) v = static_cast<Real>(random.uniform(-1, 1));
-  return t;
-}
-
 /// What a large matrix product reaches: the ceiling in practice.
 void measure_ceiling(const BenchmarkOptions& options, int threads) {
   constexpr Index n = 1024;

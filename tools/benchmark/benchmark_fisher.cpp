@@ -18,7 +18,7 @@ namespace espalier {
 namespace {
 
 constexpr double damp = 1e-5;
-constexpr double sparsity = 0.9;
+constexpr double step_sparsity = 0.9;
 constexpr double mib = 0x1p-20;
 
 /// A config with this inverse: WoodFisher on all layers, from n gradients.
@@ -196,7 +196,7 @@ void measure_steps(const BenchmarkOptions& options, const std::string& name, Sub
     double work = 0;
     for (const Range block : config.inverse->partition(subject.layers())) work += operations(n, block.size());
     forget_peak_memory();
-    const auto step = [&] { (void)subject.site.planner(config, damp).plan(sparsity); };
+    const auto step = [&] { (void)subject.site.planner(config, damp).plan(step_sparsity); };
     step();
     const double peak = static_cast<double>(peak_resident_memory()) - subject.resident_before,
                  stored = 4.0 * static_cast<double>(n * d);

@@ -40,6 +40,8 @@ void benchmark_pergrad(const BenchmarkOptions& options, const std::string& model
 void benchmark_fisher(const BenchmarkOptions& options, const std::string& model, int threads);
 /// Augmented images a second, and a whole epoch against its steps alone.
 void benchmark_data(const BenchmarkOptions& options, const std::string& model, int threads);
+/// Pictures of a config's data a second, beside the training steps of its network.
+void benchmark_pictures(const BenchmarkOptions& options, const std::string& model, int threads);
 /// From starting the program to the first thing it could do, without data.
 void benchmark_startup(const BenchmarkOptions& options);
 /// Sparse kernels and engine beside the dense ones, at several sparsities.

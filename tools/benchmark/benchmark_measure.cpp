@@ -12,6 +12,7 @@
 #include <fstream>
 
 #include "framework/core/clock.h"
+#include "framework/core/random.h"
 
 namespace espalier {
 namespace {
@@ -55,6 +56,12 @@ double median_of(std::vector<double> v) {
   std::sort(v.begin(), v.end());
   const std::size_t half = v.size() / 2;
   return v.size() % 2 ? v[half] : (v[half - 1] + v[half]) / 2;
+}
+Tensor random_tensor(const Shape& shape, std::uint64_t key) {
+  Tensor t = Tensor::uninitialized(shape);
+  Random random(1, Random::Use::synthetic, {key});
+  for (Real& v : t.values()) v = static_cast<Real>(random.uniform(-1, 1));
+  return t;
 }
 double Timing::median() const { return median_of(seconds); }
 

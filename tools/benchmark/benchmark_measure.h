@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "framework/core/parallel.h"
+#include "framework/core/tensor.h"
 #include "tools/benchmark/benchmark.h"
 
 namespace espalier {
@@ -22,6 +23,9 @@ struct Timing {
 Timing time_calls(const BenchmarkOptions& options, int threads, FunctionRef<void()> f);
 
 double median_of(std::vector<double> values);
+
+/// Values of [-1, 1), the same for the same key.
+Tensor random_tensor(const Shape& shape, std::uint64_t key);
 
 /// What a row is about. `batch` is the batch size, or the number of examples or rows.
 struct RowKey {

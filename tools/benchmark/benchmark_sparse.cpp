@@ -18,13 +18,6 @@ constexpr double sparsities[] = {0.8, 0.9, 0.95, 0.98};
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
-Tensor random_tensor(const Shape& shape, std::uint64_t key) {
-  Tensor t = Tensor::uninitialized(shape);
-  Random random(1, Random::Use::synthetic, {key});
-  for (Real& v : t.values()) v = static_cast<Real>(random.uniform(-1, 1));
-  return t;
-}
-
 /// The smallest weights of all layers together become zero.
 void prune_smallest(const Graph& graph, Weights& weights, double sparsity) {
   std::vector<Real> sizes;

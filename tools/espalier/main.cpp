@@ -19,6 +19,7 @@
 #include "tools/verbs/commands.h"
 #include "tools/verbs/compress.h"
 #include "tools/verbs/export.h"
+#include "tools/verbs/predict.h"
 
 namespace {
 
@@ -69,7 +70,7 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
   list("--block-sizes", o.block_sizes, "weights per block of the fisher job")->check(CLI::Range(1, 100000));
   verb->add_option(
       "--config", o.config,
-      "fisher and sparse jobs: this run config's network (its checkpoint, its data) instead of --model's at fresh weights");
+      "fisher, sparse and pictures jobs: this run config's network (its checkpoint, its data) instead of --model's at fresh weights");
   verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
   verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
   verb->callback([&o] {
@@ -139,41 +140,31 @@ void add_compress(CLI::App& app, espalier::CompressOptions& o) {
   verb->callback([&o] { espalier::compress_command(o); });
 }
 
-/// Of pictures, or of numbers: `arrays.input` tells which.
-struct PredictChoice {
-  espalier::PredictOptions pictures;
-  espalier::PredictArrayOptions arrays;
-};
-void add_predict(CLI::App& app, PredictChoice& o) {
+void add_predict(CLI::App& app, espalier::PredictOptions& o) {
   CLI::App* verb =
       app.add_subcommand("predict", "classes of pictures, or what a network makes of given numbers");
   verb->footer(exit_codes);
-  verb->add_option(
-          "FILE", o.pictures.file,
-          "what espalier compress wrote; with --input also the folder of a run, a config, or an .onnx file")
+  verb->add_option("RUN", o.network,
+                   "folder of a run, a config (then its run's checkpoint), a checkpoint, or what espalier compress wrote; "
+                   "with --input also an .onnx file")
       ->required();
-  CLI::Option* pictures = verb->add_option("PICTURE", o.pictures.pictures,
-                                           "PNG or JPEG files of the extents the network was trained with");
-  verb->add_option("--top", o.pictures.top, "classes to show of each picture")
+  CLI::Option* pictures = verb->add_option("PICTURE", o.pictures,
+                                           "JPEG, PNG, BMP, PGM or PPM files; of any size if the network was trained "
+                                           "with data.resize or data.crop, else of the size of its images");
+  verb->add_option("--top", o.top, "classes to show of each picture")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  verb->add_flag("--json", o.pictures.json, "print JSON");
-  CLI::Option* input = verb->add_option("--input", o.arrays.input,
+  verb->add_flag("--json", o.json, "print JSON");
+  CLI::Option* input = verb->add_option("--input", o.input,
                                         ".npy file of float32 [n, channels, height, width], taken as it is");
   input->excludes(pictures);
-  verb->add_option("--output", o.arrays.output, ".npy file of what the network makes of --input")
+  verb->add_option("--output", o.output, ".npy file of what the network makes of --input")
       ->needs(input)
       ->capture_default_str();
-  verb->add_option("--onnx-output", o.arrays.onnx_output, "which of several outputs of an .onnx file")
-      ->needs(input);
-  verb->add_option("--checkpoint", o.arrays.checkpoint, "weights (default: those of the run)")->needs(input);
-  verb->callback([&o] {
-    o.arrays.network = o.pictures.file;
-    if (!o.arrays.input.empty()) return espalier::predict_array_command(o.arrays);
-    if (o.pictures.pictures.empty())
-      espalier::fail(espalier::ExitCode::usage, "predict needs a PICTURE, or numbers by --input FILE.npy");
-    espalier::predict_command(o.pictures);
-  });
+  verb->add_option("--onnx-output", o.onnx_output, "which of several outputs of an .onnx file")->needs(input);
+  verb->add_option("--checkpoint", o.checkpoint, "weights (default: those of the run)");
+  verb->add_option("--threads", o.threads, "threads to use; 0: all cores")->check(CLI::Range(0, 1024));
+  verb->callback([&o] { espalier::predict_command(o); });
 }
 
 void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
@@ -224,13 +215,14 @@ int main(int argc, char** argv) {
   add_output_options(
       verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command), options);
   add_output_options(verb("prune", "train and prune as CONFIG says", prune_command), options);
-  CLI::App* evaluate = verb("evaluate", "loss and accuracy on the test set", evaluate_command);
+  CLI::App* evaluate = verb("evaluate", "accuracy on the test images: top-1, top-5, of every class, what is taken for what, calibration",
+           evaluate_command);
   add_output_options(evaluate, options);
   evaluate->add_option("--checkpoint", options.checkpoint,
                        "safetensors file (default: that of the run's folder, else the config's)");
-  evaluate->add_flag(
-      "--plan", options.plan,
-      "print which layers run faster without their pruned weights, with the times measured, and the plan");
+  evaluate->add_flag("--plan", options.plan,
+                     "print which layers run faster without their pruned weights, with the times measured, and the plan");
+  evaluate->add_flag("--json", options.json, "print one JSON object");
   CLI::App* info =
       verb("info", "the network: steps, shapes, parameters, multiply-adds, sparsity, memory", info_command);
   add_run_options(info, options);
@@ -268,7 +260,7 @@ int main(int argc, char** argv) {
   add_compress(app, compress);
   ExportCommandOptions export_options;
   add_export(app, export_options);
-  PredictChoice predict;
+  PredictOptions predict;
   add_predict(app, predict);
   std::string schema_of = "config";
   CLI::App* schema =

@@ -18,7 +18,6 @@ namespace espalier {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::size_t absorbers_shown = 10;
 
 /// The column of a weight named layer[o,i,h,w], or layer[o,i] for linear layers.
 Index find_weight(const std::string& text, std::span<const LayerView> layers) {

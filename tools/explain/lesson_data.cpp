@@ -10,6 +10,7 @@
 #include "framework/core/parallel.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/explain/lesson_data.h"
+#include "pruning/explain/one_weight.h"
 #include "pruning/rows/row_products.h"
 #include "tools/explain/lesson_layers.h"
 
@@ -18,7 +19,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr int most_gradients = 400;
-constexpr std::size_t absorbers_shown = 10;
 // Each about a second or two on two cores.
 constexpr double matrix_multiply_adds = 1e11, loss_multiply_adds = 2e11 / 40;
 

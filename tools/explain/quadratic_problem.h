@@ -28,6 +28,9 @@ struct QuadraticProblem {
 /// these under "inputs". Throws Error(config) naming file, key, value and rule.
 QuadraticProblem read_problem(const std::string& path);
 
+/// Weights block by block, so that every block is a range.
+std::vector<Index> block_order(const QuadraticProblem& problem);
+
 using Vector = std::vector<double>;
 using Matrix = std::vector<Vector>;
 

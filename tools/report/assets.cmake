@@ -8,6 +8,7 @@ set(REPORT_HAPPENED
   happened/sweep.js
   happened/reproduce.js
   happened/training.js
+  happened/classes.js
   happened/sparsity.js
   happened/prediction.js
   happened/weights.js

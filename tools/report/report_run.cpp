@@ -63,6 +63,20 @@ Json saliency_of(const Json& lines, const Json& rows) {
   return steps;
 }
 
+/// evaluation.json, without the matrix of very many classes.
+Json evaluation_of(FolderReader& reader) {
+  constexpr std::size_t most_classes = 100;
+  Json evaluation = reader.object("evaluation.json");
+  if (evaluation.is_object() && evaluation.value("confusion", Json()).size() > most_classes) {
+    evaluation.erase("confusion");
+    reader.notice(
+        "To keep the page small, the confusion matrix of more than {} classes is not in it; `espalier "
+        "evaluate --json` prints it.",
+        most_classes);
+  }
+  return evaluation;
+}
+
 }  // namespace
 
 Json read_run(const fs::path& folder, std::size_t budget) {
@@ -103,6 +117,7 @@ Json read_run(const fs::path& folder, std::size_t budget) {
   run["layers"] = read_layers(reader.path_of("checkpoint.safetensors"),
                               has<PruneRow>(rows) ? reader.path_of("dense.safetensors") : fs::path(),
                               budget / 2, reader.notices);
+  if (reader.has("evaluation.json")) run["evaluation"] = evaluation_of(reader);
   if (kind == "reproduce") run["experiment"] = reader.object("experiment.json");
   const char* tour_file = reader.has("tour.json") ? "tour.json" : "curvature/tour.json";
   if (reader.has(tour_file) && fs::file_size(folder / tour_file, unknown) > budget)

@@ -14,28 +14,28 @@ namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;  // keys in order: what counts is what they say
+using Sorted = nlohmann::json;  // whatever the order of keys
 
 /// A resolved config without what does not tell runs apart.
-Json identity(Json config) {
+Sorted identity(Sorted config) {
   if (!config.is_object()) return config;
   config.erase("output");
-  if (Json& made_by = config["provenance"]; made_by.is_object()) {
+  if (Sorted& made_by = config["provenance"]; made_by.is_object()) {
     made_by.erase("threads");
     made_by.erase("instruction_set");
-    if (made_by.value("verb", Json()) == "sweep") config.erase("sweep");
+    if (made_by.value("verb", Sorted()) == "sweep") config.erase("sweep");
   }
   return config;
 }
 
 /// The first setting that differs: "prune.damp is 0.001 there and 0.01 here".
-std::string difference(const Json& there, const Json& here) {
-  const Json changes = Json::diff(there, here);
+std::string difference(const Sorted& there, const Sorted& here) {
+  const Sorted changes = Sorted::diff(there, here);
   if (changes.empty() || !there.is_object()) return "its config.json is damaged";
-  const Json::json_pointer at(changes[0]["path"].get<std::string>());
+  const Sorted::json_pointer at(changes[0]["path"].get<std::string>());
   std::string name = at.to_string().substr(1);
   std::replace(name.begin(), name.end(), '/', '.');
-  const auto value = [&](const Json& of) {
+  const auto value = [&](const Sorted& of) {
     return of.contains(at) ? of.at(at).dump() : std::string("not set");
   };
   return fmt::format("{} is {} there and {} here", name, value(there), value(here));
@@ -48,13 +48,14 @@ bool goes_on(const fs::path& folder, RunConfig& config, Earlier earlier) {
   const fs::path recorded = folder / "config.json";
   if (earlier == Earlier::replace || !fs::exists(recorded, unknown)) return false;
   if (earlier == Earlier::refuse)
-    fail(ExitCode::usage,
-         "{}: holds an earlier run; --resume goes on with it, --overwrite replaces it, --output puts this one "
-         "elsewhere",
-         folder.string());
+    fail(
+        ExitCode::usage,
+        "{}: holds an earlier run; --resume goes on with it, --overwrite replaces it, --output puts this one "
+        "elsewhere",
+        folder.string());
   const std::string text = read_whole_file(recorded);
-  const Json there = identity(json_problem(text) ? Json() : Json::parse(text)),
-             here = identity(Json::parse(resolved_json(config)));
+  const Sorted there = identity(json_problem(text) ? Sorted() : Sorted::parse(text)),
+               here = identity(Sorted::parse(resolved_json(config)));
   if (there == here) return true;
   if (earlier == Earlier::resume_or_replace) return false;
   fail(

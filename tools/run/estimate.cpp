@@ -40,6 +40,16 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
     examples = std::max(examples,
                         std::min(64.0, double{1} * config.prune->num_grads * config.prune->grad_batch_size));
   e.bytes.emplace_back("activations of a training step", sizeof(Real) * activation_values(model) * examples);
+  if (bench.data.source.train.pictures || bench.data.source.test.pictures) {
+    const PictureMemory pictures = picture_memory(bench.data);
+    e.streamed = true;
+    e.bytes.emplace_back("images kept (data.cache_mb)", pictures.kept);
+    e.bytes.emplace_back(fmt::format("pictures being decoded ({} workers)", pictures.workers),
+                         pictures.reading);
+    e.bytes.emplace_back("batches that wait and are trained on",
+                         2.0 * sizeof(Real) * static_cast<double>(model.image().size()) *
+                             std::min<double>(config.train.batch_size, images));
+  }
   e.training_flop = 6 * macs * images * config.train.epochs;
   e.available = static_cast<double>(available_memory());
   if (pruner && config.prune->needs_gradients()) {
@@ -66,7 +76,8 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
 }
 
 std::string describe(const Estimate& e) {
-  std::string text = "\nEstimate (upper bounds; the data are already in memory)\n";
+  std::string text = fmt::format("\nEstimate (upper bounds; the data {})\n",
+                                 e.streamed ? "are decoded when they are needed" : "are already in memory");
   for (const auto& [name, b] : e.bytes) text += fmt::format("  {:<48} {:>10}\n", name, format_bytes(b));
   text += fmt::format("  {:<48} {:>10}  of {} available\n", "memory in all", format_bytes(e.total()),
                       format_bytes(e.available));

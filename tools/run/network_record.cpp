@@ -21,6 +21,7 @@ void NetworkRecord::fields(Fields& f) {
   f.required()("height", height, "of the images it sees, in pixels", extent);
   f.required()("width", width, "of the images it sees, in pixels", extent);
   f.required()("channels", channels, "of the images it sees", extent);
+  fit.fields(f);
   f("pad_to", pad_to, "height and width images are padded to; 0: not at all", {.low = 0, .high = 65536});
   f.object("normalize", normalize, "constants of (pixel / 255 - mean) / std");
   f.required()("class_names", class_names, "of its outputs, in their order");
@@ -34,6 +35,7 @@ std::string network_json(RunConfig& config, const LoadedData& data) {
   record.height = data.preprocessing.height;
   record.width = data.preprocessing.width;
   record.channels = data.source.train.channels;
+  record.fit = config.data.fit;
   record.pad_to = config.data.pad_to;
   record.normalize = data.preprocessing.normalization;
   record.class_names = data.source.class_names;
@@ -68,6 +70,13 @@ std::vector<std::string> apply_record(const NetworkRecord& record, DataConfig& c
         fmt::format("data.normalize is not that of {} (mean {:.4g}, std {:.4g}); the config's is used",
                     checkpoint, fmt::join(record.normalize.mean, " "), fmt::join(record.normalize.std, " ")));
   if (config.channels == 0) config.channels = record.channels;
+  if (!config.fit.any())
+    config.fit = record.fit;
+  else if (config.fit != record.fit)
+    notices.push_back(fmt::format(
+        "data.resize and data.crop are {} and {}x{}, those of {} are {} and {}x{}; the config's are used",
+        config.fit.resize, config.fit.height(), config.fit.width(), checkpoint, record.fit.resize,
+        record.fit.height(), record.fit.width()));
   if (config.pad_to == 0)
     config.pad_to = record.pad_to;
   else if (config.pad_to != record.pad_to)

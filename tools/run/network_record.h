@@ -15,6 +15,7 @@ namespace espalier {
 struct NetworkRecord {
   std::string model = "{}";                 ///< the "model" section, resolved, as JSON
   int height = 0, width = 0, channels = 0;  ///< of the images the network sees
+  PictureFit fit;
   int pad_to = 0;
   Normalization normalize;
   std::vector<std::string> class_names;

@@ -19,7 +19,7 @@ struct CommandOptions {
   bool no_report = false;      ///< train, prune, sweep, curvature: write no report.html
   bool summary = true;         ///< train, prune, sweep, curvature: show the result at the end, and report it
   std::string weight;          ///< explain: layer[o,i,h,w]
-  bool json = false;           ///< explain: for programs
+  bool json = false;           ///< explain, evaluate: for programs
   bool plan = false;           ///< evaluate: show what the sparse engine measures and chooses
   // reproduce
   std::string experiments = "configs/reproduce", records = "tools/experiments/recorded", data = "data",

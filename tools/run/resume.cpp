@@ -73,9 +73,10 @@ std::vector<std::string> accept_changes(const ResumePoint& point, const RunConfi
   const std::string name = state.string() + ": resolved_config";
   std::vector<Difference> found;
   compare("", parse_json(point.resolved_config, name, ExitCode::checkpoint), Json::parse(resolved), found);
-  // What other verbs read, and where and under what name a run lies.
+  // What other verbs read, where and under what name a run lies, and what results do not depend on.
   std::erase_if(found, [](const Difference& d) {
-    return within(d.path, "curvature") || within(d.path, "sweep") || d.path == "name" || d.path == "output";
+    return within(d.path, "curvature") || within(d.path, "sweep") || d.path == "name" || d.path == "output" ||
+           d.path == "data.workers" || d.path == "data.cache_mb";
   });
   if (found.empty()) return {};
 

@@ -3,17 +3,20 @@
 
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "framework/config/schema.h"
 #include "framework/config/writer.h"
 #include "framework/core/interrupt.h"
 #include "framework/core/parallel.h"
+#include "framework/infer/engine.h"
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/pruner.h"
 #include "tools/explain/explain_schema.h"
 #include "tools/explain/lesson_data.h"
 #include "tools/report/report.h"
+#include "tools/run/class_results.h"
 #include "tools/run/estimate.h"
 #include "tools/run/network_record.h"
 #include "tools/run/oddities.h"
@@ -58,6 +61,15 @@ DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   row.sparsity_of_all_parameters = static_cast<double>(pruned) / static_cast<double>(model.store().size());
   if (pruner) row.multiply_adds_kept = model.macs() - std::llround(macs_pruned);
   return row;
+}
+
+ClassEvaluation test_by_class(const Workbench& bench) {
+  const Engine engine(bench.model->graph(), weights_of(bench.model->store()));
+  return evaluate_classes(engine, bench.data.source.test, bench.data.preprocessing);
+}
+
+std::string text_of(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 /// Says what will run, and on what.
@@ -185,6 +197,8 @@ void run(const CommandOptions& options, bool with_pruning) {
     introduce(options, config, bench);
     stop_gently_on_signals();
     trainer.run(pruner ? &*pruner : nullptr);
+    write_file_atomically(folder.evaluation(),
+                          text_of(classes_json(test_by_class(bench), bench.data.source.class_names), -1));
     metrics.append(to_row(final_row(trainer, pruner ? &*pruner : nullptr)));
     trainer.mark_complete();
   }
@@ -212,17 +226,27 @@ void evaluate_command(const CommandOptions& options) {
   start.test_only = start.same_classes = true;
   const Workbench bench = prepare(config, start);
   say_notices(bench.notices);
-  const Evaluation score = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+  const ClassEvaluation by_class = test_by_class(bench);
+  const Evaluation& score = by_class.all;
   if (!std::isfinite(score.loss))
     fail(ExitCode::numeric,
          "{}: the test loss is {}; the weights, or data.normalize, are too large for float32", checkpoint,
          score.loss);
   const WeightCount count = count_weights(bench.model->store());
-  const auto n = static_cast<double>(bench.data.source.test.size());
   say(options, checkpoint);
+  if (options.json) {
+    nlohmann::ordered_json json{{"checkpoint", checkpoint}};
+    json.update(classes_json(by_class, bench.data.source.class_names));
+    json["weights"] = count.weights;
+    json["pruned"] = count.pruned;
+    json["unmasked_zeros"] = count.zeros;
+    fmt::print("{}", text_of(json, 2));
+    return;
+  }
   fmt::print("test accuracy {:.2f} % ({} of {})   loss {:.4f}   sparsity of weights {:.2f} % ({} of {})\n",
-             100 * score.accuracy, format_count(std::llround(score.accuracy * n)),
-             format_count(static_cast<Index>(n)), score.loss,
+             100 * score.accuracy,
+             format_count(std::llround(score.accuracy * static_cast<double>(by_class.images))),
+             format_count(by_class.images), score.loss,
              100.0 * static_cast<double>(count.pruned) / static_cast<double>(count.weights),
              format_count(count.pruned), format_count(count.weights));
   if (count.zeros > 0)
@@ -230,6 +254,7 @@ void evaluate_command(const CommandOptions& options) {
         "besides, {} weights are zero but not pruned: no mask keeps them so (\"masks\": \"zeros\" makes them "
         "pruned ones)\n",
         format_count(count.zeros));
+  fmt::print("{}", classes_text(by_class, bench.data.source.class_names));
   if (!options.plan) return;
   const SparseEngine engine(bench.model->graph(), weights_of(bench.model->store()));
   fmt::print("{}{}", plan_table(engine), text_of(engine.plan()));

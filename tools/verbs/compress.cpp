@@ -11,8 +11,6 @@
 #include "framework/deploy/network_file.h"
 #include "framework/graph/thin/thin.h"
 #include "framework/infer/engine.h"
-#include "framework/interchange/name_map.h"
-#include "framework/interchange/read_tensors.h"
 #include "framework/io/atomic_file.h"
 #include "framework/io/compact/compact_file.h"
 #include "framework/io/progress.h"
@@ -20,59 +18,12 @@
 #include "framework/train/trainer.h"
 #include "tools/run/run_config.h"
 #include "tools/run/session.h"
+#include "tools/verbs/subject.h"
 
 namespace espalier {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// What the command line names: a checkpoint, and the config it belongs to as far as that is known.
-struct Subject {
-  fs::path checkpoint, folder;  ///< `folder` is where the result goes
-  WeightsFile file;
-  std::optional<RunConfig> config;
-};
-
-RunConfig read(JsonDocument document, const CompressOptions& options) {
-  for (const std::string& assignment : options.overrides) document.apply_override(assignment);
-  RunConfig config;
-  read_config(document, config);
-  return config;
-}
-
-Subject find_subject(const CompressOptions& o) {
-  Subject s;
-  std::string map;
-  std::error_code unknown;
-  if (fs::is_directory(o.input, unknown)) {
-    s.folder = o.input;
-    s.checkpoint = s.folder / "checkpoint.safetensors";
-    s.config = read(JsonDocument::load(s.folder / "config.json"), o);
-  } else if (o.input.ends_with(".json")) {
-    s.config = read(JsonDocument::load(o.input), o);
-    s.folder = run_directory(*s.config);
-    s.checkpoint = s.folder / "checkpoint.safetensors";
-    if (!fs::exists(s.checkpoint, unknown)) {
-      if (s.config->checkpoint.empty())
-        fail(ExitCode::usage,
-             "{}: its run has no checkpoint yet ({} does not exist), and it names none; train it first",
-             o.input, s.checkpoint.string());
-      s.checkpoint = s.config->checkpoint.path;
-      map = s.config->checkpoint.map;
-      s.folder = s.checkpoint.parent_path();
-    }
-  } else {
-    s.checkpoint = o.input;
-    s.folder = s.checkpoint.parent_path();
-  }
-  s.file = read_weights(s.checkpoint);
-  if (!map.empty()) NameMap::read(map).apply(s.file, s.checkpoint);
-  if (!o.config.empty()) s.config = read(JsonDocument::load(o.config), o);
-  const auto own = s.file.metadata.find("resolved_config");
-  if (!s.config && own != s.file.metadata.end())
-    s.config = read(JsonDocument::parse(own->second, s.checkpoint.string() + " (resolved_config)"), o);
-  return s;
-}
 
 /// The data of the config, if they can be had.
 std::optional<LoadedData> try_open(const Subject& s, std::vector<std::string>& notes) {
@@ -84,31 +35,6 @@ std::optional<LoadedData> try_open(const Subject& s, std::vector<std::string>& n
     notes.push_back(fmt::format("accuracy is not measured: {}", e.what()));
     return std::nullopt;
   }
-}
-
-NetworkFile network_of(const Subject& s, const std::optional<LoadedData>& data) {
-  const auto& metadata = s.file.metadata;
-  if (metadata.contains(model_key)) return network_of(s.file, s.checkpoint);
-  if (!s.config)
-    fail(ExitCode::usage, "{}: does not say of which network it is; give the config: --config CONFIG",
-         s.checkpoint.string());
-  NetworkFile network;
-  if (const auto task = metadata.find(task_key); task != metadata.end())
-    network.task = task_from_json(task->second, s.checkpoint.string() + " (task)");
-  else if (data)
-    network.task = task_of(*data);
-  else
-    fail(ExitCode::data,
-         "{}: does not say what its pictures and classes are, and the data of its config can't be opened; "
-         "give their place: --set data.source.path=FOLDER",
-         s.checkpoint.string());
-  const ImageTask& t = network.task;
-  const auto classes = static_cast<int>(t.classes.size());
-  network.graph = s.config->model->graph({t.height, t.width, t.picture[2]}, classes);
-  if (s.config->new_head) network.graph = with_new_head(network.graph, classes);
-  require_finite(s.file, s.checkpoint);
-  std::tie(network.weights, network.masks) = tensors_of(network.graph, s.file, s.checkpoint);
-  return network;
 }
 
 /// Table of the layers that lost channels, and what stayed.
@@ -203,11 +129,11 @@ void write_config(RunConfig& config, const NetworkFile& network, const fs::path&
 void compress_command(const CompressOptions& o) {
   set_threads(o.threads);
   const ValueType type = value_type(o.values);
-  Subject s = find_subject(o);
+  Subject s = find_subject(o.input, o.config, o.overrides);
   std::vector<std::string> notes = s.file.notices;
   const bool described = s.file.metadata.contains(model_key) || s.file.metadata.contains(task_key);
   const std::optional<LoadedData> data = o.measure || !described ? try_open(s, notes) : std::nullopt;
-  NetworkFile network = network_of(s, data);
+  NetworkFile network = network_of(s, data ? &*data : nullptr);
   double dense = 0;
   for (const auto& [name, tensor] : network.weights.tensors)
     dense += 4.0 * static_cast<double>(tensor.size());

@@ -1,5 +1,4 @@
-// compress.h: `espalier compress` and `espalier predict`: from a pruned network to a small file that
-// classifies pictures.
+// compress.h: `espalier compress`: from a pruned network to a small file that classifies pictures.
 #pragma once
 
 #include <string>
@@ -17,13 +16,5 @@ struct CompressOptions {
   int threads = 0;
 };
 void compress_command(const CompressOptions& options);
-
-struct PredictOptions {
-  std::string file;
-  std::vector<std::string> pictures;
-  int top = 3;
-  bool json = false;
-};
-void predict_command(const PredictOptions& options);
 
 }  // namespace espalier

@@ -5,15 +5,11 @@
 
 #include "framework/config/writer.h"
 #include "framework/core/check.h"
-#include "framework/core/memory.h"
-#include "framework/core/parallel.h"
 #include "framework/graph/thin/thin.h"
-#include "framework/infer/engine.h"
 #include "framework/interchange/name_map.h"
 #include "framework/interchange/onnx/export.h"
 #include "framework/interchange/onnx/import.h"
 #include "framework/io/disk_order.h"
-#include "framework/io/file_kind.h"
 #include "framework/io/npz.h"
 #include "tools/run/session.h"
 
@@ -170,58 +166,6 @@ void export_command(const ExportCommandOptions& o) {
     export_onnx(o, config, bench, e);
   else
     export_tensors(o, e, format == ".npz");
-}
-
-void predict_array_command(const PredictArrayOptions& o) {
-  set_threads(o.threads);
-  const StoredTensor input = read_npy(o.input);
-  const std::vector<float> values = to_floats(input);
-  const auto& s = input.shape;
-  if (s.size() != 2 && s.size() != 4)
-    fail(ExitCode::data, "{}: has the shape ({}); it must be [n, channels, height, width] or [n, features]",
-         o.input, fmt::join(s, ", "));
-  const Shape image = s.size() == 4 ? Shape{s[2], s[3], s[1]} : Shape();
-  Graph graph;
-  Weights weights;
-  if (kind_of_file(o.network) == FileKind::onnx) {
-    onnx::Imported net =
-        onnx::import_model(onnx::read_model(o.network), {.output = o.onnx_output, .image = image});
-    for (const std::string& notice : net.notices) fmt::print(stderr, "note: {}: {}\n", o.network, notice);
-    graph = std::move(net.graph);
-    weights = std::move(net.weights);
-  } else {
-    RunConfig config = config_of(o.network);
-    const Workbench bench = open_run(config, o.network, o.checkpoint);
-    graph = bench.model->graph();
-    for (const auto& [name, tensor] : weights_of(bench.model->store()).tensors)
-      weights.tensors[name] = tensor.clone();  // the store goes with the workbench
-  }
-  const Shape& own = graph.shape(graph.input);
-  const Index pixels = own.rank() == 3 ? own[0] * own[1] : 1, channels = own[-1];
-  const bool fits = own.rank() == 3 ? image == own : s.size() == 2 && s[1] == own[0];
-  if (!fits)
-    fail(ExitCode::data, "{}: has the shape ({}), one example of which the network does not take: {}",
-         o.input, fmt::join(s, ", "), own);
-  Tensor x =
-      Tensor::uninitialized(own.rank() == 3 ? Shape{s[0], own[0], own[1], own[2]} : Shape{s[0], own[0]});
-  for (Index n = 0; n < s[0]; ++n)
-    for (Index c = 0; c < channels; ++c)
-      for (Index p = 0; p < pixels; ++p)
-        x.data()[(n * pixels + p) * channels + c] = values[(n * channels + c) * pixels + p];
-  const Tensor y = Engine(graph, weights)(x);
-  NpyArray out{"logits", {}, std::vector<float>(y.values().size())};
-  const Shape& ys = y.shape();
-  const Index out_pixels = ys.rank() == 4 ? ys[1] * ys[2] : 1, out_channels = ys[-1];
-  out.shape =
-      ys.rank() == 4 ? std::vector<Index>{ys[0], ys[3], ys[1], ys[2]} : std::vector<Index>{ys[0], ys[1]};
-  for (Index n = 0; n < ys[0]; ++n)
-    for (Index p = 0; p < out_pixels; ++p)
-      for (Index c = 0; c < out_channels; ++c)
-        out.values[(n * out_channels + c) * out_pixels + p] =
-            y.data()[(n * out_pixels + p) * out_channels + c];
-  write_npy(o.output, out);
-  fmt::print("{}: {} examples through {} steps: [{}]\n", o.output, s[0], graph.steps.size(),
-             fmt::join(out.shape, ", "));
 }
 
 }  // namespace espalier

@@ -1,5 +1,5 @@
-// export.h: `espalier export`, a network of a run as an ONNX model, as .npz or as safetensors, and `espalier predict --input`, numbers
-// through a network: the two ways to hand a network to another program and to compare with it.
+// export.h: `espalier export`, a network of a run as an ONNX model, as .npz or as safetensors, to hand it to another
+// program.
 #pragma once
 
 #include <string>
@@ -15,15 +15,5 @@ struct ExportCommandOptions {
   bool keep_batch_norm = false, sparse = false, thin = false;
 };
 void export_command(const ExportCommandOptions& options);
-
-/// Values float32 [n, c, h, w] of a .npy file through a network (folder of a run, config or .onnx file); what
-/// its output is goes to another .npy file.
-struct PredictArrayOptions {
-  std::string network, checkpoint;
-  std::string onnx_output;  ///< of an .onnx file with several
-  std::string input, output = "logits.npy";
-  int threads = 0;
-};
-void predict_array_command(const PredictArrayOptions& options);
 
 }  // namespace espalier

@@ -45,7 +45,7 @@ Var BatchNormOp::apply(std::span<const Var> in, const StepWeights& own, Pass& pa
 }
 
 namespace {
-const bool known = add_op<BatchNormOp>("batch normalisation");
+const bool batch_norm_known = add_op<BatchNormOp>("batch normalisation");
 }
 
 }  // namespace espalier

@@ -148,9 +148,9 @@ Var PickChannelsOp::apply(std::span<const Var> in, const StepWeights&, Pass&) co
 }
 
 namespace {
-const bool known = add_op<ChannelsOp>("some of the channels") &&
-                   add_op<ShuffleChannelsOp>("channels dealt out") &&
-                   add_op<PickChannelsOp>("channels in an order of one's own");
+const bool channel_ops_known = add_op<ChannelsOp>("some of the channels") &&
+                               add_op<ShuffleChannelsOp>("channels dealt out") &&
+                               add_op<PickChannelsOp>("channels in an order of one's own");
 }
 
 }  // namespace espalier

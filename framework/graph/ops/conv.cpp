@@ -73,7 +73,7 @@ Var ConvOp::apply(std::span<const Var> in, const StepWeights& own, Pass&) const 
 Index ConvOp::macs(std::span<const Shape> in) const { return geometry(in[0]).macs(); }
 
 namespace {
-const bool known = add_op<ConvOp>("convolution");
+const bool conv_known = add_op<ConvOp>("convolution");
 }
 
 }  // namespace espalier

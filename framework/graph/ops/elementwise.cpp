@@ -82,19 +82,19 @@ struct Named final : ActivationOp {
   Named() : ActivationOp(kind) {}
 };
 using Kind = Activation::Kind;
-const bool known = add_op<Named<Kind::relu>>("max(x, 0)") &&
-                   add_op<Named<Kind::leaky_relu>>("x, or slope x where negative") &&
-                   add_op<Named<Kind::clip>>("x within [low, high]; ReLU6 by default") &&
-                   add_op<Named<Kind::sigmoid>>("1 / (1 + e^-x)") &&
-                   add_op<Named<Kind::hard_sigmoid>>("slope x + shift within [0, 1]") &&
-                   add_op<Named<Kind::hard_swish>>("x times x / 6 + 1/2 within [0, 1]") &&
-                   add_op<Named<Kind::tanh>>("hyperbolic tangent") &&
-                   add_op<Named<Kind::elu>>("x, or scale (e^x - 1) where negative") &&
-                   add_op<Named<Kind::gelu>>("x times the normal distribution function of x") &&
-                   add_op<Named<Kind::silu>>("x sigmoid(x), also called swish") &&
-                   add_op<AddOp>("sum of values") &&
-                   add_op<MulOp>("product of values, or of an image and a factor per channel") &&
-                   add_op<ConcatOp>("channels side by side") && add_op<DropoutOp>("random zeros in training");
+const bool elementwise_known =
+    add_op<Named<Kind::relu>>("max(x, 0)") &&
+    add_op<Named<Kind::leaky_relu>>("x, or slope x where negative") &&
+    add_op<Named<Kind::clip>>("x within [low, high]; ReLU6 by default") &&
+    add_op<Named<Kind::sigmoid>>("1 / (1 + e^-x)") &&
+    add_op<Named<Kind::hard_sigmoid>>("slope x + shift within [0, 1]") &&
+    add_op<Named<Kind::hard_swish>>("x times x / 6 + 1/2 within [0, 1]") &&
+    add_op<Named<Kind::tanh>>("hyperbolic tangent") &&
+    add_op<Named<Kind::elu>>("x, or scale (e^x - 1) where negative") &&
+    add_op<Named<Kind::gelu>>("x times the normal distribution function of x") &&
+    add_op<Named<Kind::silu>>("x sigmoid(x), also called swish") && add_op<AddOp>("sum of values") &&
+    add_op<MulOp>("product of values, or of an image and a factor per channel") &&
+    add_op<ConcatOp>("channels side by side") && add_op<DropoutOp>("random zeros in training");
 
 }  // namespace
 

@@ -34,7 +34,7 @@ Var LinearOp::apply(std::span<const Var> in, const StepWeights& own, Pass&) cons
 }
 
 namespace {
-const bool known = add_op<LinearOp>("fully connected layer");
+const bool linear_known = add_op<LinearOp>("fully connected layer");
 }
 
 }  // namespace espalier

@@ -57,9 +57,9 @@ Var FlattenOp::apply(std::span<const Var> in, const StepWeights&, Pass&) const {
 }
 
 namespace {
-const bool known = add_op<MaxPoolOp>("maximum over windows") && add_op<AveragePoolOp>("mean over windows") &&
-                   add_op<GlobalAveragePoolOp>("mean over all pixels") &&
-                   add_op<FlattenOp>("image to features");
+const bool pool_known =
+    add_op<MaxPoolOp>("maximum over windows") && add_op<AveragePoolOp>("mean over windows") &&
+    add_op<GlobalAveragePoolOp>("mean over all pixels") && add_op<FlattenOp>("image to features");
 }
 
 }  // namespace espalier

@@ -164,7 +164,7 @@ void add_affine(Call& c, Operand x, const std::string& value, const Affine& firs
 }
 
 /// Sum or product of values of one shape, or a product with one factor per channel.
-void combine(Call& c) {
+void combine_node(Call& c) {
   const bool product = c.node.op_type == "Mul";
   std::vector<Operand> x;
   for (std::size_t i = 0; i < c.inputs(); ++i) x.push_back(c.value(i));
@@ -218,7 +218,7 @@ void arithmetic(Call& c) {
   }
   if (c.node.op_type == "Sub" || c.node.op_type == "Div")
     c.unsupported("it needs a constant, one number or one per channel, as its second input");
-  combine(c);
+  combine_node(c);
 }
 
 void softmax(Call& c) {
@@ -265,7 +265,7 @@ void add_elementwise(std::map<std::string, Handler, std::less<>>& table) {
   };
   table["Clip"] = clip;
   for (const char* op : {"Add", "Sub", "Mul", "Div"}) table[op] = arithmetic;
-  table["Sum"] = combine;
+  table["Sum"] = combine_node;
   table["Softmax"] = table["LogSoftmax"] = softmax;
 }
 

@@ -77,7 +77,7 @@ void flatten(Call& c) {
   reshape_to(c, x, {product(x.dims)});
 }
 
-void reshape(Call& c) {
+void reshape_node(Call& c) {
   const Operand x = c.value(0);
   const bool literal = c.integer("allowzero", 0) != 0;
   c.ignore("consumed_inputs");
@@ -104,7 +104,7 @@ void reshape(Call& c) {
   reshape_to(c, x, dims);
 }
 
-void squeeze(Call& c) {
+void squeeze_node(Call& c) {
   const Operand x = c.value(0);
   const std::optional<Dims> axes = c.integers_at("axes", 1);
   const std::size_t rank = x.dims.size() + 1;
@@ -123,7 +123,7 @@ void squeeze(Call& c) {
   reshape_to(c, x, dims);
 }
 
-void unsqueeze(Call& c) {
+void unsqueeze_node(Call& c) {
   const Operand x = c.value(0);
   Dims axes = c.integers_at("axes", 1).value_or(Dims{}), dims = x.dims;
   const std::size_t rank = x.dims.size() + 1 + axes.size();
@@ -137,7 +137,7 @@ void unsqueeze(Call& c) {
   reshape_to(c, x, dims);
 }
 
-void transpose(Call& c) {
+void transpose_node(Call& c) {
   Operand x = c.value(0);
   Dims perm = c.integers("perm");
   const std::size_t rank = x.dims.size() + 1;
@@ -227,7 +227,7 @@ void dropout(Call& c) {
   pass_on(c, x);
 }
 
-void cast(Call& c) {
+void cast_node(Call& c) {
   const std::int64_t to = c.integer("to", 0);
   c.ignore("saturate");
   if (to != FLOAT && to != FLOAT16 && to != DOUBLE && to != BFLOAT16)
@@ -241,13 +241,13 @@ void cast(Call& c) {
 
 void add_shapes(std::map<std::string, Handler, std::less<>>& table) {
   table["Flatten"] = flatten;
-  table["Reshape"] = reshape;
-  table["Squeeze"] = squeeze;
-  table["Unsqueeze"] = unsqueeze;
-  table["Transpose"] = transpose;
+  table["Reshape"] = reshape_node;
+  table["Squeeze"] = squeeze_node;
+  table["Unsqueeze"] = unsqueeze_node;
+  table["Transpose"] = transpose_node;
   table["Pad"] = pad;
   table["Dropout"] = dropout;
-  table["Cast"] = cast;
+  table["Cast"] = cast_node;
   table["Identity"] = [](Call& c) { pass_on(c, c.value(0)); };
 }
 

@@ -100,7 +100,11 @@
             (like
               ? `Cosine to the Hessian: empirical Fisher ${format.number(like.empirical_like.cosine, 3)}, drawn labels ${format.number(like.sampled_like.cosine, 3)}. `
               : `${layer.picture.filters.length} ${espalier.unitOf(layer)}s, ${layer.picture.per_filter} weights of each. `) +
-            `The Hessian is the exact true Fisher of the layer; a Hessian-vector product over ${format.count(layer.hessian_checked_examples)} examples differs by ${format.number(layer.hessian_error, 2)} of its length.`;
+            // Beyond rounding only where smooth activations (or products of values) follow the layer.
+            (layer.hessian_error < 1e-2
+              ? 'The Hessian is the exact true Fisher of the layer; a Hessian-vector product'
+              : 'Shown as the Hessian is the true Fisher of the layer, which is only part of it here, since smooth functions follow; a product with the Hessian itself') +
+            ` over ${format.count(layer.hessian_checked_examples)} examples differs by ${format.number(layer.hessian_error, 2)} of its length.`;
           const panels = [
             ...kinds.map((kind) => ({ ...kind, at: (i, j) => c.m[kind.key][i][j] })),
             {
