@@ -143,7 +143,7 @@ double likeness(const std::string& a, const std::string& b) {
 
 std::string leaf_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
-struct Pair {
+struct Pairing {
   std::size_t wanted, found;
 };
 
@@ -151,7 +151,7 @@ struct Pair {
 /// their names are no more alike otherwise, else the most alike first.
 void pair_up(const std::vector<NamedShape>& wanted, const std::vector<NamedShape>& found,
              const std::vector<std::size_t>& of_wanted, const std::vector<std::size_t>& of_found,
-             std::vector<Pair>& pairs) {
+             std::vector<Pairing>& pairs) {
   struct Candidate {
     double likeness;
     std::size_t distance, w, f;
@@ -164,7 +164,7 @@ void pair_up(const std::vector<NamedShape>& wanted, const std::vector<NamedShape
   std::stable_sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
     return a.likeness != b.likeness ? a.likeness > b.likeness : a.distance < b.distance;
   });
-  std::vector<Pair> alike;
+  std::vector<Pairing> alike;
   std::vector<bool> has(of_wanted.size(), false), taken(of_found.size(), false);
   double sum = 0, in_order = 0;
   for (const Candidate& c : all) {
@@ -206,14 +206,14 @@ std::vector<std::string> suggest_renames(const std::vector<NamedShape>& wanted,
     groups[{leaf_of(wanted[i].name), wanted[i].shape}].first.push_back(i);
   for (std::size_t i = 0; i < found.size(); ++i)
     groups[{leaf_of(found[i].name), found[i].shape}].second.push_back(i);
-  std::vector<Pair> pairs;
+  std::vector<Pairing> pairs;
   for (const auto& [key, both] : groups) pair_up(wanted, found, both.first, both.second, pairs);
-  std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.wanted < b.wanted; });
+  std::sort(pairs.begin(), pairs.end(), [](const Pairing& a, const Pairing& b) { return a.wanted < b.wanted; });
 
   std::map<std::pair<std::string, std::string>, int> shared;
-  for (const Pair& p : pairs) ++shared[heads_of(found[p.found].name, wanted[p.wanted].name)];
+  for (const Pairing& p : pairs) ++shared[heads_of(found[p.found].name, wanted[p.wanted].name)];
   std::vector<std::string> lines;
-  for (const Pair& p : pairs) {
+  for (const Pairing& p : pairs) {
     const std::string &theirs = found[p.found].name, &ours = wanted[p.wanted].name;
     const auto heads = heads_of(theirs, ours);
     const bool common = shared[heads] > 1 && heads.first.size() < theirs.size() &&
