@@ -30,6 +30,9 @@ const Tensor& Var::value() const {
   require(node_ != nullptr, "[var] an empty variable has no value");
   return node_->value;
 }
+void Var::forget_values() const {
+  if (node_) node_->value = node_->value.without_values();
+}
 bool Var::requires_grad() const { return node_ != nullptr && node_->requires_grad; }
 
 bool recording() { return recording_now; }

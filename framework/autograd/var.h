@@ -36,6 +36,8 @@ class Var {
   const Tensor& value() const;
   const Shape& shape() const { return value().shape(); }
   bool requires_grad() const;
+  /// Lets the values go, for all who hold this Var; the shape stays. For those that no gradient rule will read.
+  void forget_values() const;
   Node* node() const { return node_.get(); }
 
  private:

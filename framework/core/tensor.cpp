@@ -31,6 +31,7 @@ Tensor Tensor::slice(Range examples) const {
   require(
       shape_.rank() > 0 && examples.begin >= 0 && examples.begin <= examples.end && examples.end <= shape_[0],
       "[slice] examples {}..{} of a tensor of shape {}", examples.begin, examples.end, shape_);
+  if (empty()) return {shape_.with_examples(examples.size()), nullptr};
   return {shape_.with_examples(examples.size()),
           std::shared_ptr<Real>(buffer_, buffer_.get() + examples.begin * shape_.example_size())};
 }

@@ -36,6 +36,8 @@ class Tensor {
   Tensor slice(Range examples) const;
   /// View with another shape of the same size.
   Tensor reshape(const Shape& shape) const;
+  /// The same shape without values (empty()).
+  Tensor without_values() const { return {shape_, nullptr}; }
   Tensor clone() const { return from(shape_, values()); }
 
  private:

@@ -38,6 +38,11 @@ constexpr int any_number = 1 << 20;
 /// Largest number of channels or units, so that products of a few can't overflow.
 constexpr double most_extent = 2147483647;
 
+/// See Op::reads.
+struct Reads {
+  bool inputs = true, output = true;
+};
+
 struct Op {
   virtual ~Op() = default;
   /// Its name in the table and in JSON.
@@ -57,6 +62,10 @@ struct Op {
   virtual Index macs(std::span<const Shape>) const { return 0; }
   /// Whether the output is a piecewise linear function of the inputs marked, in evaluation, the others fixed.
   virtual bool piecewise_linear(const std::vector<bool>&) const { return true; }
+  /// What the gradient rules of apply() read besides the gradient of the output. Values that no rule reads are let go
+  /// as soon as the forward pass is through with them. False only if apply() makes a new value and never hands an
+  /// input on as its output.
+  virtual Reads reads(const Pass&) const { return {}; }
   /// Where an activation that follows can be joined to the op (passes.h); null if it can't.
   virtual Activation* activation() { return nullptr; }
   const Activation* joined() const { return const_cast<Op*>(this)->activation(); }

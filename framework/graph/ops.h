@@ -32,6 +32,7 @@ struct ConvOp final : OpOf<ConvOp> {
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   Index macs(std::span<const Shape> in) const override;
   Activation* activation() override { return &joined_activation; }
+  Reads reads(const Pass&) const override { return {.output = static_cast<bool>(joined_activation)}; }
   Conv2dSpec spec() const;  ///< without the activation
   ConvGeometry geometry(const Shape& image) const;
 };
@@ -56,6 +57,7 @@ struct LinearOp final : OpOf<LinearOp> {
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   Index macs(std::span<const Shape> in) const override { return in[0].size() * out; }
   Activation* activation() override { return &joined_activation; }
+  Reads reads(const Pass&) const override { return {.output = static_cast<bool>(joined_activation)}; }
 };
 
 /// Per channel (last axis). Parameters: weight (the scale) and bias (the shift); statistics: running_mean and
@@ -70,6 +72,7 @@ struct BatchNormOp final : OpOf<BatchNormOp> {
   std::vector<StatisticSpec> statistics(std::span<const Shape> in) const override;
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   Activation* activation() override { return &joined_activation; }
+  Reads reads(const Pass& pass) const override;
 };
 
 /// "relu": one op of the table for each kind of activation.
@@ -111,6 +114,7 @@ struct MaxPoolOp final : OpOf<MaxPoolOp> {
   Shape shape(std::span<const Shape> in) const override { return pool.shape(in[0]); }
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   Activation* activation() override { return &joined_activation; }
+  Reads reads(const Pass&) const override { return {false, static_cast<bool>(joined_activation)}; }
 };
 struct AveragePoolOp final : OpOf<AveragePoolOp> {
   PoolSettings pool;
@@ -120,12 +124,14 @@ struct AveragePoolOp final : OpOf<AveragePoolOp> {
   void fields(Fields& f) override;
   Shape shape(std::span<const Shape> in) const override { return pool.shape(in[0]); }
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
+  Reads reads(const Pass&) const override { return {false, false}; }
 };
 /// {h, w, c} -> {c}
 struct GlobalAveragePoolOp final : OpOf<GlobalAveragePoolOp> {
   const char* type() const override { return "global_average_pool"; }
   Shape shape(std::span<const Shape> in) const override;
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
+  Reads reads(const Pass&) const override { return {false, false}; }
 };
 
 /// {h, w, c} -> {c h w} in PyTorch's order (channel, row, column); features stay as they are.
@@ -143,6 +149,7 @@ struct AddOp final : OpOf<AddOp> {
   Shape shape(std::span<const Shape> in) const override;
   Var apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const override;
   Activation* activation() override { return &joined_activation; }
+  Reads reads(const Pass&) const override { return {false, static_cast<bool>(joined_activation)}; }
 };
 
 /// Product of two values of one shape, or of an image {h, w, c} and one factor per channel {c}.

@@ -57,7 +57,7 @@ Graph join_activations(const Graph& graph, Joined which) {
     const auto* op = dynamic_cast<const ActivationOp*>(graph.steps[s].op.get());
     const ValueId input = graph.steps[s].inputs[0];
     if (!op || maker[input] < 0 || uses[input] != 1) continue;
-    if (which == Joined::relu && op->function.kind != Activation::Kind::relu) continue;
+    if (which == Joined::fused && !fused(op->function)) continue;
     Step& before = joined.steps[maker[input]];
     if (!before.op->joined() || *before.op->joined()) continue;
     std::unique_ptr<Op> with = before.op->clone();

@@ -10,11 +10,12 @@
 namespace espalier {
 
 /// Which activations join_activations() takes: those that kernels and gradient rules apply in the same pass
-/// as the op before (ReLU), or any (an engine applies them to what it has just written, still in the cache).
-enum class Joined { relu, all };
+/// as the op before (ReLU, clip, hard-swish), or any (an engine applies them to what it has just written, still in the
+/// cache).
+enum class Joined { fused, all };
 /// An activation that is the only reader of a convolution, linear layer, batch norm, pooling or sum becomes
 /// part of it.
-Graph join_activations(const Graph& graph, Joined which = Joined::relu);
+Graph join_activations(const Graph& graph, Joined which = Joined::fused);
 
 /// For inference: the map of a batch norm that is the only reader of a convolution or linear layer goes into
 /// its weight and bias, with the running statistics. Tensors that do not change are shared.

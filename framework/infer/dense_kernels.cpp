@@ -14,9 +14,14 @@
 namespace espalier {
 namespace {
 
-/// An activation that the kernel did not apply itself, to what it has just written.
+/// An activation that a kernel which knows ReLU alone did not apply itself, to what it has just written.
 void finish(const Activation& f, Index n, Real* y) {
   if (f && !f.is_relu()) kernels::activate(f, n, y, y);
+}
+/// The same of kernels that take a Finish.
+kernels::Finish finish_of(const Activation& f) { return fused(f).value_or(kernels::Finish()); }
+void finish_others(const Activation& f, Index n, Real* y) {
+  if (!fused(f)) kernels::activate(f, n, y, y);
 }
 
 const Tensor& parameter(const Graph& graph, const Step& step, const Weights& weights, std::size_t i) {
@@ -34,8 +39,8 @@ struct Conv final : StepKernel {
              bias_of(graph, step, weights)),
         function(op.joined_activation) {}
   void run(const StepData& d) const override {
-    conv.run(d.examples, d.inputs[0], function.is_relu(), d.output);
-    finish(function, conv.geometry().output(d.examples).size(), d.output);
+    conv.run(d.examples, d.inputs[0], finish_of(function), d.output);
+    finish_others(function, conv.geometry().output(d.examples).size(), d.output);
   }
   std::string name() const override { return kernels::conv2d_way(conv.geometry()); }
 };
@@ -50,8 +55,8 @@ struct Linear final : StepKernel {
         out(op.out),
         function(op.joined_activation) {}
   void run(const StepData& d) const override {
-    linear.run(d.examples, d.inputs[0], function.is_relu(), d.output);
-    finish(function, d.examples * out, d.output);
+    linear.run(d.examples, d.inputs[0], finish_of(function), d.output);
+    finish_others(function, d.examples * out, d.output);
   }
   std::string name() const override { return "tiles"; }
 };
@@ -74,8 +79,8 @@ struct BatchNorm final : StepKernel {
   }
   void run(const StepData& d) const override {
     kernels::channel_affine(d.examples * rows, channels, d.inputs[0], factor.data(), shift.data(), nullptr,
-                            function.is_relu(), d.output);
-    finish(function, d.examples * rows * channels, d.output);
+                            finish_of(function), d.output);
+    finish_others(function, d.examples * rows * channels, d.output);
   }
   bool in_place() const override { return true; }
   std::string name() const override { return "affine"; }

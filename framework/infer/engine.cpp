@@ -32,7 +32,7 @@ Engine::Engine(const Graph& graph, const Weights& weights, const PlanOptions& op
     kernels_.push_back(std::move(kernel));
   }
   buffers_ = plan_buffers(graph_, in_place);
-  for (const StepCost& cost : count(graph_)) macs_ += cost.macs;
+  for (const StepCost& cost : count(graph_)) macs_ += cost.macs, weights_ += cost.parameters;
   for (const Value& value : graph_.values) largest_ = std::max(largest_, value.shape.size());
 }
 
@@ -41,7 +41,10 @@ Index Engine::examples_per_part(Index n) const {
   // four parts of what would fit a cache as a whole.
   constexpr Index cached = (Index{1} << 20) / static_cast<Index>(sizeof(Real)), work = Index{1} << 20;
   const Index in_cache = std::max<Index>(8, cached / largest_), worth = work / std::max<Index>(macs_, 1);
-  const Index part = std::min(in_cache, std::max<Index>({worth, (n + 3) / 4, 1}));
+  // Weights that fit no cache are read again for every part: then one for each thread.
+  constexpr Index large = Index{4} << 20;
+  const Index parts = weights_ < large ? 4 : threads();
+  const Index part = std::min(in_cache, std::max<Index>({worth, (n + parts - 1) / parts, 1}));
   return (part + together_ - 1) / together_ * together_;
 }
 

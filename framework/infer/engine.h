@@ -42,6 +42,7 @@ class Engine {
   std::vector<std::unique_ptr<StepKernel>> kernels_;
   BufferPlan buffers_;
   Index macs_ = 0, largest_ = 0;  // of one example: multiply-adds; values of the largest step
+  Index weights_ = 0;             // values of all parameters
   Index most_inputs_ = 0;         // of a step
   Index together_ = 1;            // examples that some kernel computes together
 };

@@ -25,6 +25,16 @@ bool piecewise_linear(Kind kind) {
          kind == Kind::hard_sigmoid;
 }
 
+std::optional<kernels::Finish> fused(const Activation& f) {
+  using kernels::Finish;
+  const auto a = static_cast<Real>(f.alpha), b = static_cast<Real>(f.beta);
+  if (f.kind == Kind::none) return Finish();
+  if (f.kind == Kind::relu) return Finish(true);
+  if (f.kind == Kind::clip) return Finish(Finish::Kind::clip, a, b);
+  if (f.kind == Kind::hard_swish) return Finish(Finish::Kind::hard_swish, a, b);
+  return std::nullopt;
+}
+
 const char* name_of(Kind kind) {
   switch (kind) {
     case Kind::none:
@@ -95,13 +105,12 @@ void activate(const Activation& f, Index n, const Real* x, Real* y) {
     case Kind::leaky_relu:
       return map(n, x, y, [a](Real v) { return v > 0 ? v : a * v; });
     case Kind::clip:
-      return map(n, x, y, [a, b](Real v) { return std::clamp(v, a, b); });
+    case Kind::hard_swish:
+      return finish(n, *fused(f), x, y);
     case Kind::sigmoid:
       return map_with_exponential(n, x, y, sigmoid_of);
     case Kind::hard_sigmoid:
       return map(n, x, y, [a, b](Real v) { return hard_sigmoid_of(v, a, b); });
-    case Kind::hard_swish:
-      return map(n, x, y, [a, b](Real v) { return v * hard_sigmoid_of(v, a, b); });
     case Kind::tanh:
       return map(n, x, y, [](Real v) { return std::tanh(v); });
     case Kind::elu:

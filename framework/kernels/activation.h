@@ -1,9 +1,11 @@
 // activation.h: the functions that act on each value alone. Their derivatives are in ops/activation.cpp.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "framework/core/real.h"
+#include "framework/kernels/finish.h"
 
 namespace espalier {
 
@@ -34,6 +36,9 @@ struct Activation {
 };
 /// Whether it is made of straight pieces: its second derivative is zero almost everywhere.
 bool piecewise_linear(Activation::Kind kind);
+/// What kernels can do to a value before they store it, and gradient rules undo in the same pass; nothing for the
+/// other kinds.
+std::optional<kernels::Finish> fused(const Activation& f);
 /// As in JSON: "leaky_relu".
 const char* name_of(Activation::Kind kind);
 

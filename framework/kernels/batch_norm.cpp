@@ -47,24 +47,24 @@ void channel_moments(Index rows, Index channels, const Real* x, Real* mean, Real
 }
 
 void channel_affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
-                    const Real* add, bool relu, Real* y) {
+                    const Real* add, const Finish& finish, Real* y) {
   const InstructionSet& simd = instruction_set();
   parallel_for(rows, positions_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
-    simd.affine(r.size(), channels, x + at, scale, shift, add ? add + at : nullptr, relu, y + at);
+    simd.affine(r.size(), channels, x + at, scale, shift, add ? add + at : nullptr, finish, y + at);
   });
 }
 
 namespace {
 /// Sums of x, and of its products with z unless z is null; see InstructionSet::sums.
 void all_sums(Index rows, Index channels, const Real* x, const Real* z, const Real* scale, const Real* shift,
-              double* sum, double* product) {
+              const Finish& finish, double* sum, double* product) {
   const Index step = positions_per_chunk(channels), chunks = (rows + step - 1) / step;
   Scratch<double> sums(chunks * channels), products(z ? chunks * channels : 0);
   const InstructionSet& simd = instruction_set();
   parallel_for(rows, step, [&](Range r) {
     const Index at = r.begin * channels, chunk = r.begin / step * channels;
-    simd.sums(r.size(), channels, x + at, z ? z + at : nullptr, scale, shift, sums.data() + chunk,
+    simd.sums(r.size(), channels, x + at, z ? z + at : nullptr, scale, shift, finish, sums.data() + chunk,
               z ? products.data() + chunk : nullptr);
   });
   for (Index c = 0; c < channels; ++c) {
@@ -80,7 +80,7 @@ void all_sums(Index rows, Index channels, const Real* x, const Real* z, const Re
 
 void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real* sum, Real* sum_product) {
   Scratch<double> s(channels), p(channels);
-  all_sums(rows, channels, x, z, nullptr, nullptr, s.data(), p.data());
+  all_sums(rows, channels, x, z, nullptr, nullptr, Finish(), s.data(), p.data());
   for (Index c = 0; c < channels; ++c) {
     sum[c] = static_cast<Real>(s[c]);
     if (z) sum_product[c] = static_cast<Real>(p[c]);
@@ -90,7 +90,7 @@ void channel_sums(Index rows, Index channels, const Real* x, const Real* z, Real
 void batch_norm_means(Index rows, Index channels, const Real* x, const Real* dy, const BatchNormChannels& at,
                       Real* mean_dy, Real* mean_dy_xhat) {
   Scratch<double> sum(channels), product(channels);
-  all_sums(rows, channels, dy, x, at.scale, at.shift, sum.data(), product.data());
+  all_sums(rows, channels, dy, x, at.scale, at.shift, at.finish, sum.data(), product.data());
   const auto count = static_cast<double>(rows);
   for (Index c = 0; c < channels; ++c) {
     mean_dy[c] = static_cast<Real>(sum[c] / count);
@@ -113,16 +113,16 @@ void batch_norm_input_grad(Index rows, Index channels, const Real* x, const Real
   parallel_for(rows, positions_per_chunk(channels), [&](Range r) {
     const Index from = r.begin * channels;
     simd.affine_pair(r.size(), channels, dy + from, x + from, a.data(), b.data(), at.mean, d.data(), at.scale,
-                     at.shift, dx + from);
+                     at.shift, at.finish, dx + from);
   });
 }
 
-void channel_scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
-                            Real* dx) {
+void channel_scale_within(Index rows, Index channels, Real low, Real high, const Real* dy, const Real* y,
+                          const Real* scale, Real* dx) {
   const InstructionSet& simd = instruction_set();
   parallel_for(rows, positions_per_chunk(channels), [&](Range r) {
     const Index at = r.begin * channels;
-    simd.scale_positive(r.size(), channels, dy + at, y + at, scale, dx + at);
+    simd.scale_within(r.size(), channels, low, high, dy + at, y + at, scale, dx + at);
   });
 }
 

@@ -9,6 +9,7 @@
 
 #include "framework/core/real.h"
 #include "framework/core/shape.h"
+#include "framework/kernels/finish.h"
 
 namespace espalier {
 
@@ -30,11 +31,11 @@ struct ConvGeometry {
 namespace kernels {
 
 /// y[n,p,r,o] = (bias ? bias[o] : 0) + sum_{y,x,i} x[n, p*stride.h - pad.h + y*dilation.h, ..., i]
-/// w[o,y,x,i], then max(., 0) if `relu`. Parallel over examples.
-void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
-            Real* y);
+/// w[o,y,x,i], then finished. Parallel over examples.
+void conv2d(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+            const Finish& finish, Real* y);
 
-/// By which of the three a convolution is computed: "winograd", "tiles" or "im2col".
+/// By which of the four a convolution is computed: "winograd", "depthwise", "tiles" or "im2col".
 const char* conv2d_way(const ConvGeometry& g);
 
 /// dx = the transpose of conv2d applied to dy. Overwrites dx.
@@ -50,7 +51,7 @@ class PackedConv2d {
  public:
   /// `bias` may be null. Keeps a copy of both.
   PackedConv2d(const ConvGeometry& g, const Real* w, const Real* bias);
-  void run(Index n, const Real* x, bool relu, Real* y) const;
+  void run(Index n, const Real* x, const Finish& finish, Real* y) const;
   const ConvGeometry& geometry() const { return g_; }
 
  private:

@@ -7,6 +7,7 @@
 
 #include "framework/core/parallel.h"
 #include "framework/kernels/gemm.h"
+#include "framework/kernels/instruction_set.h"
 #include "framework/kernels/scratch.h"
 
 namespace espalier::kernels {
@@ -59,8 +60,8 @@ Columns im2col(const ConvGeometry& g, const Product& m, const Real* image, Real*
 
 }  // namespace
 
-void conv2d_general(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
-                    Real* y) {
+void conv2d_general(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+                    const Finish& finish, Real* y) {
   const Product m(g);
   parallel_for(n, 1, [&](Range examples) {
     Scratch<Real> scratch(m.scratch());
@@ -73,8 +74,7 @@ void conv2d_general(const ConvGeometry& g, Index n, const Real* x, const Real* w
         gemm(Transpose::no, Transpose::yes, m.pixels, m.out, m.taps, 1, c.data, c.stride,
              w + k * m.out * m.taps, m.taps, bias ? 1 : 0, out + k * m.out, g.out_c);
       }
-      if (relu)
-        for (Index k = 0; k < m.pixels * g.out_c; ++k) out[k] = out[k] < 0 ? Real(0) : out[k];
+      if (finish) instruction_set().finish(m.pixels * g.out_c, finish, out, out);
     }
   });
 }

@@ -5,8 +5,8 @@
 
 namespace espalier::kernels {
 
-void conv2d_general(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias, bool relu,
-                    Real* y);
+void conv2d_general(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
+                    const Finish& finish, Real* y);
 void conv2d_input_grad_general(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
 void conv2d_weight_grad_general(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 

@@ -27,9 +27,11 @@ struct Tiling {
   Index edge() const { return kernel + tile - 1; }
   Index points() const { return edge() * edge(); }
   Index per_image() const { return down * across; }
-  /// Tiles in a block whose values of both sides stay in the second-level cache while all points are visited.
+  /// Tiles in a block whose values of both sides stay in the second-level cache while all points are visited. A weight
+  /// that does not fit there is read anew for every block: then as many as take a quarter of its size.
   Index block(Index channels_in, Index channels_out) const {
-    constexpr Index values = 60 * 1024;
+    constexpr Index cached = 60 * 1024;
+    const Index values = std::max(cached, points() * channels_in * channels_out / 4);
     return std::max<Index>(14, values / (points() * (channels_in + channels_out)) / 14 * 14);
   }
   /// Tiles of `size` x `size` values, beginning `before` values outside the images.
@@ -73,7 +75,7 @@ struct Convolution {
   const Tiling& tiling;
   const WinogradImages &from, &to;
   const Real *x, *packed, *bias;
-  bool relu;
+  Finish finish;
   Real* y;
 
   void read(Range tiles, Index plane, const Real* zeros, Real* in) const {
@@ -96,7 +98,7 @@ struct Convolution {
     view.first = tiles.begin;
     view.count = tiles.size();
     view.plane = plane;
-    instruction_set().winograd_images(view, out, bias, relu, nowhere, y);
+    instruction_set().winograd_images(view, out, bias, finish, nowhere, y);
   }
 };
 
@@ -152,18 +154,18 @@ void winograd_pack(const ConvGeometry& g, const Real* w, Real* packed) {
 }
 
 void conv2d_winograd_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed,
-                            const Real* bias, bool relu, Real* y) {
+                            const Real* bias, const Finish& finish, Real* y) {
   const Tiling tiling(g, g.out_h, g.out_w);
   const WinogradImages from = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad.h),
                        to = tiling.view(g.out_h, g.out_w, g.out_c, tile, 0);
-  convolve({tiling, from, to, x, packed, bias, relu, y}, n);
+  convolve({tiling, from, to, x, packed, bias, finish, y}, n);
 }
 
 void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
-                     bool relu, Real* y) {
+                     const Finish& finish, Real* y) {
   Scratch<Real> packed(winograd_packed_size(g));
   winograd_pack(g, w, packed.data());
-  conv2d_winograd_packed(g, n, x, packed.data(), bias, relu, y);
+  conv2d_winograd_packed(g, n, x, packed.data(), bias, finish, y);
 }
 
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx) {
@@ -175,6 +177,53 @@ void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, 
                        to = tiling.view(g.in_h, g.in_w, g.in_c, tile, 0);
   convolve({tiling, from, to, dy, packed.data(), nullptr, false, dx}, n);
 }
+
+namespace {
+
+/// Whether the values of a weight at the points are so many, and the tiles so few, that sums for groups of examples
+/// would only carry them through memory.
+bool has_wide_weight(const ConvGeometry& g, Index n, const Tiling& tiling) {
+  constexpr Index weight = Index{2} << 20, tiles = Index{8} << 20;  // values
+  return tiling.points() * g.in_c * g.out_c >= weight &&
+         tiling.points() * n * tiling.per_image() * (g.in_c + g.out_c) <= tiles;
+}
+
+/// All tiles are brought to the points once; then some output channels at a time, whose sums stay in the second-level
+/// cache, take their products over all tiles.
+void wide_weight_grad(const ConvGeometry& g, Index n, const Tiling& tiling, const WinogradImages& weight,
+                      const Real* x, const Real* dy, Real* dw) {
+  const InstructionSet& simd = instruction_set();
+  constexpr Index outputs = 16, some = 8;  // channels, tiles in a chunk
+  const Index points = tiling.points(), tiles = n * tiling.per_image(), step = weight.tile;
+  Scratch<Real> in(points * tiles * g.in_c + simd.lanes), out(points * tiles * g.out_c);
+  std::fill_n(in.data() + points * tiles * g.in_c, simd.lanes, Real(0));  // read, but not used
+  parallel_for(tiles, some, [&](Range r) {
+    Scratch<Real> zeros(std::max(g.in_c, g.out_c));
+    std::fill_n(zeros.data(), std::max(g.in_c, g.out_c), Real(0));
+    WinogradImages data = tiling.view(g.in_h, g.in_w, g.in_c, tiling.edge(), g.pad.h);
+    WinogradImages filter = tiling.view(g.out_h, g.out_w, g.out_c, tile, 0);
+    data.first = filter.first = r.begin;
+    data.count = filter.count = r.size();
+    data.plane = tiles * g.in_c;
+    filter.plane = tiles * g.out_c;
+    simd.winograd_points(data, x, zeros.data(), in.data() + r.begin * g.in_c);
+    simd.winograd_points(filter, dy, zeros.data(), out.data() + r.begin * g.out_c);
+  });
+  parallel_for(g.out_c, outputs, [&](Range r) {
+    Scratch<Real> sums(points * r.size() * step);
+    ConvImage form = product(tiles, g.in_c, g.out_c);
+    form.channels = r.size();
+    for (Index f = 0; f < points; ++f)
+      simd.conv_weight_image(form, in.data() + f * tiles * g.in_c, out.data() + f * tiles * g.out_c + r.begin,
+                             false, sums.data() + f * r.size() * step, step);
+    WinogradImages some_filters = weight;
+    some_filters.count = r.size();
+    some_filters.plane = r.size() * step;
+    simd.winograd_images(some_filters, sums.data(), nullptr, Finish(), nullptr, dw + r.begin * weight.image);
+  });
+}
+
+}  // namespace
 
 void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw) {
   const InstructionSet& simd = instruction_set();
@@ -200,6 +249,7 @@ void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, 
                               .mirrored = false,
                               .plane = plane,
                               .tile = step};
+  if (has_wide_weight(g, n, tiling)) return wide_weight_grad(g, n, tiling, weight, x, dy, dw);
   Scratch<Real> parts(groups > 1 ? groups * size : 0);
   parallel_for(n, group, [&](Range examples) {
     Scratch<Real> in(points * block * g.in_c + simd.lanes), out(points * block * g.out_c),

@@ -21,10 +21,10 @@ inline bool winograd_pays(const ConvGeometry& g) {
 Index winograd_packed_size(const ConvGeometry& g);
 void winograd_pack(const ConvGeometry& g, const Real* w, Real* packed);
 void conv2d_winograd_packed(const ConvGeometry& g, Index n, const Real* x, const Real* packed,
-                            const Real* bias, bool relu, Real* y);
+                            const Real* bias, const Finish& finish, Real* y);
 
 void conv2d_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* w, const Real* bias,
-                     bool relu, Real* y);
+                     const Finish& finish, Real* y);
 void conv2d_input_grad_winograd(const ConvGeometry& g, Index n, const Real* dy, const Real* w, Real* dx);
 void conv2d_weight_grad_winograd(const ConvGeometry& g, Index n, const Real* x, const Real* dy, Real* dw);
 

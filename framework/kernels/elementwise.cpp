@@ -46,6 +46,18 @@ void keep_positive(Index n, const Real* x, const Real* sign, Real* y) {
   const InstructionSet& simd = instruction_set();
   for_each_chunk(n, [&](Index k, Index count) { simd.keep_positive(count, x + k, sign + k, y + k); });
 }
+void keep_within(Index n, Real low, Real high, const Real* x, const Real* at, Real* y) {
+  const InstructionSet& simd = instruction_set();
+  for_each_chunk(n, [&](Index k, Index count) { simd.keep_within(count, low, high, x + k, at + k, y + k); });
+}
+void finish(Index n, const Finish& f, const Real* x, Real* y) {
+  const InstructionSet& simd = instruction_set();
+  for_each_chunk(n, [&](Index k, Index count) { simd.finish(count, f, x + k, y + k); });
+}
+void finish_grad(Index n, const Finish& f, const Real* x, const Real* dy, Real* dx) {
+  const InstructionSet& simd = instruction_set();
+  for_each_chunk(n, [&](Index k, Index count) { simd.finish_grad(count, f, x + k, dy + k, dx + k); });
+}
 void reciprocal_sqrt(Index n, const Real* x, Real* y) {
   for_each_chunk(n, [&](Index k, Index count) {
     for (Index i = k; i < k + count; ++i) y[i] = Real(1) / std::sqrt(x[i]);

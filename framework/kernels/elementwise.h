@@ -2,6 +2,7 @@
 #pragma once
 
 #include "framework/core/real.h"
+#include "framework/kernels/finish.h"
 
 namespace espalier::kernels {
 
@@ -12,8 +13,13 @@ void scale(Index n, Real alpha, const Real* x, Real* y);                        
 void multiply(Index n, const Real* a, const Real* b, Real* y);                      ///< y = a b
 void relu(Index n, const Real* x, Real* y);                                         ///< y = max(x, 0)
 void keep_positive(Index n, const Real* x, const Real* sign, Real* y);              ///< y = sign > 0 ? x : 0
-void reciprocal_sqrt(Index n, const Real* x, Real* y);                              ///< y = 1 / sqrt(x)
-double dot(Index n, const Real* a, const Real* b);  ///< float64 sum over fixed chunks
+/// y = low < at < high ? x : 0
+void keep_within(Index n, Real low, Real high, const Real* x, const Real* at, Real* y);
+void finish(Index n, const Finish& f, const Real* x, Real* y);  ///< y = finished x
+/// dx = dy times the slope of `f` at x.
+void finish_grad(Index n, const Finish& f, const Real* x, const Real* dy, Real* dx);
+void reciprocal_sqrt(Index n, const Real* x, Real* y);  ///< y = 1 / sqrt(x)
+double dot(Index n, const Real* a, const Real* b);      ///< float64 sum over fixed chunks
 /// y[r,c] = x[c] for every row.
 void spread_channels(Index rows, Index channels, const Real* x, Real* y);
 /// One fused pass over flat parameters: the SGD step (see train/optimizer.h). All arrays have n values;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "framework/core/real.h"
+#include "framework/kernels/finish.h"
 
 namespace espalier::kernels {
 
@@ -18,9 +19,20 @@ struct ConvImage {
   Index taps() const { return rows * window; }
 };
 
-/// Pooling of one image without padding.
+/// Convolution of each channel of an image by itself: tap (t, k) of output pixel (p, r) reads pixel
+/// (p stride_h + top + t dilation_h, r stride_w + left + k dilation_w) of x if that lies within it. Steps count values.
+struct DepthwiseImage {
+  Index in_h, in_w, out_w, channels, kernel_h, kernel_w;
+  Index stride_h, stride_w, dilation_h, dilation_w, top, left;
+  Index x_row, x_pixel, y_row, y_pixel;
+  Index tap;  ///< step between the taps of a weight, whose channels are innermost
+};
+
+/// Pooling of one image by square windows. Those that hang over a border (`pad` above and to the left) have fewer
+/// pixels; a mean divides by all of them or, without `count_outside`, by those in the image.
 struct PoolImage {
-  Index in_h, in_w, channels, out_h, out_w, kernel, stride;
+  Index in_h, in_w, channels, out_h, out_w, kernel, stride, pad = 0;
+  bool count_outside = true;
 };
 
 /// Square tiles of images, for the maps of simd/winograd.h, and the block of values at the points that
@@ -56,8 +68,8 @@ struct InstructionSet {
   /// Packs bias[channels] (or zeros if null) and a weight given by steps: value (row, tap, channel) is
   /// w[row * row_step + tap / inner * outer_step + tap % inner * inner_step + channel * channel_step].
   void (*pack)(const struct WeightView& w, const Real* bias, Real* packed);
-  /// y = bias + windows of x times the packed weight, then max(., 0) if relu.
-  void (*conv_image)(const ConvImage& g, const Real* x, const Real* packed, bool relu, Real* y);
+  /// y = bias + windows of x times the packed weight, finished.
+  void (*conv_image)(const ConvImage& g, const Real* x, const Real* packed, const Finish& finish, Real* y);
 
   /// Values between two output channels in the sums of conv_weight_image, if nothing lies between them.
   Index (*weight_sum_step)(Index rows, Index window);
@@ -66,12 +78,19 @@ struct InstructionSet {
   void (*conv_weight_image)(const ConvImage& g, const Real* x, const Real* dy, bool add, Real* sums,
                             Index step);
 
+  /// Output rows [begin, end): y = bias (may be null) + taps of x times w[kernel_h][kernel_w][channels], finished.
+  void (*depthwise)(const DepthwiseImage& g, Index begin, Index end, const Real* x, const Real* w,
+                    const Real* bias, const Finish& finish, Real* y);
+  /// sums[kernel_h][kernel_w][channels] += taps of x times dy, over the output rows [begin, end).
+  void (*depthwise_weight)(const DepthwiseImage& g, Index begin, Index end, const Real* x, const Real* dy,
+                           Real* sums);
+
   /// Tiles to their values at the points: of size `edge` as data, smaller ones as filters. `zeros` has
   /// `channels` zeros, read outside the image.
   void (*winograd_points)(const WinogradImages& g, const Real* images, const Real* zeros, Real* points);
-  /// Products at the points to tiles smaller than `edge`, plus bias (may be null), then max(., 0) if relu.
+  /// Products at the points to tiles smaller than `edge`, plus bias (may be null), finished.
   /// Values outside the image go to `nowhere`, which has room for `channels`.
-  void (*winograd_images)(const WinogradImages& g, const Real* points, const Real* bias, bool relu,
+  void (*winograd_images)(const WinogradImages& g, const Real* points, const Real* bias, const Finish& finish,
                           Real* nowhere, Real* images);
   /// The values at the points of a weight [taps][kernel][kernel][channels], mirrored if asked; each
   /// is packed for conv_image without bias, packed_size(taps, channels) values after the one before.
@@ -88,18 +107,19 @@ struct InstructionSet {
   /// sum[c] = sum_r (x[r,c] - origin[c]), square[c] = the sum of its squares.
   void (*moments)(Index rows, Index channels, const Real* x, const Real* origin, double* sum, double* square);
   /// sum[c] = sum_r x[r,c]; product[c] = sum_r x[r,c] z[r,c] unless z is null. With `scale`, only the x whose
-  /// z scale + shift is positive.
+  /// z scale + shift is where `finish` passes changes on.
   void (*sums)(Index rows, Index channels, const Real* x, const Real* z, const Real* scale, const Real* shift,
-               double* sum, double* product);
+               const Finish& finish, double* sum, double* product);
   void (*affine)(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
-                 const Real* add, bool relu, Real* y);
-  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c]. With `scale`, dy counts as 0 where
-  /// x scale + shift is not positive.
+                 const Real* add, const Finish& finish, Real* y);
+  /// dx[r,c] = a[c] dy[r,c] + b[c] (x[r,c] - mean[c]) + d[c]. With `scale`, dy counts as 0 where `finish` lets
+  /// no change of x scale + shift through.
   void (*affine_pair)(Index rows, Index channels, const Real* dy, const Real* x, const Real* a, const Real* b,
-                      const Real* mean, const Real* d, const Real* scale, const Real* shift, Real* dx);
-  /// dx[r,c] = y[r,c] > 0 ? scale[c] dy[r,c] : 0.
-  void (*scale_positive)(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
-                         Real* dx);
+                      const Real* mean, const Real* d, const Real* scale, const Real* shift,
+                      const Finish& finish, Real* dx);
+  /// dx[r,c] = low < y[r,c] < high ? scale[c] dy[r,c] : 0.
+  void (*scale_within)(Index rows, Index channels, Real low, Real high, const Real* dy, const Real* y,
+                       const Real* scale, Real* dx);
 
   // elementwise.h.
   void (*add)(Index n, const Real* a, const Real* b, Real* y);
@@ -109,6 +129,11 @@ struct InstructionSet {
   void (*multiply)(Index n, const Real* a, const Real* b, Real* y);
   void (*relu)(Index n, const Real* x, Real* y);
   void (*keep_positive)(Index n, const Real* x, const Real* sign, Real* y);
+  /// y = low < at < high ? x : 0.
+  void (*keep_within)(Index n, Real low, Real high, const Real* x, const Real* at, Real* y);
+  void (*finish)(Index n, const Finish& f, const Real* x, Real* y);
+  /// dx = dy times the slope of `f` (relu, clip, hard_swish) at x.
+  void (*finish_grad)(Index n, const Finish& f, const Real* x, const Real* dy, Real* dx);
   /// y = e^x for x <= 80, to two units in the last place; 0 where that is no normal number.
   void (*exponential)(Index n, const Real* x, Real* y);
   /// y[r,c] = a[r] b[c], written past the caches.

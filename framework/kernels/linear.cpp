@@ -19,8 +19,8 @@ Index rows_per_chunk(Index inner, Index channels) {
 constexpr Index columns_per_chunk = 48;  // of a weight gradient: a tile of three vectors
 
 /// y [n, channels] = bias + x [n, inner] times a packed weight; rows of y begin y_step apart.
-void multiply(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu, Real* y,
-              Index y_step) {
+void multiply(Index n, Index inner, Index channels, const Real* x, const Real* packed, const Finish& finish,
+              Real* y, Index y_step) {
   instruction_set().conv_image({.out_h = 1,
                                 .out_w = n,
                                 .channels = channels,
@@ -31,12 +31,13 @@ void multiply(Index n, Index inner, Index channels, const Real* x, const Real* p
                                 .window_row = 0,
                                 .y_row = 0,
                                 .y_pixel = y_step},
-                               x, packed, relu, y);
+                               x, packed, finish, y);
 }
-void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed, bool relu,
-                   Real* y) {
+void multiply_rows(Index n, Index inner, Index channels, const Real* x, const Real* packed,
+                   const Finish& finish, Real* y) {
   parallel_for(n, rows_per_chunk(inner, channels), [&](Range r) {
-    multiply(r.size(), inner, channels, x + r.begin * inner, packed, relu, y + r.begin * channels, channels);
+    multiply(r.size(), inner, channels, x + r.begin * inner, packed, finish, y + r.begin * channels,
+             channels);
   });
 }
 
@@ -95,12 +96,12 @@ PackedLinear::PackedLinear(Index in, Index out, const Real* w, const Real* bias)
   }
 }
 
-void PackedLinear::run(Index n, const Real* x, bool relu, Real* y) const {
+void PackedLinear::run(Index n, const Real* x, const Finish& finish, Real* y) const {
   const Index step = instruction_set().packed_size(in_, piece_);  // every piece but the last has this size
   const auto outputs = [&](Range examples, Range pieces) {
     for (Index p = pieces.begin; p < pieces.end; ++p)
       multiply(examples.size(), in_, std::min(piece_, out_ - p * piece_), x + examples.begin * in_,
-               packed_.data() + p * step, relu, y + examples.begin * out_ + p * piece_, out_);
+               packed_.data() + p * step, finish, y + examples.begin * out_ + p * piece_, out_);
   };
   const Index pieces = (out_ + piece_ - 1) / piece_, rows = rows_per_chunk(in_, out_);
   if (n <= rows)
@@ -109,11 +110,11 @@ void PackedLinear::run(Index n, const Real* x, bool relu, Real* y) const {
     parallel_for(n, rows, [&](Range r) { outputs(r, {0, pieces}); });
 }
 
-void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu,
-            Real* y) {
+void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias,
+            const Finish& finish, Real* y) {
   Scratch<Real> packed(instruction_set().packed_size(in, out));
   pack_outputs(in, out, w, bias, packed.data());
-  multiply_rows(n, in, out, x, packed.data(), relu, y);
+  multiply_rows(n, in, out, x, packed.data(), finish, y);
 }
 
 void linear_input_grad(Index n, Index in, Index out, const Real* dy, const Real* w, Real* dx) {

@@ -5,17 +5,19 @@
 #include <vector>
 
 #include "framework/core/real.h"
+#include "framework/kernels/finish.h"
 
 namespace espalier::kernels {
 
-/// y[n,o] = (bias ? bias[o] : 0) + sum_i x[n,i] w[o,i], then max(., 0) if `relu`. Parallel over examples.
-void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias, bool relu, Real* y);
+/// y[n,o] = (bias ? bias[o] : 0) + sum_i x[n,i] w[o,i], then finished. Parallel over examples.
+void linear(Index n, Index in, Index out, const Real* x, const Real* w, const Real* bias,
+            const Finish& finish, Real* y);
 /// The same for a weight that meets many batches (packing takes as long as six examples). Same bits. A batch
 /// of few examples is cut along the outputs.
 class PackedLinear {
  public:
   PackedLinear(Index in, Index out, const Real* w, const Real* bias);
-  void run(Index n, const Real* x, bool relu, Real* y) const;
+  void run(Index n, const Real* x, const Finish& finish, Real* y) const;
 
  private:
   Index in_, out_, piece_;  // outputs are packed in pieces of `piece_`

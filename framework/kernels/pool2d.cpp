@@ -9,21 +9,25 @@
 namespace espalier::kernels {
 namespace {
 
-/// Whether the loops of simd/pool.h know the windows: square ones within the image.
-bool square_within(const PoolGeometry& g) {
-  return g.kernel.h == g.kernel.w && g.stride.h == g.stride.w && g.pad == 0 &&
-         (g.out_h - 1) * g.stride.h + g.kernel.h <= g.in_h &&
-         (g.out_w - 1) * g.stride.w + g.kernel.w <= g.in_w;
+/// Whether the loops of simd/pool.h know the windows: square ones, alike on both axes.
+bool square(const PoolGeometry& g) {
+  return g.kernel.h == g.kernel.w && g.stride.h == g.stride.w && g.pad.top == g.pad.left;
+}
+/// For means, whose divisor counts the padding but not what lies beyond it: whether no window reaches there.
+bool square_within_padding(const PoolGeometry& g) {
+  return square(g) &&
+         (!g.count_padding || ((g.out_h - 1) * g.stride.h + g.kernel.h <= g.in_h + g.pad.top + g.pad.bottom &&
+                               (g.out_w - 1) * g.stride.w + g.kernel.w <= g.in_w + g.pad.left + g.pad.right));
 }
 
-/// Calls square(geometry, offset in x, offset in y) with those loops' geometry, or general(offsets).
-template <class Square, class General>
-void for_each_example(const PoolGeometry& g, Index n, Square square, General general) {
-  const PoolImage image{g.in_h, g.in_w, g.channels, g.out_h, g.out_w, g.kernel.h, g.stride.h};
+/// Calls fast(geometry, offset in x, offset in y) with those loops' geometry if `known`, or general(offsets).
+template <class Fast, class General>
+void for_each_example(const PoolGeometry& g, Index n, bool known, Fast fast, General general) {
+  const PoolImage image{g.in_h,     g.in_w,     g.channels, g.out_h,        g.out_w,
+                        g.kernel.h, g.stride.h, g.pad.top,  g.count_padding};
   const Index in = g.in_h * g.in_w * g.channels, out = g.out_h * g.out_w * g.channels;
-  const bool fast = square_within(g);
   parallel_for(n, n >= 16 ? 4 : 1, [&](Range r) {
-    for (Index e = r.begin; e < r.end; ++e) fast ? square(image, e * in, e * out) : general(e * in, e * out);
+    for (Index e = r.begin; e < r.end; ++e) known ? fast(image, e * in, e * out) : general(e * in, e * out);
   });
 }
 
@@ -63,7 +67,7 @@ void for_each_pixel(const PoolGeometry& g, const Window& w, Visit visit) {
 void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y, Real* which) {
   const InstructionSet& simd = instruction_set();
   for_each_example(
-      g, n,
+      g, n, square(g),
       [&](const PoolImage& image, Index in, Index out) {
         simd.max_pool(image, x + in, relu, y + out, which ? which + out : nullptr);
       },
@@ -88,7 +92,7 @@ void max_pool(const PoolGeometry& g, Index n, const Real* x, bool relu, Real* y,
 void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* which, Real* dx) {
   const InstructionSet& simd = instruction_set();
   for_each_example(
-      g, n,
+      g, n, square(g),
       [&](const PoolImage& image, Index in, Index out) {
         simd.max_pool_grad(image, dy + out, which + out, dx + in);
       },
@@ -106,7 +110,7 @@ void max_pool_grad(const PoolGeometry& g, Index n, const Real* dy, const Real* w
 void max_pool_gather(const PoolGeometry& g, Index n, const Real* x, const Real* which, Real* y) {
   const InstructionSet& simd = instruction_set();
   for_each_example(
-      g, n,
+      g, n, square(g),
       [&](const PoolImage& image, Index in, Index out) {
         simd.max_pool_gather(image, x + in, which + out, y + out);
       },
@@ -123,7 +127,8 @@ void max_pool_gather(const PoolGeometry& g, Index n, const Real* x, const Real* 
 void average_pool(const PoolGeometry& g, Index n, const Real* x, Real* y) {
   const InstructionSet& simd = instruction_set();
   for_each_example(
-      g, n, [&](const PoolImage& image, Index in, Index out) { simd.average_pool(image, x + in, y + out); },
+      g, n, square_within_padding(g),
+      [&](const PoolImage& image, Index in, Index out) { simd.average_pool(image, x + in, y + out); },
       [&](Index in, Index out) {
         for_each_window(g, [&](const Window& w, Index at) {
           Real* sum = y + out + at;
@@ -139,7 +144,7 @@ void average_pool(const PoolGeometry& g, Index n, const Real* x, Real* y) {
 void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx) {
   const InstructionSet& simd = instruction_set();
   for_each_example(
-      g, n,
+      g, n, square_within_padding(g),
       [&](const PoolImage& image, Index in, Index out) { simd.average_pool_grad(image, dy + out, dx + in); },
       [&](Index in, Index out) {
         std::fill_n(dx + in, g.in_h * g.in_w * g.channels, Real(0));
@@ -153,16 +158,14 @@ void average_pool_grad(const PoolGeometry& g, Index n, const Real* dy, Real* dx)
 }
 
 void global_average(Index n, Index pixels, Index channels, const Real* x, Real* y) {
+  const InstructionSet& simd = instruction_set();
   const Real factor = Real(1) / static_cast<Real>(pixels);
   parallel_for(n, 16, [&](Range examples) {
     for (Index e = examples.begin; e < examples.end; ++e) {
       Real* row = y + e * channels;
       std::fill_n(row, channels, Real(0));
-      for (Index p = 0; p < pixels; ++p) {
-        const Real* pixel = x + (e * pixels + p) * channels;
-        for (Index c = 0; c < channels; ++c) row[c] += pixel[c];
-      }
-      for (Index c = 0; c < channels; ++c) row[c] *= factor;
+      for (Index p = 0; p < pixels; ++p) simd.add(channels, row, x + (e * pixels + p) * channels, row);
+      simd.scale(channels, factor, row, row);
     }
   });
 }

@@ -1,5 +1,5 @@
-// pool2d.h: maximum and average over windows of NHWC images. The networks of this field use square windows within the
-// image; those have fast loops, others a general one.
+// pool2d.h: maximum and average over windows of NHWC images. The networks of this field use square windows; those have
+// fast loops, others a general one.
 #pragma once
 
 #include <cstdint>

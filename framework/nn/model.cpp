@@ -25,6 +25,8 @@ Model::Model(Graph graph, int classes, std::uint64_t seed)
   for (ParameterSpec& p : graph_.parameters) store_.declare(p.name, p.shape, p.role, p.init);
   for (StatisticSpec& s : graph_.statistics) store_.declare_statistic(s.name, s.size, s.initial);
   store_.allocate(seed);
+  for (Graph* g : {&graph_, &joined_})  // drawn for good; those of an ONNX file hold all its weights
+    for (ParameterSpec& p : g->parameters) p.init = nullptr;
 
   std::vector<bool> read_later(joined_.values.size(), false);
   read_later[joined_.outputs[0]] = true;
@@ -39,6 +41,32 @@ Model::Model(Graph graph, int classes, std::uint64_t seed)
       read_later[id] = true;
     }
   }
+  const auto steps = static_cast<Index>(joined_.steps.size());
+  alive_before_.assign(steps, -1);
+  std::vector<Index> last_reader(joined_.values.size(), -1), made_by(joined_.values.size(), -1);
+  for (Index s = 0; s < steps; ++s) {
+    made_by[joined_.steps[s].output] = s;
+    for (const ValueId id : joined_.steps[s].inputs) last_reader[id] = s;
+  }
+  last_reader[joined_.outputs[0]] = steps;
+  for (Index s = 0; s < steps; ++s) {
+    int alive = 0;
+    for (std::size_t id = 0; id < joined_.values.size(); ++id)
+      if (made_by[id] < s && last_reader[id] >= s && ++alive == 1)
+        alive_before_[s] = static_cast<ValueId>(id);
+    if (alive != 1) alive_before_[s] = -1;
+  }
+  for (const bool training : {false, true}) {
+    std::vector<bool>& kept = kept_[training ? 1 : 0];
+    kept.assign(joined_.values.size(), false);
+    kept[joined_.input] = kept[joined_.outputs[0]] = true;
+    for (const Step& step : joined_.steps) {
+      const Reads reads = step.op->reads({.training = training});
+      if (reads.output) kept[step.output] = true;
+      if (reads.inputs)
+        for (const ValueId id : step.inputs) kept[id] = true;
+    }
+  }
   for (const Step& step : graph_.steps) {
     const auto weight = std::find_if(step.parameters.begin(), step.parameters.end(),
                                      [&](int p) { return graph_.parameters[p].role == Role::weight; });
@@ -49,13 +77,15 @@ Model::Model(Graph graph, int classes, std::uint64_t seed)
   }
 }
 
-Var Model::forward(const Var& images, Pass& pass) const {
-  const Shape& s = images.shape();
-  require(s.rank() == 4 && Shape{s[1], s[2], s[3]} == image(), "[model] takes images [n, {}, {}, {}], got {}",
-          image()[0], image()[1], image()[2], s);
+Var Model::run(Range steps, const Var& from, Pass& pass) const {
+  const Shape& s = from.shape();
+  const bool whole = steps.begin == 0;
+  require(!whole || (s.rank() == 4 && Shape{s[1], s[2], s[3]} == image()),
+          "[model] takes images [n, {}, {}, {}], got {}", image()[0], image()[1], image()[2], s);
+  const std::vector<bool>& kept = kept_[pass.training ? 1 : 0];
   std::vector<Var> values(joined_.values.size()), inputs;
-  values[joined_.input] = images;
-  for (std::size_t i = 0; i < joined_.steps.size(); ++i) {
+  values[whole ? joined_.input : alive_before_[steps.begin]] = from;
+  for (Index i = steps.begin; i < steps.end; ++i) {
     const Step& step = joined_.steps[i];
     inputs.clear();
     for (const ValueId id : step.inputs) inputs.push_back(values[id]);
@@ -66,8 +96,22 @@ Var Model::forward(const Var& images, Pass& pass) const {
     still.training &= !(own.frozen && !own.statistics.empty());
     values[step.output] = step.op->apply(
         inputs, {step.name, pass.training ? own.trained : own.parameters, own.statistics}, still);
+    for (const ValueId id : own.last_read)
+      if (!kept[id])
+        inputs[std::find(step.inputs.begin(), step.inputs.end(), id) - step.inputs.begin()].forget_values();
   }
-  return values[joined_.outputs[0]];
+  return values[joined_.steps[steps.end - 1].output];
+}
+
+Index Model::recorded_values(Range steps, bool training) const {
+  Index values = 0;
+  for (Index i = steps.begin; i < steps.end; ++i) {
+    const Step& step = joined_.steps[i];
+    const Index size = joined_.shape(step.output).size();
+    if (is_kept(step.output, training)) values += size;
+    if (dynamic_cast<const MaxPoolOp*>(step.op.get())) values += size;
+  }
+  return values;
 }
 
 void Model::set_rates(const std::vector<double>& factors) {
@@ -80,14 +124,21 @@ void Model::set_rates(const std::vector<double>& factors) {
     for (std::size_t i = 0; i < own.size(); ++i)
       prepared_[s].trained[i] = is_frozen(own[i]) ? Var(store_.var(own[i]).value()) : store_.var(own[i]);
     prepared_[s].frozen = !own.empty() && std::all_of(own.begin(), own.end(), is_frozen);
+    if (!prepared_[s].frozen) continue;
+    const Step& step = joined_.steps[s];  // batch norm's rules are those of evaluation then
+    const Reads reads = step.op->reads({.training = false});
+    if (reads.output) kept_[1][step.output] = true;
+    for (const ValueId id : step.inputs)
+      if (reads.inputs) kept_[1][id] = true;
   }
 }
 
 Index Model::examples_in_cache() const {
   Index largest = image().size();
   for (const LayerCost& cost : costs_) largest = std::max(largest, cost.output.size());
-  constexpr Index values = (Index{1} << 20) / static_cast<Index>(sizeof(Real));
-  return std::max<Index>(8, values / largest);
+  constexpr Index values = (Index{1} << 20) / static_cast<Index>(sizeof(Real)), most = 256 * values;
+  const Index least = std::clamp<Index>(most / std::max<Index>(recorded_values(false), 1), 1, 8);
+  return std::max(least, values / largest);
 }
 
 ParameterId classifier(const Model& model) {

@@ -30,11 +30,27 @@ class Model {
   int classes() const { return classes_; }
   /// Logits [n, classes] of images [n, h, w, c].
   Var forward(const Tensor& images, Pass& pass) const { return forward(Var(images), pass); }
-  Var forward(const Var& images, Pass& pass) const;
+  Var forward(const Var& images, Pass& pass) const {
+    return run({0, static_cast<Index>(joined_.steps.size())}, images, pass);
+  }
+  /// As it runs: activations that kernels apply in the same pass are part of the step before them.
+  const Graph& running() const { return joined_; }
+  /// The one value that steps from `step` on read of those before (or the output, at the end); -1 if there are several.
+  ValueId alive_before(Index step) const { return alive_before_[step]; }
+  /// Some steps of running(), where one value alone is alive before them; returns the output of the last of them.
+  Var run(Range steps, const Var& from, Pass& pass) const;
+  /// Whether a value of running() stays in memory until the reverse pass: some gradient rule reads it.
+  bool is_kept(ValueId id, bool training) const { return kept_[training ? 1 : 0][id]; }
   /// Steps with weights in the order of the forward pass.
   const std::vector<LayerCost>& costs() const { return costs_; }
-  /// Examples whose largest layer output takes 1 MiB (at least 8):
-  /// what a thread should have at hand at a time.
+  /// Values of one example that a recorded pass through some steps of running() leaves in memory: outputs that are kept,
+  /// and the winners of maxima.
+  Index recorded_values(Range steps, bool training) const;
+  Index recorded_values(bool training) const {
+    return recorded_values({0, static_cast<Index>(joined_.steps.size())}, training);
+  }
+  /// Examples whose largest layer output takes 1 MiB (at least 8, unless what a recorded pass keeps of so many takes more
+  /// than 256 MiB): what a thread should have at hand at a time.
   Index examples_in_cache() const;
   /// Multiply-adds of one example, all steps.
   Index macs() const;
@@ -57,6 +73,8 @@ class Model {
   ParameterStore store_;
   std::vector<Prepared> prepared_;
   std::vector<LayerCost> costs_;
+  std::vector<ValueId> alive_before_;
+  std::vector<bool> kept_[2];  // by value; in evaluation, in training
 };
 
 /// The last layer with weights, if it has one row for each class; else -1.

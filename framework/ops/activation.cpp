@@ -38,12 +38,23 @@ Var piecewise(const Var& x, const Activation& f) {
   const auto a = static_cast<Real>(f.alpha), b = static_cast<Real>(f.beta);
   const auto slope = [kind = f.kind, a, b](Real v) -> Real {
     if (kind == Kind::leaky_relu) return v > 0 ? Real(1) : a;
-    const Real at = kind == Kind::clip ? v : a * v + b, low = kind == Kind::clip ? a : Real(0),
-               high = kind == Kind::clip ? b : Real(1);
-    return at <= low || at >= high ? Real(0) : kind == Kind::clip ? Real(1) : a;
+    const Real at = a * v + b;
+    return at <= 0 || at >= 1 ? Real(0) : a;
   };
   return record(name_of(f.kind), {x}, values_of(f, x), [slope](const Inputs& in, const Var&, const Var& dy) {
     return multiply(dy, constant_map(in[0], slope));
+  });
+}
+
+Var clip(const Var& x, const Activation& f) {
+  // The output tells where x lay, so that x need not be kept.
+  return record("clip", {x}, values_of(f, x),
+                [a = static_cast<Real>(f.alpha), b = static_cast<Real>(f.beta)](
+                    const Inputs&, const Var& out, const Var& dy) { return keep_within(dy, out, a, b); });
+}
+Var hard_swish(const Var& x, const Activation& f) {
+  return record("hard_swish", {x}, values_of(f, x), [f](const Inputs& in, const Var&, const Var& dy) {
+    return hard_swish_gradient(in[0], dy, f);
   });
 }
 
@@ -90,14 +101,15 @@ Var activate(const Var& x, const Activation& f) {
       return x;
     case Kind::relu:
       return relu(x);
-    case Kind::leaky_relu:
     case Kind::clip:
+      return clip(x, f);
+    case Kind::leaky_relu:
     case Kind::hard_sigmoid:
       return piecewise(x, f);
     case Kind::sigmoid:
       return sigmoid(x);
     case Kind::hard_swish:
-      return multiply(x, piecewise(x, {Kind::hard_sigmoid, f.alpha, f.beta}));
+      return hard_swish(x, f);
     case Kind::tanh:
       return hyperbolic_tangent(x);
     case Kind::elu:
@@ -125,6 +137,28 @@ Var keep_positive(const Var& x, const Var& sign) {
   return record(
       "keep_positive", {x, Var(sign.value())}, std::move(y),
       [](const Inputs& in, const Var&, const Var& dy) { return keep_positive(dy, in[1]); }, NoGradient());
+}
+
+Var keep_within(const Var& x, const Var& at, Real low, Real high) {
+  require(x.shape() == at.shape(), "[keep_within] shapes differ: {} and {}", x.shape(), at.shape());
+  Tensor y = Tensor::uninitialized(x.shape());
+  kernels::keep_within(y.size(), low, high, x.value().data(), at.value().data(), y.data());
+  return record(
+      "keep_within", {x, Var(at.value())}, std::move(y),
+      [low, high](const Inputs& in, const Var&, const Var& dy) { return keep_within(dy, in[1], low, high); },
+      NoGradient());
+}
+
+Var hard_swish_gradient(const Var& x, const Var& dy, const Activation& f) {
+  require(x.shape() == dy.shape(), "[hard_swish_gradient] shapes differ: {} and {}", x.shape(), dy.shape());
+  if (recording()) {  // x h(x) with h a hard sigmoid has the slope h + x h'
+    const Var h = activate(x, {Kind::hard_sigmoid, f.alpha, f.beta});
+    const Var moving = keep_within(scale(x, static_cast<Real>(f.alpha)), h, 0, 1);
+    return multiply(dy, add(h, moving));
+  }
+  Tensor dx = Tensor::uninitialized(x.shape());
+  kernels::finish_grad(dx.size(), *fused(f), x.value().data(), dy.value().data(), dx.data());
+  return Var(std::move(dx));
 }
 
 Var dropout(const Var& x, double rate, std::uint64_t key) {

@@ -3,6 +3,7 @@
 #include "framework/kernels/batch_norm.h"
 
 #include <cmath>
+#include <limits>
 
 #include "framework/autograd/arithmetic.h"
 #include "framework/ops/ops.h"
@@ -37,11 +38,10 @@ struct Affine {
       shift.data()[c] = beta.data()[c] - mean.data()[c] * factor.data()[c];
     }
   }
-  /// Of x, optionally rectified.
-  Tensor apply(const Var& x, bool relu) const {
+  Tensor apply(const Var& x, const kernels::Finish& finish) const {
     Tensor y = Tensor::uninitialized(x.shape());
     kernels::channel_affine(rows_of(x.shape()), channels_of(x.shape()), x.value().data(), factor.data(),
-                            shift.data(), nullptr, relu, y.data());
+                            shift.data(), nullptr, finish, y.data());
     return y;
   }
 };
@@ -60,16 +60,28 @@ Var standardise_by_batch(const Var& x, double epsilon, Var& inv) {
   return channel_affine(centred, inv, Var());
 }
 
-/// The rules of training mode, with the ReLU that follows if there is one.
+/// What arrives before an activation from dy behind it, of the two that show in their output.
+Var before_activation(const Activation& f, const Var& out, const Var& dy) {
+  if (f.kind == Activation::Kind::relu) return keep_positive(dy, Var(out.value()));
+  if (f.kind == Activation::Kind::clip)
+    return keep_within(dy, Var(out.value()), static_cast<Real>(f.alpha), static_cast<Real>(f.beta));
+  return dy;
+}
+
+/// The rules of training mode, with the activation that follows if there is one.
 struct BatchNormTrain {
   double epsilon;
-  bool relu;
+  Activation after;
   Tensor mean, inv;
   Affine affine;
 
   kernels::BatchNormChannels channels(const Inputs& in) const {
-    return {in[1].value().data(), mean.data(), inv.data(), relu ? affine.factor.data() : nullptr,
-            relu ? affine.shift.data() : nullptr};
+    return {in[1].value().data(),
+            mean.data(),
+            inv.data(),
+            after ? affine.factor.data() : nullptr,
+            after ? affine.shift.data() : nullptr,
+            *fused(after)};
   }
   /// mean_r(dy) and mean_r(dy x_hat), without building x_hat. The three rules ask for the same one after the
   /// other; the last answer is kept, with its dy so that the address can't be another's.
@@ -86,12 +98,19 @@ struct BatchNormTrain {
     }
     return *kept;
   }
-  Var masked(const Var& out, const Var& dy) const { return relu ? keep_positive(dy, Var(out.value())) : dy; }
+  /// dy before the activation, as a differentiable function of x where it is one.
+  Var masked(const Inputs& in, const Var& out, const Var& dy) const {
+    if (after.kind != Activation::Kind::hard_swish)
+      return before_activation(after, out.value().empty() ? Var(affine.apply(in[0], *fused(after))) : out, dy);
+    Var deviation;
+    const Var z = channel_affine(standardise_by_batch(in[0], epsilon, deviation), in[1], in[2]);
+    return hard_swish_gradient(z, dy, after);
+  }
 
   Var dx(const Inputs& in, const Var& out, const Var& dy) const {
     const Var& x = in[0];
     if (recording()) {
-      const Var dz = masked(out, dy);
+      const Var dz = masked(in, out, dy);
       Var deviation;
       const Var x_hat = standardise_by_batch(x, epsilon, deviation);
       const Real per_row = Real(1) / static_cast<Real>(rows_of(x.shape()));
@@ -111,28 +130,31 @@ struct BatchNormTrain {
   Var dgamma(const Inputs& in, const Var& out, const Var& dy) const {
     if (recording()) {
       Var deviation;
-      return sum_to_channels(multiply(masked(out, dy), standardise_by_batch(in[0], epsilon, deviation)));
+      return sum_to_channels(multiply(masked(in, out, dy), standardise_by_batch(in[0], epsilon, deviation)));
     }
     return scale(Var(means(in, dy).of_dy_xhat), static_cast<Real>(rows_of(dy.shape())));
   }
   Var dbeta(const Inputs& in, const Var& out, const Var& dy) const {
-    if (recording()) return sum_to_channels(masked(out, dy));
+    if (recording()) return sum_to_channels(masked(in, out, dy));
     return scale(Var(means(in, dy).of_dy), static_cast<Real>(rows_of(dy.shape())));
   }
 };
 
-/// The rules of evaluation mode: an affine map per channel, and the ReLU that follows if there is one.
+/// The rules of evaluation mode: an affine map per channel, and the ReLU or clip that follows if there is one.
 struct BatchNormEval {
-  bool relu;
+  Activation after;
   Tensor mean, inv;
 
-  Var masked(const Var& out, const Var& dy) const { return relu ? keep_positive(dy, Var(out.value())) : dy; }
+  Var masked(const Var& out, const Var& dy) const { return before_activation(after, out, dy); }
   Var dx(const Inputs& in, const Var& out, const Var& dy) const {
     const Var factor = multiply(in[1], Var(inv));
-    if (recording() || !relu) return channel_affine(masked(out, dy), factor, Var());
+    if (recording() || !after) return channel_affine(masked(out, dy), factor, Var());
+    const bool relu = after.kind == Activation::Kind::relu;
+    const Real low = relu ? Real(0) : static_cast<Real>(after.alpha),
+               high = relu ? std::numeric_limits<Real>::infinity() : static_cast<Real>(after.beta);
     Tensor dx = Tensor::uninitialized(dy.shape());
-    kernels::channel_scale_positive(rows_of(dy.shape()), channels_of(dy.shape()), dy.value().data(),
-                                    out.value().data(), factor.value().data(), dx.data());
+    kernels::channel_scale_within(rows_of(dy.shape()), channels_of(dy.shape()), low, high, dy.value().data(),
+                                  out.value().data(), factor.value().data(), dx.data());
     return Var(std::move(dx));
   }
   Var dgamma(const Inputs& in, const Var& out, const Var& dy) const {
@@ -143,23 +165,25 @@ struct BatchNormEval {
 }  // namespace
 
 Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean,
-                    const Tensor& variance, double epsilon, bool with_relu) {
+                    const Tensor& variance, double epsilon, const Activation& after) {
   check("batch_norm_eval", x, gamma, beta);
   require(mean.shape() == gamma.shape() && variance.shape() == gamma.shape(),
           "[batch_norm_eval] input {} needs statistics of shape {}, got {} and {}", x.shape(), gamma.shape(),
           mean.shape(), variance.shape());
   // A copy: running statistics may be updated before the reverse pass.
-  const BatchNormEval rule{with_relu, mean.clone(), inverse_deviation(variance, epsilon)};
-  Tensor y = Affine(gamma.value(), beta.value(), rule.mean, rule.inv).apply(x, with_relu);
-  return record(
+  const bool shows = after.kind == Activation::Kind::relu || after.kind == Activation::Kind::clip;
+  const BatchNormEval rule{shows ? after : Activation(), mean.clone(), inverse_deviation(variance, epsilon)};
+  Tensor y = Affine(gamma.value(), beta.value(), rule.mean, rule.inv).apply(x, *fused(rule.after));
+  const Var z = record(
       "batch_norm_eval", {x, gamma, beta}, std::move(y),
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dgamma(in, out, dy); },
       [rule](const Inputs&, const Var& out, const Var& dy) { return sum_to_channels(rule.masked(out, dy)); });
+  return shows ? z : activate(z, after);
 }
 
 Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double epsilon, BatchMoments& moments,
-                     bool with_relu) {
+                     const Activation& after) {
   check("batch_norm_train", x, gamma, beta);
   const Index rows = rows_of(x.shape()), channels = channels_of(x.shape());
   require(rows > 1, "[batch_norm_train] one value per channel has no variance: input {}", x.shape());
@@ -167,13 +191,15 @@ Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double eps
   moments.variance = Tensor::uninitialized({channels});
   kernels::channel_moments(rows, channels, x.value().data(), moments.mean.data(), moments.variance.data());
   const Tensor inv = inverse_deviation(moments.variance, epsilon);
-  const BatchNormTrain rule{epsilon, with_relu, moments.mean, inv,
+  const bool same_pass = fused(after).has_value();
+  const BatchNormTrain rule{epsilon, same_pass ? after : Activation(), moments.mean, inv,
                             Affine(gamma.value(), beta.value(), moments.mean, inv)};
-  return record(
-      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, with_relu), Coupling::coupled,
+  const Var z = record(
+      "batch_norm_train", {x, gamma, beta}, rule.affine.apply(x, *fused(rule.after)), Coupling::coupled,
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dx(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dgamma(in, out, dy); },
       [rule](const Inputs& in, const Var& out, const Var& dy) { return rule.dbeta(in, out, dy); });
+  return same_pass ? z : activate(z, after);
 }
 
 }  // namespace espalier

@@ -24,6 +24,10 @@ Var activate(const Var& x, const Activation& f);
 Var add_relu(const Var& a, const Var& b);
 /// x where sign > 0, else 0; no gradient flows to `sign`. ReLU's gradient rule.
 Var keep_positive(const Var& x, const Var& sign);
+/// x where low < at < high, else 0; no gradient flows to `at`. The gradient rule of a clip.
+Var keep_within(const Var& x, const Var& at, Real low, Real high);
+/// dy times the slope of hard-swish (`f`, with its alpha and beta) at x.
+Var hard_swish_gradient(const Var& x, const Var& dy, const Activation& f);
 /// Inverted dropout: keeps a value with probability 1 - rate and divides it by that. The mask is a function
 /// of `key`.
 Var dropout(const Var& x, double rate, std::uint64_t key);
@@ -64,15 +68,16 @@ Var average_pool(const Var& x, const PoolSpec& spec);
 Var global_average_pool(const Var& x);
 
 // --- batch_norm.cpp ---
-/// With given statistics: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, per channel (last axis).
+/// With given statistics: y = gamma (x - mean) / sqrt(variance + epsilon) + beta, per channel (last axis), and the
+/// activation that follows: in the same pass where kernels can (`fused` in kernels/activation.h).
 Var batch_norm_eval(const Var& x, const Var& gamma, const Var& beta, const Tensor& mean,
-                    const Tensor& variance, double epsilon, bool with_relu = false);
+                    const Tensor& variance, double epsilon, const Activation& after = {});
 /// With the statistics of the batch, which are also returned (biased variance). Couples the examples.
 struct BatchMoments {
   Tensor mean, variance;
 };
 Var batch_norm_train(const Var& x, const Var& gamma, const Var& beta, double epsilon, BatchMoments& moments,
-                     bool with_relu = false);
+                     const Activation& after = {});
 
 // --- concat.cpp ---
 /// Values [.., c_i] side by side along their last axis.

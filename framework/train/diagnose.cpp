@@ -7,8 +7,10 @@
 namespace espalier {
 namespace {
 
+/// Values that were let go count as finite: what they made is looked at next.
 bool finite(const Tensor& t) {
-  return std::all_of(t.values().begin(), t.values().end(), [](Real v) { return std::isfinite(v); });
+  return t.empty() ||
+         std::all_of(t.values().begin(), t.values().end(), [](Real v) { return std::isfinite(v); });
 }
 
 void collect(const Var& v, std::set<Node*>& seen) {
@@ -29,13 +31,16 @@ std::string first_non_finite(const Var& result, const ParameterStore& store) {
   std::sort(nodes.begin(), nodes.end(), [](const Node* a, const Node* b) { return a->order < b->order; });
   for (const Node* node : nodes) {  // leaves have order 0 and come first
     if (finite(node->value)) continue;
+    if (node->parameter >= static_cast<ParameterId>(store.infos().size()))
+      continue;  // of a stretch: made before
     if (node->parameter >= 0)
       return fmt::format("parameter {} holds a non-finite value", parameter_name(*node, store));
     if (node->inputs.count() == 0)
       return fmt::format("an input of shape {} holds a non-finite value", node->value.shape());
     std::string layer;
     for (int i = 0; i < node->inputs.count(); ++i)
-      if (const Node* in = node->inputs[i].node(); in->parameter >= 0)
+      if (const Node* in = node->inputs[i].node();
+          in->parameter >= 0 && in->parameter < static_cast<ParameterId>(store.infos().size()))
         layer += (layer.empty() ? " with " : ", ") + parameter_name(*in, store);
     return fmt::format("the first non-finite value is the output {} of {}{}", node->value.shape(), node->op,
                        layer);

@@ -38,11 +38,15 @@ class SumInto final : public GradientSink {
 
 }  // namespace
 
-void mean_gradients(const Var& losses, ParameterStore& store) {
+void mean_gradients(const Var& losses, ParameterStore& store, Recomputation* recomputation) {
   thread_local std::vector<char> reached;  // kept, so that a step allocates nothing
   SumInto sink(store, reached);
   const Index n = losses.value().size();
-  backward(losses, Tensor::full({n}, Real(1) / static_cast<Real>(n)), sink);
+  const Tensor seed = Tensor::full({n}, Real(1) / static_cast<Real>(n));
+  if (recomputation)
+    recomputation->backward(losses, seed, sink);
+  else
+    backward(losses, seed, sink);
   sink.clear_unreached();
 }
 

@@ -39,6 +39,8 @@ void TrainSettings::fields(Fields& f) {
     {.low = 0, .high = 1, .high_open = true});
   f("stop_weight_decay_after_pruning", stop_weight_decay_after_pruning,
     "no weight decay once the final sparsity is reached");
+  f("recompute", recompute,
+    "keep few activations and compute the others again in the reverse pass: less memory, a third more time, the same bits");
 }
 
 Trainer::Trainer(RunContext& context, const TrainSettings& settings)
@@ -49,6 +51,7 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
               settings.batch_size, context.seed, context.data.workers),
       instruction_sets_(instruction_set()) {
   apply_rates(settings, context.model);
+  if (settings.recompute) recomputation_.emplace(context.model);
   check_last_batch();
 }
 Trainer::~Trainer() = default;
@@ -102,18 +105,20 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
       .dropout_key = Random(context_.seed, Random::Use::dropout,
                             {static_cast<std::uint64_t>(at_.epoch), static_cast<std::uint64_t>(at_.step)})
                          .next()};
-  const Var logits = context_.model.forward(batch.images, pass);
+  const Var logits = recomputation_ ? recomputation_->forward(batch.images, pass)
+                                    : context_.model.forward(batch.images, pass);
   const Var losses = cross_entropy(logits, batch.labels, settings_.label_smoothing);
   const double loss = sum(losses.value());
   if (!std::isfinite(loss))
     fail(ExitCode::numeric,
          "the loss is not finite at epoch {}, step {} (learning rate {:.3g}): {}. {}; lower "
          "train.learning_rate.rate or add a warm-up",
-         at_.epoch + 1, at_.step, rate, first_non_finite(losses, store), last_good());
+         at_.epoch + 1, at_.step, rate,
+         recomputation_ ? recomputation_->first_non_finite() : first_non_finite(losses, store), last_good());
   at_.loss_sum += loss;
   at_.correct += count_correct(logits.value(), batch.labels);
   at_.seen += n;
-  mean_gradients(losses, store);
+  mean_gradients(losses, store, recomputation_ ? &*recomputation_ : nullptr);
   optimizer_->step(store, rate, decay);
   evaluation_.reset();
   ++at_.step;

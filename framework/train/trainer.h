@@ -19,6 +19,7 @@
 #include "framework/train/learning_rate.h"
 #include "framework/train/optimizer.h"
 #include "framework/train/rates.h"
+#include "framework/train/recompute.h"
 
 namespace espalier {
 
@@ -27,6 +28,7 @@ struct TrainSettings {
   int epochs = 10, batch_size = 128;
   double label_smoothing = 0;
   bool stop_weight_decay_after_pruning = false;
+  bool recompute = false;
   Variant<OptimizerSettings> optimizer;
   Variant<LearningRateSettings> learning_rate;
   std::vector<std::string> freeze;
@@ -139,6 +141,7 @@ class Trainer {
   RunContext& context_;
   const TrainSettings& settings_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<Recomputation> recomputation_;
   TrainLoader loader_;
   Position at_;
   std::string instruction_sets_;

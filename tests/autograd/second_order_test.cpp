@@ -27,7 +27,7 @@ struct ConvNet {
   }
   Var logits(const std::vector<Var>& p) const {
     Var h = max_pool(conv2d(x, p[0], p[1], {.relu = true}), {2, 2});
-    h = batch_norm_eval(h, p[2], p[3], Tensor::full({3}, Real(0.5)), Tensor::full({3}, 2), 1e-5, true);
+    h = batch_norm_eval(h, p[2], p[3], Tensor::full({3}, Real(0.5)), Tensor::full({3}, 2), 1e-5, Activation::Kind::relu);
     return linear(flatten(h), p[4], p[5]);
   }
   Var loss(const std::vector<Var>& p) const { return cross_entropy(logits(p), labels); }

@@ -60,8 +60,8 @@ struct Network {
     h = max_pool(h, {3, 2});
     h = conv2d(h, p[2], Var(), {.pad = 1});
     BatchMoments moments;
-    h = training_ ? batch_norm_train(h, p[3], p[4], 1e-5, moments, true)
-                  : batch_norm_eval(h, p[3], p[4], mean_, variance_, 1e-5, true);
+    h = training_ ? batch_norm_train(h, p[3], p[4], 1e-5, moments, Activation::Kind::relu)
+                  : batch_norm_eval(h, p[3], p[4], mean_, variance_, 1e-5, Activation::Kind::relu);
     h = average_pool(h, {3, 2});
     h = flatten(h);
     if (training_) h = dropout(h, 0.25, key);

@@ -42,7 +42,7 @@ TEST(Passes, ComputeTheSame) {
     const Tensor expected = by_hand(model->graph(), weights, x);
     const auto [folded, own] = fold_batch_norm(model->graph(), weights);
     check_weights(folded, own);
-    for (const Tensor& y : {by_hand(join_activations(model->graph(), Joined::relu), weights, x),
+    for (const Tensor& y : {by_hand(join_activations(model->graph(), Joined::fused), weights, x),
                             by_hand(join_activations(model->graph(), Joined::all), weights, x),
                             by_hand(folded, own, x), by_hand(join_activations(folded, Joined::all), own, x)})
       for (Index k = 0; k < y.size(); ++k)
@@ -61,7 +61,7 @@ TEST(JoinActivations, TakesTheOnlyReaderOfAnOpThatCan) {
   net.add("pool", AveragePoolOp(2, 2));
   net.add("relu3", ActivationOp(Kind::relu));
   const Graph g = net.finish();
-  EXPECT_EQ(step_names(join_activations(g, Joined::relu)),
+  EXPECT_EQ(step_names(join_activations(g, Joined::fused)),
             (std::vector<std::string>{"conv1", "relu1", "sum", "conv2", "silu", "pool", "relu3"}));
   EXPECT_EQ(step_names(join_activations(g, Joined::all)),
             (std::vector<std::string>{"conv1", "relu1", "sum", "conv2", "pool", "relu3"}));

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "framework/core/parallel.h"
 #include "tests/kernels/each_instruction_set.h"
 #include "tests/support/arrays.h"
@@ -147,37 +149,44 @@ TEST(BatchNormInputGrad, IsItsFormula) {
   });
 }
 
-// A ReLU after the batch norm is a dy that is 0 where the value before the ReLU is not positive.
-TEST(BatchNormGradients, OfAReluThatFollowsSeeOnlyTheGradientBehindIt) {
-  for_each_extent([](const Extent& e) {
-    const Values x = normal_values(e.size(), 1), dy = normal_values(e.size(), 2);
-    const Values gamma = normal_values(e.channels, 3), mean = normal_values(e.channels, 4);
-    const Values inv = normal_values(e.channels, 5), scale = normal_values(e.channels, 6),
-                 shift = normal_values(e.channels, 7);
-    const kernels::BatchNormChannels plain{gamma.data(), mean.data(), inv.data()};
-    const kernels::BatchNormChannels with_relu{gamma.data(), mean.data(), inv.data(), scale.data(),
-                                               shift.data()};
-    Values y = poisoned(e.size()), masked = dy;
-    kernels::channel_affine(e.rows, e.channels, x.data(), scale.data(), shift.data(), nullptr, true,
-                            y.data());
-    for (std::size_t k = 0; k < y.size(); ++k)
-      if (!(y[k] > 0)) masked[k] = 0;
-    Values expected[3], got[3];
-    for (Values& v : {std::ref(expected[0]), std::ref(expected[1]), std::ref(got[0]), std::ref(got[1])})
-      v = poisoned(e.channels);
-    expected[2] = got[2] = poisoned(e.size());
-    kernels::batch_norm_means(e.rows, e.channels, x.data(), masked.data(), plain, expected[0].data(),
-                              expected[1].data());
-    kernels::batch_norm_means(e.rows, e.channels, x.data(), dy.data(), with_relu, got[0].data(),
-                              got[1].data());
-    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), masked.data(), plain, expected[0].data(),
-                                   expected[1].data(), expected[2].data());
-    kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), dy.data(), with_relu, got[0].data(),
-                                   got[1].data(), got[2].data());
-    for (const int k : {0, 1, 2}) EXPECT_TRUE(same_bits(got[k], expected[k])) << k;
-    kernels::channel_scale_positive(e.rows, e.channels, dy.data(), y.data(), gamma.data(), got[2].data());
-    for (std::size_t k = 0; k < y.size(); ++k) ASSERT_EQ(got[2][k], masked[k] * gamma[k % gamma.size()]);
-  });
+// A ReLU after the batch norm is a dy that is 0 where the value before the ReLU is not positive; a clip one that is 0
+// at and outside its bounds.
+TEST(BatchNormGradients, OfAReluOrClipThatFollowsSeeOnlyTheGradientBehindIt) {
+  for (const kernels::Finish& finish :
+       {kernels::Finish(true), kernels::Finish(kernels::Finish::Kind::clip, Real(-0.5), 1)})
+    for_each_extent([&](const Extent& e) {
+      const bool relu = finish.kind == kernels::Finish::Kind::relu;
+      const Real low = relu ? Real(0) : finish.a,
+                 high = relu ? std::numeric_limits<Real>::infinity() : finish.b;
+      const Values x = normal_values(e.size(), 1), dy = normal_values(e.size(), 2);
+      const Values gamma = normal_values(e.channels, 3), mean = normal_values(e.channels, 4);
+      const Values inv = normal_values(e.channels, 5), scale = normal_values(e.channels, 6),
+                   shift = normal_values(e.channels, 7);
+      const kernels::BatchNormChannels plain{gamma.data(), mean.data(), inv.data()};
+      const kernels::BatchNormChannels with_finish{gamma.data(), mean.data(),  inv.data(),
+                                                   scale.data(), shift.data(), finish};
+      Values y = poisoned(e.size()), masked = dy;
+      kernels::channel_affine(e.rows, e.channels, x.data(), scale.data(), shift.data(), nullptr, finish,
+                              y.data());
+      for (std::size_t k = 0; k < y.size(); ++k)
+        if (!(y[k] > low && y[k] < high)) masked[k] = 0;
+      Values expected[3], got[3];
+      for (Values& v : {std::ref(expected[0]), std::ref(expected[1]), std::ref(got[0]), std::ref(got[1])})
+        v = poisoned(e.channels);
+      expected[2] = got[2] = poisoned(e.size());
+      kernels::batch_norm_means(e.rows, e.channels, x.data(), masked.data(), plain, expected[0].data(),
+                                expected[1].data());
+      kernels::batch_norm_means(e.rows, e.channels, x.data(), dy.data(), with_finish, got[0].data(),
+                                got[1].data());
+      kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), masked.data(), plain, expected[0].data(),
+                                     expected[1].data(), expected[2].data());
+      kernels::batch_norm_input_grad(e.rows, e.channels, x.data(), dy.data(), with_finish, got[0].data(),
+                                     got[1].data(), got[2].data());
+      for (const int k : {0, 1, 2}) EXPECT_TRUE(same_bits(got[k], expected[k])) << k;
+      kernels::channel_scale_within(e.rows, e.channels, low, high, dy.data(), y.data(), gamma.data(),
+                                    got[2].data());
+      for (std::size_t k = 0; k < y.size(); ++k) ASSERT_EQ(got[2][k], masked[k] * gamma[k % gamma.size()]);
+    });
 }
 
 TEST(BatchNormMeans, AreTheMeansOfDyAndDyTimesStandardisedX) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/core/parallel.h"
+#include "framework/kernels/conv2d_depthwise.h"
 #include "framework/kernels/conv2d_direct.h"
 #include "framework/kernels/conv2d_general.h"
 #include "framework/kernels/conv2d_winograd.h"
@@ -34,6 +35,8 @@ const Path chosen{"chosen",
 const Path paths[] = {chosen,
                       {"winograd", kernels::winograd_covers, kernels::conv2d_winograd,
                        kernels::conv2d_input_grad_winograd, kernels::conv2d_weight_grad_winograd, true},
+                      {"depthwise", kernels::depthwise_applies, kernels::conv2d_depthwise,
+                       kernels::conv2d_input_grad_depthwise, kernels::conv2d_weight_grad_depthwise},
                       {"direct", kernels::direct_applies, kernels::conv2d_direct,
                        kernels::conv2d_input_grad_direct, kernels::conv2d_weight_grad_direct},
                       {"general", [](const ConvGeometry&) { return true; }, kernels::conv2d_general,
@@ -48,9 +51,9 @@ struct Convolution {
   std::vector<Real> x = normal_values(g.input(n).size(), 1), w = normal_values(g.weight().size(), 2);
   std::vector<Real> bias = normal_values(g.out_c, 3), dy = normal_values(g.output(n).size(), 4);
 
-  std::vector<Real> forward(bool with_bias = false, bool relu = false) const {
+  std::vector<Real> forward(bool with_bias = false, const kernels::Finish& finish = {}) const {
     auto y = poisoned(g.output(n).size());
-    path.forward(g, n, x.data(), w.data(), with_bias ? bias.data() : nullptr, relu, y.data());
+    path.forward(g, n, x.data(), w.data(), with_bias ? bias.data() : nullptr, finish, y.data());
     return y;
   }
   std::vector<Real> input_grad() const {
@@ -117,16 +120,26 @@ TEST(Conv2d, ForwardIsItsDefinition) {
   for_each_case_and_path([](const Convolution& c) {
     auto plain = poisoned(c.g.output(c.n).size());
     kernels::conv2d_reference(c.g, c.n, c.x.data(), c.w.data(), nullptr, false, plain.data());
+    using Kind = kernels::Finish::Kind;
+    // Bounds as far from zero as the sums are large.
+    const Real size = std::sqrt(static_cast<Real>(c.g.kernel_h * c.g.kernel_w * c.g.in_c / c.g.groups));
+    const kernels::Finish finishes[] = {
+        {}, true, {Kind::clip, -size / 2, 2 * size}, {Kind::hard_swish, Real(0.2) / size, Real(0.5)}};
     for (const bool with_bias : {false, true})
-      for (const bool relu : {false, true}) {
+      for (const kernels::Finish& finish : finishes) {
         auto expected = plain;
         for (std::size_t k = 0; k < expected.size(); ++k) {
-          if (with_bias) expected[k] += c.bias[k % c.bias.size()];
-          if (relu) expected[k] = std::max(expected[k], Real(0));
+          Real& v = expected[k];
+          if (with_bias) v += c.bias[k % c.bias.size()];
+          if (finish.kind == Kind::relu) v = std::max(v, Real(0));
+          if (finish.kind == Kind::clip) v = std::clamp(v, finish.a, finish.b);
+          if (finish.kind == Kind::hard_swish) v *= std::clamp(finish.a * v + finish.b, Real(0), Real(1));
         }
+        // What is cut off is exact, but smaller than the sums that the rest is as exact as.
+        const double slack = finish.kind == Kind::none || finish.kind == Kind::relu ? 1 : 3;
         for_each_instruction_set([&] {
-          EXPECT_LT(error_in_units(c.forward(with_bias, relu), expected), c.forward_error())
-              << "bias " << with_bias << " relu " << relu;
+          EXPECT_LT(error_in_units(c.forward(with_bias, finish), expected), slack * c.forward_error())
+              << "bias " << with_bias << " finish " << static_cast<int>(finish.kind);
         });
       }
   });

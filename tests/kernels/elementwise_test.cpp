@@ -55,6 +55,39 @@ TEST(Elementwise, KeepPositive) {
   check([](Real a, Real b) { return b > 0 ? a : Real(0); }, kernels::keep_positive);
 }
 
+TEST(Elementwise, KeepWithin) {
+  check([](Real a, Real b) { return b > -1 && b < Real(0.5) ? a : Real(0); },
+        [](Index n, const Real* a, const Real* b, Real* y) {
+          kernels::keep_within(n, -1, Real(0.5), a, b, y);
+        });
+}
+TEST(Elementwise, Finish) {
+  using kernels::Finish;
+  check([](Real a, Real) { return std::clamp(a, Real(-0.5), Real(1)); },
+        [](Index n, const Real* a, const Real*, Real* y) {
+          kernels::finish(n, {Finish::Kind::clip, Real(-0.5), 1}, a, y);
+        });
+  check([](Real a, Real) { return a * std::clamp(a / 2 + Real(0.25), Real(0), Real(1)); },
+        [](Index n, const Real* a, const Real*, Real* y) {
+          kernels::finish(n, {Finish::Kind::hard_swish, Real(0.5), Real(0.25)}, a, y);
+        });
+}
+// x (x / 2 + 1/4) between its kinks at -1/2 and 3/2, x to the right of them, 0 to the left.
+TEST(Elementwise, FinishGradient) {
+  using kernels::Finish;
+  check(
+      [](Real a, Real b) {
+        return b * (a <= Real(-0.5) ? Real(0) : a >= Real(1.5) ? Real(1) : a + Real(0.25));
+      },
+      [](Index n, const Real* a, const Real* b, Real* y) {
+        kernels::finish_grad(n, {Finish::Kind::hard_swish, Real(0.5), Real(0.25)}, a, b, y);
+      });
+  check([](Real a, Real b) { return a > -1 && a < Real(0.5) ? b : Real(0); },
+        [](Index n, const Real* a, const Real* b, Real* y) {
+          kernels::finish_grad(n, {Finish::Kind::clip, -1, Real(0.5)}, a, b, y);
+        });
+}
+
 // The slope of ReLU at zero is taken as zero, as everywhere in this program.
 TEST(Elementwise, KeepPositiveDropsAtZero) {
   for_each_instruction_set([] {

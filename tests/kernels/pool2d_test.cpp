@@ -150,9 +150,11 @@ TEST(AveragePool, GradientIsTheAdjoint) {
 /// Windows that hang over the image or are not square, against sums and maxima written out.
 TEST(Pool, OfAnyWindowIsThatOfItsPixelsInTheImage) {
   for (const PoolGeometry& g :
-       {PoolGeometry{6, 7, 3, 6, 7, 3, 1, 1}, PoolGeometry{6, 7, 3, 3, 4, 3, 2, 1, false},
+       {PoolGeometry{6, 7, 21, 6, 7, 3, 1, 1}, PoolGeometry{6, 7, 21, 3, 4, 3, 2, 1, false},
+        PoolGeometry{6, 7, 21, 3, 4, 3, 2, 1, true},
         PoolGeometry{6, 7, 3, 3, 3, {2, 3}, {2, 2}, {0, 0, 1, 0}},
-        PoolGeometry{5, 5, 2, 3, 3, 2, 2, 0, true},  // ceil_mode: the last hangs over
+        PoolGeometry{5, 5, 18, 3, 3, 2, 2, 0, true},  // ceil_mode: the last hangs over
+        PoolGeometry{5, 5, 18, 3, 3, 2, 2, {1, 1, 0, 0}, false},
         PoolGeometry{5, 5, 2, 3, 3, 2, 2, {1, 0, 0, 1}, false}}) {
     const Index n = 2;
     const Values x = normal_values(g.input(n).size(), 1), dy = normal_values(g.output(n).size(), 2);
@@ -176,17 +178,19 @@ TEST(Pool, OfAnyWindowIsThatOfItsPixelsInTheImage) {
             top[k] = static_cast<Real>(most);
             mean[k] = static_cast<Real>(sum / static_cast<double>(g.count_padding ? in_padding : in_image));
           }
-    const Maximum m = maximum(g, n, x, false);
-    EXPECT_EQ(m.y, top) << g.output(n).str();
-    Values y = poisoned(top.size()), dx = poisoned(x.size()), gathered = poisoned(top.size());
-    kernels::average_pool(g, n, x.data(), y.data());
-    for (std::size_t k = 0; k < mean.size(); ++k) ASSERT_NEAR(y[k], mean[k], tolerance(10)) << k;
-    kernels::average_pool_grad(g, n, dy.data(), dx.data());
-    EXPECT_NEAR(inner_product(y, dy), inner_product(x, dx), tolerance(100));
-    kernels::max_pool_grad(g, n, dy.data(), m.which.data(), dx.data());
-    kernels::max_pool_gather(g, n, x.data(), m.which.data(), gathered.data());
-    EXPECT_EQ(gathered, top);
-    EXPECT_NEAR(inner_product(gathered, dy), inner_product(x, dx), tolerance(100));
+    for_each_instruction_set([&] {
+      const Maximum m = maximum(g, n, x, false);
+      EXPECT_EQ(m.y, top) << g.output(n).str();
+      Values y = poisoned(top.size()), dx = poisoned(x.size()), gathered = poisoned(top.size());
+      kernels::average_pool(g, n, x.data(), y.data());
+      for (std::size_t k = 0; k < mean.size(); ++k) ASSERT_NEAR(y[k], mean[k], tolerance(10)) << k;
+      kernels::average_pool_grad(g, n, dy.data(), dx.data());
+      EXPECT_NEAR(inner_product(y, dy), inner_product(x, dx), tolerance(100));
+      kernels::max_pool_grad(g, n, dy.data(), m.which.data(), dx.data());
+      kernels::max_pool_gather(g, n, x.data(), m.which.data(), gathered.data());
+      EXPECT_EQ(gathered, top);
+      EXPECT_NEAR(inner_product(gathered, dy), inner_product(x, dx), tolerance(100));
+    });
   }
 }
 

@@ -90,7 +90,7 @@ const std::vector<Layer> table = {
       "pruning/step", "tools/run", "tools/report", "tools/curvature", "tools/verbs"}},
     {"tools/benchmark",
      {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/autograd",
-      "framework/ops", "framework/graph", "framework/nn", "framework/infer", "framework/data",
+      "framework/ops", "framework/graph", "framework/interchange", "framework/nn", "framework/infer", "framework/data",
       "framework/train", "pruning/rows", "pruning/step", "tools/run"}},
     {"tools/examples",  // programs of others: all of the engine and of pruning, no tools
      {"framework/core", "framework/autograd", "framework/ops", "framework/graph", "framework/data",

@@ -59,6 +59,47 @@ TEST(Relu, PassesNoGradientAtZeroAndLetsNaNThrough) {
   EXPECT_EQ(at(g, 2), 1);
 }
 
+/// Gradients of <y, c> for fixed c, and the products of the Hessian with a vector.
+std::vector<Tensor> derivatives(const Var& y, const std::vector<Var>& wrt) {
+  const Var value = dot(y, Var(fill_tensor(y.shape(), Fill::normal, 9)));
+  std::vector<Tensor> all{y.value()};
+  Var along;
+  for (const Var& g : grad(value, wrt, {.create_graph = true})) {
+    all.push_back(g.value());
+    const Var term = dot(g, Var(fill_tensor(g.shape(), Fill::normal, 8)));
+    along = along.empty() ? term : add(along, term);
+  }
+  for (const Var& g : grad(along, wrt)) all.push_back(g.value());
+  for (const Var& g : grad(value, wrt)) all.push_back(g.value());
+  return all;
+}
+
+// Batch norm takes the activation behind it into its own pass: values and derivatives are those of the two ops.
+TEST(BatchNorm, WithAnActivationIsBatchNormAndThenTheActivation) {
+  const std::vector<Var> in{Var(fill_tensor({5, 3, 2, 19}, Fill::normal, 1), true),
+                            Var(fill_tensor({19}, Fill::normal, 2), true),
+                            Var(fill_tensor({19}, Fill::normal, 3), true)};
+  const Tensor mean = fill_tensor({19}, Fill::normal, 4), variance = Tensor::full({19}, 2);
+  using Kind = Activation::Kind;
+  for (const Activation& f : {Activation(Kind::relu), Activation(Kind::clip, -0.25, 0.75),
+                              Activation(Kind::hard_swish), Activation(Kind::silu)})
+    for (const bool training : {true, false}) {
+      BatchMoments moments;
+      const auto normed = [&](const Activation& after) {
+        return training ? batch_norm_train(in[0], in[1], in[2], 1e-3, moments, after)
+                        : batch_norm_eval(in[0], in[1], in[2], mean, variance, 1e-3, after);
+      };
+      const std::vector<Tensor> joined = derivatives(normed(f), in),
+                                apart = derivatives(activate(normed({}), f), in);
+      ASSERT_EQ(joined.size(), apart.size());
+      for (std::size_t k = 0; k < joined.size(); ++k)
+        for (Index i = 0; i < joined[k].size(); ++i)
+          ASSERT_NEAR(joined[k].data()[i], apart[k].data()[i], tolerance(400))
+              << name_of(f.kind) << (training ? " training, " : " evaluation, ") << "result " << k
+              << " value " << i;
+    }
+}
+
 TEST(Dropout, DropsItsShareAndKeepsTheMean) {
   constexpr Index n = 100, d = 1000;
   const Var x(Tensor::full({n, d}, 1));

@@ -146,7 +146,8 @@ TEST(Forward, BatchNormInBothModes) {
   BatchMoments moments;
   const Var train = batch_norm_train(x, gamma, beta, epsilon, moments);
   const Var eval = batch_norm_eval(x, gamma, beta, moments.mean, moments.variance, epsilon);
-  const Var rectified = batch_norm_eval(x, gamma, beta, moments.mean, moments.variance, epsilon, true);
+  const Var rectified =
+      batch_norm_eval(x, gamma, beta, moments.mean, moments.variance, epsilon, Activation::Kind::relu);
   for (Index c = 0; c < 2; ++c) {
     double mean = 0, variance = 0;
     for (Index r = 0; r < 24; ++r) mean += at(x, r * 2 + c) / 24;

@@ -69,6 +69,10 @@ std::vector<Mistake> mistakes() {
        }},
       {"spread_all", {"[spread_all]", "[1]", "{2}"}, [] { spread_all(zeros({2}), {3}); }},
       {"keep_positive", {"[keep_positive]", "{2}", "{3}"}, [] { keep_positive(zeros({2}), zeros({3})); }},
+      {"keep_within", {"[keep_within]", "{2}", "{3}"}, [] { keep_within(zeros({2}), zeros({3}), 0, 1); }},
+      {"hard_swish_gradient",
+       {"[hard_swish_gradient]", "{2}", "{3}"},
+       [] { hard_swish_gradient(zeros({2}), zeros({3}), Activation::Kind::hard_swish); }},
       {"dropout_rate_1",
        {"[dropout]", "1", "[0, 1)"},
        [] {

@@ -209,6 +209,20 @@ inline std::vector<OpCase> activation_cases() {
        {batched(s), constant(s, Fill::spaced)},
        [](const Vars& v) { return keep_positive(v[0], v[1]); },
        {0}},
+      {"keep_within",
+       "keep_within",
+       {batched(s), constant(s, Fill::spaced)},
+       [](const Vars& v) { return keep_within(v[0], v[1], Real(-0.4), Real(0.525)); },
+       {0}},
+      {"hard_swish_gradient",
+       "hard_swish_gradient",
+       {batched(s, Fill::spaced), batched(s)},
+       [](const Vars& v) {
+         constexpr double c = 6 / 1.475;  // kinks at 0.725 and -0.75
+         const Var shift(Tensor::full(v[0].shape(), static_cast<Real>(0.0125 * c)));
+         return hard_swish_gradient(add(scale(v[0], static_cast<Real>(c)), shift), v[1],
+                                    Activation::Kind::hard_swish);
+       }},
       {"dropout",
        "dropout",
        {batched({3, 7})},
@@ -302,13 +316,14 @@ inline std::vector<OpCase> pool_and_norm_cases() {
     return [rectified](const Vars& v) {
       const Real mean[] = {Real(0.3), Real(-0.7)}, variance[] = {Real(0.5), Real(2.5)};
       return batch_norm_eval(v[0], v[1], v[2], Tensor::from({2}, mean), Tensor::from({2}, variance), 1e-3,
-                             rectified);
+                             rectified ? Activation::Kind::relu : Activation::Kind::none);
     };
   };
   const auto train = [](bool rectified) {
     return [rectified](const Vars& v) {
       BatchMoments moments;
-      return batch_norm_train(v[0], v[1], v[2], 1e-3, moments, rectified);
+      return batch_norm_train(v[0], v[1], v[2], 1e-3, moments,
+                              rectified ? Activation::Kind::relu : Activation::Kind::none);
     };
   };
   return {

@@ -18,6 +18,7 @@ struct BenchmarkOptions {
   /// The fisher, sparse and pictures jobs with this config's network, data and checkpoint;
   /// empty: fresh weights, random images.
   std::string config;
+  bool recompute = false;  ///< training steps that compute activations again in the reverse pass
   int repetitions = 7;
   double seconds = 0.3;  ///< least duration of a repetition
 };

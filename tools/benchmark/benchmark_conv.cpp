@@ -1,5 +1,7 @@
 // benchmark_conv.cpp: GFLOP/s of every convolution of a network: forward, input gradient, weight gradient.
 // The other kernels: tools/benchmark/kernels/benchmark_kernels.cpp.
+#include <algorithm>
+
 #include "framework/core/random.h"
 #include "framework/core/tensor.h"
 #include "framework/kernels/conv2d.h"
@@ -39,7 +41,16 @@ std::vector<ConvGeometry> benchmark_layers(const std::string& name) {
     return {geometry(32, 3, 16, 3, 1, 1),  geometry(32, 16, 16, 3, 1, 1), geometry(32, 16, 32, 3, 2, 1),
             geometry(32, 16, 32, 1, 2, 0), geometry(16, 32, 32, 3, 1, 1), geometry(16, 32, 64, 3, 2, 1),
             geometry(16, 32, 64, 1, 2, 0), geometry(8, 64, 64, 3, 1, 1)};
-  return {};
+  std::vector<ConvGeometry> layers;
+  if (is_onnx(name)) {
+    const auto model = benchmark_model(name);
+    for (const Step& step : model->graph().steps)
+      if (const auto* conv = dynamic_cast<const ConvOp*>(step.op.get())) {
+        const ConvGeometry g = conv->geometry(model->graph().shape(step.inputs[0]));
+        if (std::find(layers.begin(), layers.end(), g) == layers.end()) layers.push_back(g);
+      }
+  }
+  return layers;
 }
 
 void benchmark_conv(const BenchmarkOptions& options, const std::string& name, int threads) {
@@ -52,9 +63,10 @@ void benchmark_conv(const BenchmarkOptions& options, const std::string& name, in
       Tensor x = random_tensor(g.input(n), 1), w = random_tensor(g.weight(), 2),
              y = random_tensor(g.output(n), 3);
       const auto print = [&](const char* pass, FunctionRef<void()> f) {
-        print_rate({"conv", name,
-                    fmt::format("{} {}->{} {}x{}/{} at {}x{}", pass, g.in_c, g.out_c, g.kernel_h, g.kernel_w,
-                                g.stride.h, g.in_h, g.in_w),
+        print_rate({"conv", short_name(name),
+                    fmt::format("{} {}->{} {}x{}/{}{} at {}x{}", pass, g.in_c, g.out_c, g.kernel_h,
+                                g.kernel_w, g.stride.h,
+                                g.groups > 1 ? fmt::format(" in {} groups", g.groups) : "", g.in_h, g.in_w),
                     threads, n},
                    "GFLOP/s", 2e-9 * static_cast<double>(g.macs()) * n, time_calls(options, threads, f));
       };

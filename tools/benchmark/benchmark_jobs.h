@@ -2,18 +2,23 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "framework/data/preprocess.h"
 #include "framework/kernels/conv2d.h"
 #include "framework/nn/model.h"
 #include "framework/train/optimizer.h"
+#include "framework/train/recompute.h"
 #include "tools/benchmark/benchmark_measure.h"
 
 namespace espalier {
 
 /// Networks as published, in the names of the peers: cifarnet, resnet20,
-/// mlpnet_mnist (28x28x1), mlpnet_cifar.
+/// mlpnet_mnist (28x28x1), mlpnet_cifar. Or the path of an ONNX file, whose network gets fresh statistics.
 const std::vector<std::string>& benchmark_models();
+bool is_onnx(const std::string& name);
+/// As it stands in rows: "resnet18" of "nets/resnet18.onnx".
+std::string short_name(const std::string& name);
 std::unique_ptr<Model> benchmark_model(const std::string& name);
 
 /// `count` images of random bytes that suit the model, labels 0 to 9 in turn.
@@ -23,12 +28,13 @@ Preprocessing plain(const Model& model);
 /// Training steps on random images: what Trainer::train_step does, without its bookkeeping.
 class StepLoop {
  public:
-  StepLoop(Model& model, int batch_size);
+  StepLoop(Model& model, int batch_size, bool recompute = false);
   void step();
 
  private:
   Model& model_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<Recomputation> recomputation_;
   std::vector<Batch> batches_;
   std::size_t next_ = 0;
 };

@@ -1,8 +1,11 @@
 // benchmark_network.cpp: training steps, inference and per-example gradients of whole networks.
+#include <filesystem>
+
 #include "framework/autograd/var.h"
 #include "framework/core/memory.h"
 #include "framework/core/random.h"
 #include "framework/infer/engine.h"
+#include "framework/interchange/onnx/import.h"
 #include "framework/ops/ops.h"
 #include "framework/train/mean_gradients.h"
 #include "pruning/rows/fill_rows.h"
@@ -41,7 +44,17 @@ const std::vector<std::string>& benchmark_models() {
   return names;
 }
 
+bool is_onnx(const std::string& name) { return name.ends_with(".onnx"); }
+std::string short_name(const std::string& name) {
+  return is_onnx(name) ? std::filesystem::path(name).stem().string() : name;
+}
+
 std::unique_ptr<Model> benchmark_model(const std::string& name) {
+  if (is_onnx(name)) {
+    const Graph graph =
+        onnx::import_model(onnx::read_model(name), {.output = "", .image = {224, 224, 3}}).graph;
+    return std::make_unique<Model>(graph, static_cast<int>(graph.shape(graph.outputs[0]).size()), seed);
+  }
   Variant<ModelSettings> model;
   model.choose(name.substr(0, name.find('_')));
   const Shape image = name == "mlpnet_mnist" ? Shape{28, 28, 1} : Shape{32, 32, 3};
@@ -66,8 +79,9 @@ Preprocessing plain(const Model& model) {
           {std::vector<double>(channels, 0.5), std::vector<double>(channels, 0.29)}};
 }
 
-StepLoop::StepLoop(Model& model, int batch_size)
+StepLoop::StepLoop(Model& model, int batch_size, bool recompute)
     : model_(model), batches_(random_batches(model, batch_size)) {
+  if (recompute) recomputation_.emplace(model);
   Variant<OptimizerSettings> sgd;
   sgd.choose("sgd");
   optimizer_ = sgd->make(model.store());
@@ -76,17 +90,23 @@ StepLoop::StepLoop(Model& model, int batch_size)
 void StepLoop::step() {
   const Batch& batch = batches_[next_++ % batches_.size()];
   Pass pass{.training = true};
-  const Var losses = cross_entropy(model_.forward(batch.images, pass), batch.labels);
-  mean_gradients(losses, model_.store());
+  const Var logits =
+      recomputation_ ? recomputation_->forward(batch.images, pass) : model_.forward(batch.images, pass);
+  const Var losses = cross_entropy(logits, batch.labels);
+  mean_gradients(losses, model_.store(), recomputation_ ? &*recomputation_ : nullptr);
   optimizer_->step(model_.store(), rate, true);
 }
 
 void benchmark_train(const BenchmarkOptions& options, const std::string& name, int threads) {
   for (const int size : options.batches) {
+    forget_peak_memory();
     const auto model = benchmark_model(name);
-    StepLoop loop(*model, size);
-    print_rate({"train", name, "espalier", threads, size}, "images/s", size,
-               time_calls(options, threads, [&] { loop.step(); }));
+    StepLoop loop(*model, size, options.recompute);
+    const Timing timing = time_calls(options, threads, [&] { loop.step(); });
+    print_rate(
+        {"train", short_name(name), options.recompute ? "espalier,recompute" : "espalier", threads, size},
+        "images/s", size, timing,
+        fmt::format("peak RSS {:.0f} MiB", static_cast<double>(peak_resident_memory()) * 0x1p-20));
   }
 }
 
@@ -98,7 +118,7 @@ void benchmark_infer(const BenchmarkOptions& options, const std::string& name, i
     const Engine engine(model->graph(), weights_of(model->store()));
     Tensor logits = Tensor::uninitialized({size, model->classes()});
     std::size_t next = 0;
-    print_rate({"infer", name, "espalier", threads, size}, "images/s", size,
+    print_rate({"infer", short_name(name), "espalier", threads, size}, "images/s", size,
                time_calls(options, threads,
                           [&] { engine.run(batches[next++ % different_batches].images, logits); }));
   }
@@ -118,7 +138,7 @@ void benchmark_pergrad(const BenchmarkOptions& options, const std::string& name,
   const Timing timing = time_calls(options, threads, [&] { fill_rows(*model, layers, examples, gradients); });
   const double mib = 0x1p-20, stored = 4.0 * static_cast<double>(gradients.rows() * gradients.cols());
   const double peak = static_cast<double>(peak_resident_memory()) - before;
-  print_values({"pergrad", name, "espalier", threads, 1}, "s/1000", timing.seconds,
+  print_values({"pergrad", short_name(name), "espalier", threads, 1}, "s/1000", timing.seconds,
                fmt::format("D={}; G={:.0f} MiB; peak RSS {:.0f} MiB above start{}{}", gradients.cols(),
                            stored * mib, peak * mib, timing.note.empty() ? "" : "; ", timing.note));
 }

@@ -63,7 +63,7 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
     return verb->get_option(name);
   };
   list("--job", o.jobs, "what to time");
-  list("--model", o.models, "networks; also mlpnet_cifar");
+  list("--model", o.models, "networks; also mlpnet_cifar, or the path of an ONNX file");
   list("--threads", o.threads, "numbers of threads")->check(CLI::Range(1, 1024));
   list("--batches", o.batches, "examples per step")->check(CLI::Range(1, 65536));
   list("--gradients", o.gradients, "numbers of gradients of the fisher job")->check(CLI::Range(1, 100000));
@@ -71,6 +71,7 @@ void add_benchmark(CLI::App& app, espalier::BenchmarkOptions& o) {
   verb->add_option(
       "--config", o.config,
       "fisher, sparse and pictures jobs: this run config's network (its checkpoint, its data) instead of --model's at fresh weights");
+  verb->add_flag("--recompute", o.recompute, "train job: activations are computed again in the reverse pass");
   verb->add_option("--repetitions", o.repetitions, "repetitions per row")->check(CLI::Range(1, 1000));
   verb->add_option("--seconds", o.seconds, "least duration of a repetition")->check(CLI::Range(0.0, 60.0));
   verb->callback([&o] {

@@ -112,6 +112,8 @@ std::vector<std::string> accept_changes(const ResumePoint& point, const RunConfi
       why = "pruning steps that are over, or would have been due, are others";
     } else if (within(d.path, "prune")) {
       why = "a pruning step has used it already";
+    } else if (d.path == "train.recompute") {
+      fine = true;  // the bits are the same
     } else if (d.path == "provenance.data_hash") {
       why = "the data are others";
     } else if (within(d.path, "checkpoint")) {

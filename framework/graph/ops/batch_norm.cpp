@@ -19,12 +19,16 @@ std::vector<StatisticSpec> BatchNormOp::statistics(std::span<const Shape> in) co
   return {{"running_mean", in[0][-1], 0}, {"running_var", in[0][-1], 1}};
 }
 
+Reads BatchNormOp::reads(const Pass& pass) const {
+  // In training what came before the activation is computed again from the input.
+  const bool again = !joined_activation || (pass.training && fused(joined_activation));
+  return {.output = !again};
+}
+
 Var BatchNormOp::apply(std::span<const Var> in, const StepWeights& own, Pass& pass) const {
   const Var &x = in[0], &gamma = own.parameters[0], &beta = own.parameters[1];
-  const bool with_relu = joined_activation.kind == Activation::Kind::relu;
-  const auto finish = [&](const Var& y) { return with_relu ? y : activate(y, joined_activation); };
   Tensor mean = own.statistics[0], variance = own.statistics[1];
-  if (!pass.training) return finish(batch_norm_eval(x, gamma, beta, mean, variance, epsilon, with_relu));
+  if (!pass.training) return batch_norm_eval(x, gamma, beta, mean, variance, epsilon, joined_activation);
   if (x.shape().size() == x.shape()[-1])
     fail(ExitCode::config,
          "model: {}.weight gets one value per channel, which has no variance: a batch of one example, of "
@@ -33,7 +37,7 @@ Var BatchNormOp::apply(std::span<const Var> in, const StepWeights& own, Pass& pa
          "one example",
          own.name, x.shape());
   BatchMoments batch;
-  const Var y = batch_norm_train(x, gamma, beta, epsilon, batch, with_relu);
+  const Var y = batch_norm_train(x, gamma, beta, epsilon, batch, joined_activation);
   const auto rows = static_cast<double>(x.shape().size() / x.shape()[-1]);
   const auto share = static_cast<Real>(pass.statistics_momentum);
   const auto unbiased = static_cast<Real>(rows / (rows - 1));
@@ -41,7 +45,7 @@ Var BatchNormOp::apply(std::span<const Var> in, const StepWeights& own, Pass& pa
     mean.data()[c] += share * (batch.mean.data()[c] - mean.data()[c]);
     variance.data()[c] += share * (batch.variance.data()[c] * unbiased - variance.data()[c]);
   }
-  return finish(y);
+  return y;
 }
 
 namespace {

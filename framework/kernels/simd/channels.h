@@ -2,6 +2,7 @@
 #pragma once
 
 #include "framework/kernels/instruction_set.h"
+#include "framework/kernels/simd/finish.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {
@@ -31,15 +32,21 @@ static inline void store_wide(double* to, W v) {
   __builtin_memcpy(to, &v, sizeof(W));
 }
 
-enum class Sums { plain, products, positive_products, moments };
+enum class Sums { plain, products, moments };
 
-/// N vectors W of channels beginning at c; the sums stay in registers over all rows.
-template <Sums what, class W, int N>
+/// What comes after a map per channel, for the gradients before it.
+struct AfterMap {
+  const Real *scale, *shift;
+  const Finish& finish;
+};
+
+/// N vectors W of channels beginning at c; the sums stay in registers over all rows. Unless `kind` is none, x counts
+/// as what `finish` passes back to z scale + shift.
+template <Sums what, Finish::Kind kind, class W, int N>
 static inline void sum_columns(Index rows, Index channels, Index c, const Real* x, const Real* z,
-                               const Real* scale, const Real* shift, double* first, double* second) {
+                               const AfterMap& after, double* first, double* second) {
   constexpr int width = static_cast<int>(sizeof(W) / sizeof(double));
   using V = typename Narrow<W>::type;
-  const V zero{};
   W a[N], b[N], origin[N];
 #pragma GCC unroll 8
   for (int j = 0; j < N; ++j) {
@@ -51,16 +58,14 @@ static inline void sum_columns(Index rows, Index channels, Index c, const Real* 
     for (int j = 0; j < N; ++j) {
       const Index at = r * channels + c + j * width;
       V value = load_as<V>(x + at);
-      if constexpr (what == Sums::positive_products)
-        value =
-            load_as<V>(z + at) * load_as<V>(scale + c + j * width) + load_as<V>(shift + c + j * width) > zero
-                ? value
-                : zero;
+      if constexpr (kind != Finish::Kind::none)
+        value = passed_back<kind>(load_as<V>(z + at) * load_as<V>(after.scale + c + j * width) +
+                                      load_as<V>(after.shift + c + j * width),
+                                  value, after.finish);
       const W v = widen<W>(value) - origin[j];
       a[j] += v;
       if constexpr (what == Sums::moments) b[j] += v * v;
-      if constexpr (what == Sums::products || what == Sums::positive_products)
-        b[j] += v * widen<W>(load_as<V>(z + at));
+      if constexpr (what == Sums::products) b[j] += v * widen<W>(load_as<V>(z + at));
     }
 #pragma GCC unroll 8
   for (int j = 0; j < N; ++j) {
@@ -69,63 +74,69 @@ static inline void sum_columns(Index rows, Index channels, Index c, const Real* 
   }
 }
 
-template <Sums what>
-static void sum_rows(Index rows, Index channels, const Real* x, const Real* z, const Real* scale,
-                     const Real* shift, double* first, double* second) {
+template <Sums what, Finish::Kind kind = Finish::Kind::none>
+static void sum_rows(Index rows, Index channels, const Real* x, const Real* z, const AfterMap& after,
+                     double* first, double* second) {
   Index c = 0;
   for (; c + 4 * wide_lanes <= channels; c += 4 * wide_lanes)
-    sum_columns<what, WideVector, 4>(rows, channels, c, x, z, scale, shift, first, second);
+    sum_columns<what, kind, WideVector, 4>(rows, channels, c, x, z, after, first, second);
   for (; c + wide_lanes <= channels; c += wide_lanes)
-    sum_columns<what, WideVector, 1>(rows, channels, c, x, z, scale, shift, first, second);
-  for (; c < channels; ++c)
-    sum_columns<what, double, 1>(rows, channels, c, x, z, scale, shift, first, second);
+    sum_columns<what, kind, WideVector, 1>(rows, channels, c, x, z, after, first, second);
+  for (; c < channels; ++c) sum_columns<what, kind, double, 1>(rows, channels, c, x, z, after, first, second);
 }
 
 static void moments(Index rows, Index channels, const Real* x, const Real* origin, double* sum,
                     double* square) {
-  sum_rows<Sums::moments>(rows, channels, x, origin, nullptr, nullptr, sum, square);
+  sum_rows<Sums::moments>(rows, channels, x, origin, {nullptr, nullptr, Finish()}, sum, square);
 }
 static void sums(Index rows, Index channels, const Real* x, const Real* z, const Real* scale,
-                 const Real* shift, double* sum, double* product) {
-  const auto fn = scale ? sum_rows<Sums::positive_products>
-                  : z   ? sum_rows<Sums::products>
-                        : sum_rows<Sums::plain>;
-  fn(rows, channels, x, z, scale, shift, sum, product);
+                 const Real* shift, const Finish& finish, double* sum, double* product) {
+  using Kind = Finish::Kind;
+  const Kind kind = scale ? finish.kind : Kind::none;
+  const auto fn = kind == Kind::relu         ? sum_rows<Sums::products, Kind::relu>
+                  : kind == Kind::clip       ? sum_rows<Sums::products, Kind::clip>
+                  : kind == Kind::hard_swish ? sum_rows<Sums::products, Kind::hard_swish>
+                  : z                        ? sum_rows<Sums::products>
+                                             : sum_rows<Sums::plain>;
+  fn(rows, channels, x, z, {scale, shift, finish}, sum, product);
 }
 
-template <bool has_add, bool relu>
-static void affine_loop(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
-                        const Real* add, Real* y) {
+template <bool has_add, class Fn>
+static inline void affine_loop(Index rows, Index channels, const Real* x, const Real* scale,
+                               const Real* shift, const Real* add, Fn fn, Real* y) {
   for (Index r = 0; r < rows; ++r) {
     const Index row = r * channels;
     for_each_vector(channels, [=](auto tag, Index c) {
       using V = typename decltype(tag)::type;
       V v = load_as<V>(x + row + c) * load_as<V>(scale + c) + load_as<V>(shift + c);
       if constexpr (has_add) v += load_as<V>(add + row + c);
-      store<V>(y + row + c, relu ? rectified(v) : v);
+      store<V>(y + row + c, fn(v));
     });
   }
 }
 static void affine(Index rows, Index channels, const Real* x, const Real* scale, const Real* shift,
-                   const Real* add, bool relu, Real* y) {
-  if (add)
-    (relu ? affine_loop<true, true> : affine_loop<true, false>)(rows, channels, x, scale, shift, add, y);
-  else
-    (relu ? affine_loop<false, true> : affine_loop<false, false>)(rows, channels, x, scale, shift, add, y);
+                   const Real* add, const Finish& finish, Real* y) {
+  with_function(finish, [&](auto fn) {
+    if (add)
+      affine_loop<true>(rows, channels, x, scale, shift, add, fn, y);
+    else
+      affine_loop<false>(rows, channels, x, scale, shift, add, fn, y);
+  });
 }
 
-template <bool only_positive>
+template <Finish::Kind kind>
 static void affine_pair_loop(Index rows, Index channels, const Real* dy, const Real* x, const Real* a,
-                             const Real* b, const Real* mean, const Real* d, const Real* scale,
-                             const Real* shift, Real* dx) {
+                             const Real* b, const Real* mean, const Real* d, const AfterMap& after,
+                             Real* dx) {
   for (Index r = 0; r < rows; ++r) {
     const Index row = r * channels;
     for_each_vector(channels, [=](auto tag, Index c) {
       using V = typename decltype(tag)::type;
-      const V zero{}, value = load_as<V>(x + row + c);
+      const V value = load_as<V>(x + row + c);
       V gradient = load_as<V>(dy + row + c);
-      if constexpr (only_positive)
-        gradient = value * load_as<V>(scale + c) + load_as<V>(shift + c) > zero ? gradient : zero;
+      if constexpr (kind != Finish::Kind::none)
+        gradient = passed_back<kind>(value * load_as<V>(after.scale + c) + load_as<V>(after.shift + c),
+                                     gradient, after.finish);
       store<V>(dx + row + c, load_as<V>(a + c) * gradient +
                                  load_as<V>(b + c) * (value - load_as<V>(mean + c)) + load_as<V>(d + c));
     });
@@ -133,20 +144,24 @@ static void affine_pair_loop(Index rows, Index channels, const Real* dy, const R
 }
 static void affine_pair(Index rows, Index channels, const Real* dy, const Real* x, const Real* a,
                         const Real* b, const Real* mean, const Real* d, const Real* scale, const Real* shift,
-                        Real* dx) {
-  (scale ? affine_pair_loop<true> : affine_pair_loop<false>)(rows, channels, dy, x, a, b, mean, d, scale,
-                                                             shift, dx);
+                        const Finish& finish, Real* dx) {
+  using Kind = Finish::Kind;
+  const Kind kind = scale ? finish.kind : Kind::none;
+  const auto fn = kind == Kind::relu         ? affine_pair_loop<Kind::relu>
+                  : kind == Kind::clip       ? affine_pair_loop<Kind::clip>
+                  : kind == Kind::hard_swish ? affine_pair_loop<Kind::hard_swish>
+                                             : affine_pair_loop<Kind::none>;
+  fn(rows, channels, dy, x, a, b, mean, d, {scale, shift, finish}, dx);
 }
 
-static void scale_positive(Index rows, Index channels, const Real* dy, const Real* y, const Real* scale,
-                           Real* dx) {
+static void scale_within(Index rows, Index channels, Real low, Real high, const Real* dy, const Real* y,
+                         const Real* scale, Real* dx) {
   for (Index r = 0; r < rows; ++r) {
     const Index row = r * channels;
     for_each_vector(channels, [=](auto tag, Index c) {
       using V = typename decltype(tag)::type;
-      const V zero{};
-      store<V>(dx + row + c,
-               load_as<V>(y + row + c) > zero ? load_as<V>(scale + c) * load_as<V>(dy + row + c) : zero);
+      store<V>(dx + row + c, kept_within<V>(load_as<V>(y + row + c),
+                                            load_as<V>(scale + c) * load_as<V>(dy + row + c), low, high));
     });
   }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "framework/kernels/instruction_set.h"
+#include "framework/kernels/simd/finish.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {
@@ -75,7 +76,7 @@ static void pack(const WeightView& v, const Real* bias, Real* packed) {
 
 template <class V, int P, int O>
 static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Real* bias, Index channels,
-                      bool relu, Real* y) {
+                      const Finish& finish, Real* y) {
   constexpr int width = static_cast<int>(sizeof(V) / sizeof(Real));
   V sum[P][O];
 #pragma GCC unroll 24
@@ -101,12 +102,13 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
       for (int p = 0; p < P; p += 3) ++pixel[p / 3];
     }
   }
-  if (relu) {
+  with_finish(
+      finish, [&](auto fn) __attribute__((always_inline)) {
 #pragma GCC unroll 24
-    for (int p = 0; p < P; ++p)
+        for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-      for (int o = 0; o < O; ++o) sum[p][o] = rectified(sum[p][o]);
-  }
+          for (int o = 0; o < O; ++o) sum[p][o] = fn(sum[p][o]);
+      });
   if (channels == O * width) {
 #pragma GCC unroll 24
     for (int p = 0; p < P; ++p)
@@ -123,7 +125,8 @@ static void conv_tile(const ConvImage& g, const Real* x, const Real* w, const Re
   }
 }
 
-using ConvTile = void (*)(const ConvImage&, const Real*, const Real*, const Real*, Index, bool, Real*);
+using ConvTile = void (*)(const ConvImage&, const Real*, const Real*, const Real*, Index, const Finish&,
+                          Real*);
 /// Tiles one to sizeof...(P) pixels long.
 template <class V, int O, class Pixels>
 struct ConvTiles;
@@ -141,22 +144,27 @@ static ConvTile conv_tile_of(Index width, Index pixels) {
   return tiles[pixels - 1];
 }
 
-static void conv_image(const ConvImage& g, const Real* x, const Real* packed, bool relu, Real* y) {
+static void conv_image(const ConvImage& g, const Real* x, const Real* packed, const Finish& finish, Real* y) {
   const Index padded = padded_channels(g.channels);
-  for (Index c0 = 0, width = 0; c0 < padded; c0 += width) {
-    width = block_width(g.channels - c0);
-    const Index channels = smaller(width, g.channels - c0);
-    // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
-    const Index most = width > half_lanes ? max_pixels : max_narrow_pixels;
-    const Index tiles = (g.out_w + most - 1) / most;
-    const Real* weight = packed + padded + c0 * g.taps();
-    for (Index p = 0; p < g.out_h; ++p)
-      for (Index t = 0; t < tiles; ++t) {
-        const Index first = t * g.out_w / tiles, pixels = (t + 1) * g.out_w / tiles - first;
-        conv_tile_of(width, pixels)(g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0, channels,
-                                    relu, y + p * g.y_row + first * g.y_pixel + c0);
-      }
-  }
+  // Rows of x that stay in the second-level cache while all output channels pass over them.
+  constexpr Index cached = 256 * 1024 / static_cast<Index>(sizeof(Real));
+  const Index strip =
+      g.x_row > 0 && g.x_row * g.out_h > cached ? (cached / g.x_row > 1 ? cached / g.x_row : 1) : g.out_h;
+  for (Index begin = 0; begin < g.out_h; begin += strip)
+    for (Index c0 = 0, width = 0; c0 < padded; c0 += width) {
+      width = block_width(g.channels - c0);
+      const Index channels = smaller(width, g.channels - c0);
+      // Tiles of a row differ by at most one pixel: 15 = 8 + 7, not 14 + 1.
+      const Index most = width > half_lanes ? max_pixels : max_narrow_pixels;
+      const Index tiles = (g.out_w + most - 1) / most;
+      const Real* weight = packed + padded + c0 * g.taps();
+      for (Index p = begin; p < smaller(begin + strip, g.out_h); ++p)
+        for (Index t = 0; t < tiles; ++t) {
+          const Index first = t * g.out_w / tiles, pixels = (t + 1) * g.out_w / tiles - first;
+          conv_tile_of(width, pixels)(g, x + p * g.x_row + first * g.x_pixel, weight, packed + c0, channels,
+                                      finish, y + p * g.y_row + first * g.y_pixel + c0);
+        }
+    }
 }
 
 }  // namespace espalier::kernels::ESPALIER_LEVEL

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "framework/kernels/instruction_set.h"
+#include "framework/kernels/simd/finish.h"
 #include "framework/kernels/simd/lanes.h"
 
 namespace espalier::kernels::ESPALIER_LEVEL {
@@ -47,6 +48,27 @@ static void keep_positive(Index n, const Real* x, const Real* sign, Real* y) {
         return s > zero ? p : zero;
       },
       x, sign);
+}
+
+static void keep_within(Index n, Real low, Real high, const Real* x, const Real* at, Real* y) {
+  map(
+      n, y, [=](auto p, auto v) { return kept_within(v, p, low, high); }, x, at);
+}
+static void finish(Index n, const Finish& f, const Real* x, Real* y) {
+  with_function(f, [=](auto fn) { map(n, y, fn, x); });
+}
+template <Finish::Kind kind>
+static void finish_grad_loop(Index n, const Finish& f, const Real* x, const Real* dy, Real* dx) {
+  map(
+      n, dx, [&f](auto v, auto d) { return passed_back<kind>(v, d, f); }, x, dy);
+}
+static void finish_grad(Index n, const Finish& f, const Real* x, const Real* dy, Real* dx) {
+  using Kind = Finish::Kind;
+  const auto fn = f.kind == Kind::relu         ? finish_grad_loop<Kind::relu>
+                  : f.kind == Kind::clip       ? finish_grad_loop<Kind::clip>
+                  : f.kind == Kind::hard_swish ? finish_grad_loop<Kind::hard_swish>
+                                               : finish_grad_loop<Kind::none>;
+  fn(n, f, x, dy, dx);
 }
 
 static constexpr Real inverse_factorial(int n) {

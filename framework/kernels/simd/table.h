@@ -6,6 +6,7 @@
 #include "framework/kernels/simd/channels.h"
 #include "framework/kernels/simd/conv_forward.h"
 #include "framework/kernels/simd/conv_weight.h"
+#include "framework/kernels/simd/depthwise.h"
 #include "framework/kernels/simd/elementwise.h"
 #include "framework/kernels/simd/mixed.h"
 #include "framework/kernels/simd/pool.h"
@@ -26,6 +27,8 @@ const InstructionSet table = {
     .conv_image = conv_image,
     .weight_sum_step = weight_sum_step,
     .conv_weight_image = conv_weight_image,
+    .depthwise = depthwise,
+    .depthwise_weight = depthwise_weight,
     .winograd_points = winograd_points,
     .winograd_images = winograd_images,
     .winograd_pack = winograd_pack,
@@ -38,7 +41,7 @@ const InstructionSet table = {
     .sums = sums,
     .affine = affine,
     .affine_pair = affine_pair,
-    .scale_positive = scale_positive,
+    .scale_within = scale_within,
     .add = add,
     .add_relu = add_relu,
     .axpby = axpby,
@@ -46,6 +49,9 @@ const InstructionSet table = {
     .multiply = multiply,
     .relu = relu,
     .keep_positive = keep_positive,
+    .keep_within = keep_within,
+    .finish = finish,
+    .finish_grad = finish_grad,
     .exponential = exponential,
     .outer = outer,
     .dot = dot,

@@ -187,18 +187,16 @@ static void to_points(const WinogradImages& g, const Real* images, const Real* z
 }
 
 template <class Map>
-static void from_points(const WinogradImages& g, const Real* points, const Real* bias, bool relu,
+static void from_points(const WinogradImages& g, const Real* points, const Real* bias, const Finish& finish,
                         Real* nowhere, Real* images) {
   for_each_tile<Map::out>(g, images, nowhere, [&](Index t, Real* const* at) {
     for_each_vector(g.channels, [&](auto tag, Index c) {
       using V = typename decltype(tag)::type;
       const Real* from = points + t * g.tile + c;
       const V offset = bias ? load_as<V>(bias + c) : V{};
-      both_axes<Map, V>([&](int i, int j) { return load_as<V>(from + (i * Map::edge + j) * g.plane); },
-                        [&](int i, int j, V v) {
-                          v += offset;
-                          store<V>(at[i * Map::out + j] + c, relu ? rectified(v) : v);
-                        });
+      both_axes<Map, V>(
+          [&](int i, int j) { return load_as<V>(from + (i * Map::edge + j) * g.plane); },
+          [&](int i, int j, V v) { store<V>(at[i * Map::out + j] + c, finished<V>(finish, v + offset)); });
     });
   });
 }
@@ -212,11 +210,11 @@ static void winograd_points(const WinogradImages& g, const Real* images, const R
                                                : to_points<Evaluate<8, 5>>);
   fn(g, images, zeros, points);
 }
-static void winograd_images(const WinogradImages& g, const Real* points, const Real* bias, bool relu,
-                            Real* nowhere, Real* images) {
+static void winograd_images(const WinogradImages& g, const Real* points, const Real* bias,
+                            const Finish& finish, Real* nowhere, Real* images) {
   const auto fn = g.edge == 6 ? (g.size == 4 ? from_points<Combine<6, 4>> : from_points<Combine<6, 3>>)
                               : (g.size == 4 ? from_points<Combine<8, 4>> : from_points<Combine<8, 5>>);
-  fn(g, points, bias, relu, nowhere, images);
+  fn(g, points, bias, finish, nowhere, images);
 }
 
 /// The weight at all points, each packed for conv_image: from [taps][kernel][kernel][channels].

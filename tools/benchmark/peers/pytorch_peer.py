@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """PyTorch's side of tools/compare_with_pytorch: one job on one network, in the rows of `espalier benchmark`.
 
-  pytorch_peer.py --job train|infer|pergrad --model cifarnet|resnet20|mlpnet_mnist|mlpnet_cifar
+  pytorch_peer.py --job train|infer|pergrad|memory --model cifarnet|resnet20|mlpnet_mnist|mlpnet_cifar|NAME
                   [--threads 1] [--batches 64,128,256] [--label NAME] [--seconds 0.3] [--repetitions 5]
 
+NAME is a network of torchvision, on images of 224 x 224; --job export --output FILE writes it as ONNX.
 Every variant that could be the fastest is a row: layouts, eager and frozen TorchScript, three ways to per-example
 gradients. The caller sets the environment (threads, allocator, instruction set) and names it with --label.
 """
@@ -63,6 +64,16 @@ MODELS = {'cifarnet': (cifarnet, (3, 32, 32)), 'resnet20': (resnet20, (3, 32, 32
           'mlpnet_mnist': (lambda: mlpnet(784), (1, 28, 28)), 'mlpnet_cifar': (lambda: mlpnet(3072), (3, 32, 32))}
 
 
+def find_model(name):
+    """(constructor, shape of an image)"""
+    if name in MODELS:
+        return MODELS[name]
+    import torchvision
+    if name not in torchvision.models.list_models():
+        raise SystemExit(f'error: no network {name}: it is none of {sorted(MODELS)} and not in torchvision.models')
+    return lambda: getattr(torchvision.models, name)(weights=None), (3, 224, 224)
+
+
 # ---- the clock: as tools/benchmark/benchmark_measure.cpp
 def waited():
     total = 0
@@ -110,7 +121,7 @@ def print_row(options, variant, batch, unit, values, note=''):
 
 # ---- training and inference
 def batches_of(options, batch, layout, count=4):
-    shape = MODELS[options.model][1]
+    shape = find_model(options.model)[1]
     images = [torch.randn((batch,) + shape).contiguous(memory_format=layout) for _ in range(count)]
     return images, [torch.randint(0, 10, (batch,)) for _ in range(count)]
 
@@ -133,7 +144,7 @@ def in_turn(f, images, labels):
 def train(options):
     for batch in options.batches:
         for name, layout in layouts(options):
-            net = MODELS[options.model][0]().train().to(memory_format=layout)
+            net = find_model(options.model)[0]().train().to(memory_format=layout)
             for foreach in (False, True):
                 sgd = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, foreach=foreach)
 
@@ -150,7 +161,7 @@ def train(options):
 def infer(options):
     for batch in options.batches:
         for name, layout in layouts(options):
-            net = MODELS[options.model][0]().eval().to(memory_format=layout)
+            net = find_model(options.model)[0]().eval().to(memory_format=layout)
             images, labels = batches_of(options, batch, layout)
             variants = [('eager', net)]
             try:
@@ -233,7 +244,7 @@ def vmapped_rows(net, x, y, rows, chunk):
 
 
 def pergrad(options):
-    make, shape = MODELS[options.model]
+    make, shape = find_model(options.model)
     net = make().eval()
     x, y = torch.randn((EXAMPLES,) + shape), torch.randint(0, 10, (EXAMPLES,))
     width = sum(m.weight.numel() for m in layers_of(net))
@@ -262,10 +273,35 @@ def pergrad(options):
         print_row(options, name, 1, 's/1000', [s * 1000 / count for s in seconds], note)
 
 
+def memory(options):
+    """Peak resident memory of a process that trains: three steps, the batch among it."""
+    import resource
+    for batch in options.batches:
+        images, labels = batches_of(options, batch, torch.channels_last, 1)
+        net = find_model(options.model)[0]().train().to(memory_format=torch.channels_last)
+        sgd = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+        for _ in range(3):
+            sgd.zero_grad(set_to_none=True)
+            F.cross_entropy(net(images[0]), labels[0]).backward()
+            sgd.step()
+        mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print_row(options, 'channels_last', batch, 'MiB', [mib])
+
+
+def export(options):
+    """Batch norm stays: PyTorch would fold it into the convolutions."""
+    make, shape = find_model(options.model)
+    with torch.no_grad():
+        torch.onnx.export(make().eval(), torch.randn((1,) + shape), options.output, opset_version=13,
+                          training=torch.onnx.TrainingMode.PRESERVE, input_names=['image'], output_names=['logits'],
+                          dynamic_axes={'image': {0: 'n'}, 'logits': {0: 'n'}})
+
+
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument('--job', required=True, choices=['train', 'infer', 'pergrad'])
-    p.add_argument('--model', required=True, choices=sorted(MODELS))
+    p.add_argument('--job', required=True, choices=['train', 'infer', 'pergrad', 'memory', 'export'])
+    p.add_argument('--model', required=True)
+    p.add_argument('--output', help='of the export job')
     p.add_argument('--threads', type=int, default=1)
     p.add_argument('--batches', default='64,128,256')
     p.add_argument('--label', default='default')
@@ -283,7 +319,7 @@ def main():
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    {'train': train, 'infer': infer, 'pergrad': pergrad}[options.job](options)
+    {'train': train, 'infer': infer, 'pergrad': pergrad, 'memory': memory, 'export': export}[options.job](options)
 
 
 if __name__ == '__main__':
