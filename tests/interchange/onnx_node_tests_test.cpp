@@ -140,7 +140,7 @@ std::string run(const fs::path& folder) {
     if (ours.size() != theirs.size())
       return fmt::format("FAILED: {} values instead of {}", ours.size(), theirs.size());
     for (std::size_t i = 0; i < ours.size(); ++i)
-      if (!(std::abs(ours[i] - theirs[i]) <= 1e-5F + 1e-4F * std::abs(theirs[i])))
+      if (ours[i] != theirs[i] && !(std::abs(ours[i] - theirs[i]) <= 1e-5F + 1e-4F * std::abs(theirs[i])))
         return fmt::format("FAILED: {} instead of {} at {}", ours[i], theirs[i], i);
     return "passed";
   } catch (const Error& e) {

@@ -74,12 +74,9 @@ void Importer::choose_output() {
   const std::string file = model_.path.string();
   std::vector<std::string> names;
   for (const ValueInfoProto& v : model_.graph.output) names.push_back(v.name);
-  if (names.size() > 1 && !options_.output.empty()) {
-    std::erase(names, options_.output);
+  if (std::vector<std::string> others = names; std::erase(others, options_.output) > 0 && !others.empty())
     note(fmt::format("Of several outputs '{}' is the network's; {} and what only they need were left out.",
-                     options_.output, quote_all(names)));
-    names.push_back(options_.output);
-  }
+                     options_.output, quote_all(others)));
   if (!options_.output.empty()) {
     if (std::find(names.begin(), names.end(), options_.output) == names.end() &&
         !producer_.contains(options_.output))
