@@ -17,7 +17,7 @@ struct Cifar10Settings final : DataSettings {
   Files train_files = standard_train, test_files = standard_test;
 
   void fields(Fields& f) override {
-    f.required()("path", path, "folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin");
+    f.required().path("path", path, "folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin");
     f("train_files", train_files,
       "files of the training images; other names than the standard ones may hold any number");
     f("test_files", test_files, "files of the test images");

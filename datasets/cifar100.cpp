@@ -13,7 +13,7 @@ struct Cifar100Settings final : DataSettings {
   std::vector<std::string> train_files{"train.bin"}, test_files{"test.bin"};
 
   void fields(Fields& f) override {
-    f.required()("path", path, "folder with train.bin and test.bin");
+    f.required().path("path", path, "folder with train.bin and test.bin");
     f.one_of("labels", labels, {{"fine", Labels::fine}, {"coarse", Labels::coarse}},
              "100 fine or 20 coarse classes");
     f("train_files", train_files,

@@ -86,7 +86,7 @@ struct ImageFolderSettings final : DataSettings {
   bool verify = true;
 
   void fields(Fields& f) override {
-    f.required()(
+    f.required().path(
         "path", path,
         "folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg (.jpeg, .png, .bmp, .pgm, .ppm), or what the "
         "settings below say");

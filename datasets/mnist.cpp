@@ -148,7 +148,7 @@ struct IdxSettings : DataSettings {
 struct MnistSettings final : IdxSettings {
   MnistSettings() { files.folders = {"", "raw", "MNIST/raw"}; }
   void fields(Fields& f) override {
-    f.required()(
+    f.required().path(
         "path", path,
         "folder with train-images-idx3-ubyte and the other three files (also train-images.idx3-ubyte), plain or "
         "gzipped, or with torchvision's raw/ or MNIST/raw/ that holds them");
@@ -173,7 +173,7 @@ struct FashionMnistSettings final : IdxSettings {
     files.folders = {"", "raw", "FashionMNIST/raw"};
   }
   void fields(Fields& f) override {
-    f("path", path,
+    f.path("path", path,
       "folder with the four IDX files; where Debian's dataset-fashion-mnist puts them by default");
   }
   std::vector<std::string> class_names() const override {

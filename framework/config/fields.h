@@ -96,6 +96,8 @@ class Fields {
   void operator()(std::string_view key, std::string& v, std::string_view help) {
     on_string(take(key, help), v, {});
   }
+  /// A file or folder. A relative one is looked for beside the file that names it, then in the working folder.
+  void path(std::string_view key, std::string& v, std::string_view help) { on_path(take(key, help), v); }
   void operator()(std::string_view key, std::vector<int>& v, std::string_view help, Limits l = {}) {
     on_integers(take(key, help), v, clip(l));
   }
@@ -205,6 +207,7 @@ class Fields {
   virtual void on_number(const Field&, double&, const Limits&) = 0;
   virtual void on_automatic(const Field&, std::optional<double>&, const Limits&, bool integer) = 0;
   virtual void on_string(const Field&, std::string&, const std::vector<std::string>& allowed) = 0;
+  virtual void on_path(const Field& f, std::string& v) { on_string(f, v, {}); }
   virtual void on_integers(const Field&, std::vector<int>&, const Limits&) = 0;
   virtual void on_numbers(const Field&, std::vector<double>&, const Limits&) = 0;
   virtual void on_sides(const Field&, const std::vector<std::int64_t*>&, const Limits&) = 0;

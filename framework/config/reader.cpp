@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "framework/config/document.h"
 #include "framework/config/suggest.h"
 #include "framework/io/json_text.h"
 
@@ -14,17 +14,11 @@ namespace espalier {
 
 using Json = nlohmann::ordered_json;
 
-struct JsonDocument::Impl {
-  Json json;
-};
-
 namespace {
 
 std::string join_path(const std::string& parent, std::string_view key) {
   return parent.empty() ? std::string(key) : fmt::format("{}.{}", parent, key);
 }
-
-constexpr int deepest = 200;  // parts of an override's path, as deep as a text may go
 
 std::string describe(const Limits& l) {
   const bool low = std::isfinite(l.low), high = std::isfinite(l.high);
@@ -40,9 +34,11 @@ bool within(double v, const Limits& l) {
 }
 
 struct Problems {
-  std::string file;
+  const JsonDocument& document;
   std::vector<std::string> found;
-  void add(const std::string& path, const std::string& message) {
+  /// `at`: whose file is named, where that is another path than the message begins with.
+  void add(const std::string& path, const std::string& message, const std::string& at = {}) {
+    const std::string& file = document.impl().origin_of(at.empty() ? path : at, document.name());
     const std::string text =
         path.empty() ? fmt::format("{}: {}", file, message) : fmt::format("{}: {} {}", file, path, message);
     if (std::find(found.begin(), found.end(), text) == found.end()) found.push_back(text);
@@ -65,7 +61,8 @@ class Reader final : public Fields {
       std::sort(sorted.begin(), sorted.end());
       problems_.add(path_,
                     fmt::format("has no setting \"{}\"{} (known here: {})", key, did_you_mean(key, known),
-                                sorted.empty() ? "none" : fmt::format("{}", fmt::join(sorted, ", "))));
+                                sorted.empty() ? "none" : fmt::format("{}", fmt::join(sorted, ", "))),
+                    join_path(path_, key));
     }
   }
   void rule(bool holds, const std::string& message) override {
@@ -118,6 +115,11 @@ class Reader final : public Fields {
       return problems_.add(at(f), fmt::format("is \"{}\"{} (one of {})", text, did_you_mean(text, allowed),
                                               fmt::join(allowed, ", ")));
     v = text;
+  }
+  void on_path(const Field& f, std::string& v) override {
+    const std::string before = v;
+    on_string(f, v, {});
+    if (v != before || object_.contains(f.key)) v = problems_.document.impl().located(at(f), v, problems_.document);
   }
   void on_integers(const Field& f, std::vector<int>& v, const Limits& l) override {
     list(f, v, "a list of integers", [&](const Json& j, int& element) {
@@ -299,74 +301,9 @@ class Reader final : public Fields {
 
 }  // namespace
 
-JsonDocument::JsonDocument(std::string name, std::unique_ptr<Impl> impl)
-    : name_(std::move(name)), impl_(std::move(impl)) {}
-JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
-JsonDocument::~JsonDocument() = default;
-
-JsonDocument JsonDocument::of(Impl impl, const std::string& name, ExitCode code) {
-  if (!impl.json.is_object())
-    fail(code, "{}: holds {}; it must be a JSON object {{...}}", name, impl.json.type_name());
-  return {name, std::make_unique<Impl>(std::move(impl))};
-}
-
-JsonDocument JsonDocument::parse(const std::string& text, const std::string& name, ExitCode code) {
-  return of({parse_json(text, name, code)}, name, code);
-}
-
-JsonDocument JsonDocument::load(const std::filesystem::path& path) {
-  return of({read_json(path, ExitCode::config)}, path.string(), ExitCode::config);
-}
-
-void JsonDocument::apply_override(const std::string& assignment) {
-  const auto equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0)
-    fail(ExitCode::usage, "--set {}: write it as json.path=value, for example --set train.epochs=3",
-         assignment);
-  if (!is_utf8(assignment))
-    fail(ExitCode::usage, "--set {}: is not valid UTF-8, which JSON needs", printable(assignment));
-  const std::string text = assignment.substr(equals + 1);
-  Json value;
-  if (const auto problem = json_problem(text); !problem)
-    value = Json::parse(text, nullptr, true, true);
-  else if (problem->syntax)
-    value = text;  // no JSON: a string
-  else
-    fail(ExitCode::usage, "--set {}: {}", assignment.substr(0, equals), problem->text);
-  if (assignment[equals - 1] == '.')
-    fail(ExitCode::usage, "--set {}: the path has an empty part", assignment);
-  Json* at = &impl_->json;
-  std::istringstream path(assignment.substr(0, equals));
-  int parts = 0;
-  for (std::string key; std::getline(path, key, '.');) {
-    if (++parts > deepest) fail(ExitCode::usage, "--set: a path of more than {} parts", deepest);
-    if (key.empty()) fail(ExitCode::usage, "--set {}: the path has an empty part", assignment);
-    if (at->is_array()) {
-      const bool number = std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-      if (!number || key.size() > 9 || std::stoul(key) >= at->size())
-        fail(ExitCode::usage, "--set {}: \"{}\" is no index of a list of {} elements", assignment, key,
-             at->size());
-      at = &(*at)[std::stoul(key)];
-      continue;
-    }
-    if (at->is_string() || at->is_null()) {  // "model": "cifarnet" is short for {"type": "cifarnet"}
-      const Json before = *at;
-      *at = Json::object();
-      if (before.is_string()) (*at)["type"] = before;
-    }
-    if (!at->is_object())
-      fail(ExitCode::usage, "--set {}: there is no object to hold \"{}\" (found {})", assignment, key,
-           shown(*at));
-    at = &(*at)[key];
-  }
-  *at = std::move(value);
-}
-
-std::string JsonDocument::dump() const { return impl_->json.dump(2); }
-
 void read_fields(const JsonDocument& document, const std::function<void(Fields&)>& fn, ExitCode code) {
-  Problems problems{document.name(), {}};
-  Reader reader(document.impl().json, "", problems);
+  Problems problems{document, {}};
+  Reader reader(document.impl().json(), "", problems);
   fn(reader);
   reader.finish();
   if (problems.found.empty()) return;

@@ -13,7 +13,9 @@ namespace espalier {
 /// A JSON text and where it came from.
 class JsonDocument {
  public:
-  /// Reads a file, as strictly as io/json_text.h does. `//` comments are allowed.
+  /// Reads a file, as strictly as io/json_text.h does. `//` comments are allowed. "extends": "base.json" names a file
+  /// (relative to this one) that has what this one does not say; it may extend another. Objects are merged key by key,
+  /// except those whose "type" is another, which replace the base's whole; so does everything that is no object.
   static JsonDocument load(const std::filesystem::path& path);
   /// `name` stands for the file in messages.
   static JsonDocument parse(const std::string& text, const std::string& name,
@@ -24,6 +26,8 @@ class JsonDocument {
   /// `path.to.key=value`, list elements by index. The value is JSON if it parses as JSON, else a string.
   /// Objects on the way are made where absent.
   void apply_override(const std::string& assignment);
+  /// Whether there is a value at `path.to.key`, null included.
+  bool has(const std::string& path) const;
   std::string dump() const;
   const std::string& name() const { return name_; }
 

@@ -259,6 +259,9 @@ std::string schema_of(const std::function<void(Fields&)>& fn, const std::string&
   SchemaWriter writer(root, definitions);
   fn(writer);
   root["properties"]["$schema"] = typed("string");
+  root["properties"]["extends"] = typed("string");
+  root["properties"]["extends"]["description"] =
+      "config, relative to this file, that has what this one does not say; merged key by key";
   root["definitions"] = std::move(definitions);
   return root.dump(1);
 }

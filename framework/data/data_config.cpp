@@ -71,6 +71,16 @@ void hold_out(DataSource& source, Index n) {
                                                          static_cast<std::ptrdiff_t>(train.image_bytes()),
                               train.pixels.end());
   keep_first(train, static_cast<Index>(kept));
+  std::vector<char> trained(source.class_names.size(), 0);
+  for (const std::int32_t label : train.labels) trained[label] = 1;
+  for (const std::int32_t label : source.test.labels)
+    if (!trained[label]) {
+      source.notices.push_back(
+          fmt::format("data.hold_out took all images of class '{}' (the last images are held out, and these lie "
+                      "sorted by class); \"test_share\" of an image_folder takes a share of every class",
+                      source.class_names[label]));
+      break;
+    }
 }
 
 /// What every kind of data set promises; a new kind that breaks it is told here, not by a wrong result.

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "framework/core/check.h"
 #include "framework/io/atomic_file.h"
+#include "framework/io/event_file.h"
 #include "framework/io/json_text.h"
 
 namespace espalier {
@@ -137,7 +139,8 @@ std::vector<MetricsRow> read_metrics(const std::filesystem::path& jsonl) {
   return rows;
 }
 
-MetricsLog::MetricsLog(std::filesystem::path folder, std::size_t keep) : folder_(std::move(folder)) {
+MetricsLog::MetricsLog(std::filesystem::path folder, std::size_t keep, bool events)
+    : folder_(std::move(folder)), events_(events) {
   if (keep > 0) rows_ = read_metrics(jsonl());
   truncate(keep == keep_all ? rows_.size() : keep);
 }
@@ -156,6 +159,23 @@ void MetricsLog::truncate(std::size_t keep) {
   }
   write_file_atomically(jsonl(), lines);
   write_file_atomically(csv(), csv_table());
+  if (events_) write_events();
+}
+
+namespace {
+
+double wall_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+void MetricsLog::write_events() const {
+  const double now = wall_time();
+  std::string file = event_file_head(now);
+  for (std::size_t i = 0; i < rows_.size(); ++i)
+    file += event_record(rows_[i], event_step(rows_[i], static_cast<std::int64_t>(i)), now);
+  write_file_atomically(folder_ / event_file_name, file);
 }
 
 bool MetricsLog::add_columns(const MetricsRow& row) {
@@ -182,6 +202,9 @@ void MetricsLog::append(const MetricsRow& row) {
     write_file_atomically(csv(), csv_table());
   else
     append_to(csv(), csv_line(row, columns_));
+  if (events_)
+    append_to(folder_ / event_file_name,
+              event_record(row, event_step(row, static_cast<std::int64_t>(rows_.size()) - 1), wall_time()));
 }
 
 }  // namespace espalier

@@ -33,7 +33,8 @@ class MetricsLog {
   /// a resumed run keeps the rows its state knows of. A last line torn by a kill is dropped. Throws
   /// Error(checkpoint) on any other line that is no row or if there are fewer rows than `keep`, Error(io) if
   /// it cannot write.
-  explicit MetricsLog(std::filesystem::path folder, std::size_t keep = keep_all);
+  /// `events`: also as a file that TensorBoard reads (event_file.h).
+  explicit MetricsLog(std::filesystem::path folder, std::size_t keep = keep_all, bool events = false);
 
   /// Writes the row into both files and waits until it is on the disk. Numbers are in the shortest form that
   /// reads back to the same bits.
@@ -50,7 +51,9 @@ class MetricsLog {
   std::filesystem::path csv() const { return folder_ / "metrics.csv"; }
   bool add_columns(const MetricsRow& row);
   std::string csv_table() const;
+  void write_events() const;
   std::filesystem::path folder_;
+  bool events_;
   std::vector<MetricsRow> rows_;
   std::vector<std::string> columns_;  // of the CSV: every name, in the order first seen
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "framework/core/check.h"
 #include "framework/core/clock.h"
@@ -17,8 +18,12 @@ namespace {
 constexpr double window_seconds = 8, terminal_interval = 0.1, log_interval = 10;
 constexpr std::int64_t bar_cells = 10;
 
+constexpr double json_interval = 2;
+bool progress_in_json = false;
+
 Progress::Mode mode_of_stderr(bool quiet) {
   if (quiet) return Progress::Mode::quiet;
+  if (progress_in_json) return Progress::Mode::json;
   return ::isatty(STDERR_FILENO) ? Progress::Mode::terminal : Progress::Mode::log;
 }
 
@@ -28,6 +33,8 @@ std::size_t columns_of_stderr() {
 }
 
 }  // namespace
+
+void progress_as_json() { progress_in_json = true; }
 
 std::string format_duration(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "-";
@@ -85,13 +92,36 @@ void Progress::update(std::int64_t finished, std::string_view note) {
   note_ = note;
   if (time - samples_.back().time >= terminal_interval) samples_.push_back({time, finished});
   while (samples_.size() > 2 && time - samples_[1].time >= window_seconds) samples_.pop_front();
-  if (time - printed_ < (mode_ == Mode::terminal ? terminal_interval : log_interval)) return;
+  const double interval = mode_ == Mode::terminal ? terminal_interval
+                          : mode_ == Mode::json   ? json_interval
+                                                  : log_interval;
+  if (time - printed_ < interval) return;
   printed_ = time;
   print(false);
 }
 
 void Progress::done() {
   if (mode_ != Mode::quiet) print(true);
+}
+
+/// A second, of the last seconds or of the whole; 0: not known.
+double Progress::rate(bool last, double time) const {
+  if (samples_.empty()) return 0;
+  const Sample& from = last ? first_ : samples_.front();
+  return time > from.time ? static_cast<double>(finished_ - from.finished) / (time - from.time) : 0;
+}
+
+std::string Progress::json_line(bool last) const {
+  const double time = now_(), speed = rate(last, time);
+  nlohmann::ordered_json line{{"event", "progress"},   {"label", label_},         {"finished", finished_},
+                              {"total", total_},       {"unit", unit_},           {"seconds", time - started_},
+                              {"rate", nullptr},       {"seconds_left", nullptr}, {"done", last}};
+  if (speed > 0) {
+    line["rate"] = speed;
+    line["seconds_left"] = last ? 0.0 : static_cast<double>(total_ - finished_) / speed;
+  }
+  if (!note_.empty()) line["note"] = note_;
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::string Progress::line(bool last) const {
@@ -101,24 +131,20 @@ std::string Progress::line(bool last) const {
   const auto cells = static_cast<std::size_t>(share * bar_cells);
   std::string text = fmt::format("{}  [{}{}] {:3.0f} %", label_, std::string(cells, '#'),
                                  std::string(bar_cells - cells, '.'), std::floor(100 * share));
-  double rate = 0;
-  if (!samples_.empty()) {
-    const Sample& from = last ? first_ : samples_.front();
-    if (time > from.time) rate = static_cast<double>(finished_ - from.finished) / (time - from.time);
-  }
-  if (rate > 0)
+  const double speed = rate(last, time);
+  if (speed > 0)
     text += fmt::format("  {} {}/s",
-                        rate < 9.95 ? fmt::format("{:.1f}", rate) : format_count(std::llround(rate)), unit_);
+                        speed < 9.95 ? fmt::format("{:.1f}", speed) : format_count(std::llround(speed)), unit_);
   if (!note_.empty()) text += fmt::format("  {}", note_);
   if (last)
     text += fmt::format("  time {}", format_duration(time - started_));
-  else if (rate > 0)
-    text += fmt::format("  time left {}", format_duration(static_cast<double>(total_ - finished_) / rate));
+  else if (speed > 0)
+    text += fmt::format("  time left {}", format_duration(static_cast<double>(total_ - finished_) / speed));
   return text;
 }
 
 void Progress::print(bool last) {
-  const std::string text = line(last);
+  const std::string text = mode_ == Mode::json ? json_line(last) : line(last);
   if (mode_ == Mode::terminal) {
     // A line as wide as the terminal would wrap, and the next rewrite would leave its first part standing.
     const std::string_view shown = fit_width(text, columns_ > 1 ? columns_ - 1 : 1);

@@ -10,6 +10,10 @@
 
 namespace espalier {
 
+/// Progress lines are JSON objects from here on, one every two seconds: {"event": "progress", "label", "finished", "total",
+/// "unit", "rate", "seconds_left", "note"}. For programs that watch a run.
+void progress_as_json();
+
 /// Seconds as "0:41", "12:05" or "3:07:09", rounded; "-" if negative or not finite.
 std::string format_duration(double seconds);
 /// With separators between thousands: "2,431".
@@ -23,7 +27,7 @@ std::string format_bytes(double bytes);
 /// Not for use from several threads.
 class Progress {
  public:
-  enum class Mode { terminal, log, quiet };
+  enum class Mode { terminal, log, json, quiet };
 
   /// A loop over `total` things called `unit` ("images"), reported to stderr.
   Progress(std::string label, std::int64_t total, std::string unit, bool quiet = false);
@@ -46,7 +50,9 @@ class Progress {
     double time;
     std::int64_t finished;
   };
+  double rate(bool last, double time) const;
   std::string line(bool last) const;
+  std::string json_line(bool last) const;
   void print(bool last);
 
   std::string label_, unit_, note_;

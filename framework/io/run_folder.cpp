@@ -18,7 +18,8 @@ constexpr const char* lock_name = ".lock";
 constexpr std::array files_written{
     "state.safetensors", "checkpoint.safetensors", "dense.safetensors", "metrics.jsonl", "metrics.csv",
     "config.json",       "saliency.jsonl",         "tour.json",         "report.html",   "sweep.csv",
-    "experiment.json",   "evaluation.json"};
+    "experiment.json",   "evaluation.json",        "moments.jsonl",
+    "best.safetensors",  "events.out.tfevents.espalier"};
 
 /// What lies there before the lock does: the config that `espalier reproduce` writes, and what a run that was
 /// killed in its first moment has made.

@@ -22,6 +22,7 @@ class RunFolder {
   std::filesystem::path metrics_jsonl() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path metrics_csv() const { return path_ / "metrics.csv"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.safetensors"; }
+  std::filesystem::path best() const { return path_ / "best.safetensors"; }
   std::filesystem::path dense() const { return path_ / "dense.safetensors"; }
   std::filesystem::path state() const { return path_ / "state.safetensors"; }
   std::filesystem::path lesson_data() const { return path_ / "tour.json"; }

@@ -59,6 +59,27 @@ Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessi
   return {total.loss / n, total.accuracy / n};
 }
 
+std::vector<std::int32_t> predicted_classes(const Model& model, const ImageSet& set,
+                                            const Preprocessing& preprocessing, Index most) {
+  const Recording off(false);
+  const Engine engine(model.graph(), weights_of(model.store()));
+  const Index count = most > 0 ? std::min(most, set.size()) : set.size();
+  const Index per_pass = images_per_pass(preprocessing.height, preprocessing.width);
+  std::vector<std::int32_t> classes;
+  Batch batch;
+  for (Index first = 0; first < count; first += per_pass) {
+    std::vector<Index> examples(std::min(per_pass, count - first));
+    std::iota(examples.begin(), examples.end(), first);
+    load_examples(set, preprocessing, examples, batch);
+    const Tensor logits = engine(batch.images);
+    const Index width = logits.shape()[1];
+    const Real* row = logits.data();
+    for (std::size_t n = 0; n < examples.size(); ++n, row += width)
+      classes.push_back(static_cast<std::int32_t>(std::max_element(row, row + width) - row));
+  }
+  return classes;
+}
+
 double mean_loss(const Model& model, const Examples& examples) {
   const Index per_pass = images_per_pass(model.image()[0], model.image()[1]);
   const Recording off(false);

@@ -25,6 +25,10 @@ Evaluation evaluate(const Model& model, const ImageSet& set, const Preprocessing
 Evaluation evaluate(const Engine& engine, const ImageSet& set, const Preprocessing& preprocessing,
                     int batch_size = 0);
 
+/// The class that the network takes each image of `set` for, or of its first `most` images.
+std::vector<std::int32_t> predicted_classes(const Model& model, const ImageSet& set,
+                                            const Preprocessing& preprocessing, Index most = 0);
+
 /// Sets the batch-norm statistics to their averages over `examples` training images (0: all) drawn by seed, in
 /// batches of equal size (to one example) of at most `batch_size`. The images are augmented as in training: the
 /// network was trained on such statistics, and the borders that a crop pads change them (ResNet-20 on CIFAR-10

@@ -68,13 +68,34 @@ struct Cosine final : LearningRateSettings {
   }
 };
 
+/// Loshchilov & Hutter 2017: a cosine that begins anew after each period.
+struct CosineRestarts final : LearningRateSettings {
+  int period = 10;
+  double growth = 1, final_share = 0;
+  void own_fields(Fields& f) override {
+    f("period", period, "epochs until the first restart, after the warm-up", {.low = 1});
+    f("growth", growth, "each period is this many times as long as the one before", {.low = 1, .high = 100});
+    f("final_share", final_share, "rate at the end of a period, as a share of `rate`", {.low = 0, .high = 1});
+  }
+  double factor(double epoch, double) const override {
+    double since = std::max(0.0, epoch - warmup_epochs), length = period;
+    for (; since >= length; length *= growth) since -= length;
+    return final_share + (1 - final_share) * 0.5 * (1 + std::cos(std::numbers::pi * since / length));
+  }
+  void own_oddities(int epochs, std::vector<std::string>& found) const override {
+    if (warmup_epochs + period >= epochs)
+      found.push_back(fmt::format("period is {} and the run has {} epochs: the rate never restarts", period, epochs));
+  }
+};
+
 using Rates = Registry<LearningRateSettings>;
 const bool learning_rate_known =
     Rates::add<Constant>("constant", "the same rate throughout") &&
     Rates::add<Step>("step", "drops every so many epochs") &&
     Rates::add<MultiStep>("multi_step", "drops at given epochs") &&
     Rates::add<Exponential>("exponential", "falls by a factor per epoch") &&
-    Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate");
+    Rates::add<Cosine>("cosine", "half a cosine from rate to final_share * rate") &&
+    Rates::add<CosineRestarts>("cosine_restarts", "half cosines, one after the other, from rate anew");
 
 }  // namespace
 }  // namespace espalier

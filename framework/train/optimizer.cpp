@@ -1,4 +1,4 @@
-// optimizer.cpp: SGD with momentum, and Adam.
+// optimizer.cpp: SGD with momentum, Adam and AdamW.
 #include "framework/train/optimizer.h"
 
 #include <algorithm>
@@ -74,7 +74,8 @@ class Sgd final : public Optimizer {
   std::uint64_t mask_version_ = 0;
 };
 
-struct AdamSettings final : OptimizerSettings {
+struct AdamSettings : OptimizerSettings {
+  bool decoupled = false;  // whether the decay is a step of its own and no part of the gradient
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
   DecayOf decay_of = DecayOf::weights;
   void fields(Fields& f) override {
@@ -86,7 +87,15 @@ struct AdamSettings final : OptimizerSettings {
   std::unique_ptr<Optimizer> make(const ParameterStore& store) const override;
 };
 
-/// Kingma & Ba 2015, algorithm 1, with L2 penalty in the gradient.
+struct AdamWSettings final : AdamSettings {
+  AdamWSettings() {
+    decoupled = true;
+    weight_decay = 0.01;
+  }
+};
+
+/// Kingma & Ba 2015, algorithm 1, with L2 penalty in the gradient; or, decoupled, Loshchilov & Hutter 2019, algorithm
+/// 2: w shrinks by rate * weight_decay beside the step, so that large gradients do not make the decay small.
 class Adam final : public Optimizer {
  public:
   Adam(const AdamSettings& s, const ParameterStore& store)
@@ -98,7 +107,8 @@ class Adam final : public Optimizer {
     const double epsilon = s_.epsilon * std::sqrt(1 - std::pow(s_.beta2, t));
     for (const ParameterInfo& p : store.infos()) {
       if (p.rate == 0) continue;
-      const double l2 = decay ? decay_for(p, s_.weight_decay, s_.decay_of) : 0;
+      const double given = decay ? decay_for(p, s_.weight_decay, s_.decay_of) : 0;
+      const double l2 = s_.decoupled ? 0 : given, kept_share = s_.decoupled ? 1 - p.rate * rate * given : 1;
       parallel_for(p.range.size(), 16384, [&](Range r) {
         for (Index j = p.range.begin + r.begin; j < p.range.begin + r.end; ++j) {
           const auto i = static_cast<std::size_t>(j);
@@ -109,8 +119,8 @@ class Adam final : public Optimizer {
           const double kept = static_cast<double>(std::as_const(store).mask()[i]);
           mean_[i] = static_cast<Real>(m * kept);
           square_[i] = static_cast<Real>(v * kept);
-          w = static_cast<Real>((static_cast<double>(w) - p.rate * size * m / (std::sqrt(v) + epsilon)) *
-                                kept);
+          w = static_cast<Real>(
+              (kept_share * static_cast<double>(w) - p.rate * size * m / (std::sqrt(v) + epsilon)) * kept);
         }
       });
     }
@@ -133,7 +143,9 @@ std::unique_ptr<Optimizer> AdamSettings::make(const ParameterStore& store) const
 
 const bool optimizer_known =
     Registry<OptimizerSettings>::add<SgdSettings>("sgd", "stochastic gradient descent with momentum") &&
-    Registry<OptimizerSettings>::add<AdamSettings>("adam", "Adam (Kingma & Ba 2015)");
+    Registry<OptimizerSettings>::add<AdamSettings>("adam", "Adam (Kingma & Ba 2015)") &&
+    Registry<OptimizerSettings>::add<AdamWSettings>(
+        "adamw", "Adam whose weight decay is a step of its own (Loshchilov & Hutter 2019)");
 
 }  // namespace
 }  // namespace espalier

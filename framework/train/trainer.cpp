@@ -13,6 +13,7 @@
 #include "framework/kernels/instruction_set.h"
 #include "framework/ops/ops.h"
 #include "framework/train/checkpoint.h"
+#include "framework/train/clip.h"
 #include "framework/train/diagnose.h"
 #include "framework/train/epoch_row.h"
 #include "framework/train/mean_gradients.h"
@@ -37,6 +38,18 @@ void TrainSettings::fields(Fields& f) {
             "learning rates of their own for some; the last that fits counts");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes",
     {.low = 0, .high = 1, .high_open = true});
+  f("clip_norm", clip_norm, "gradients that are longer, over all parameters, are scaled to this length; 0: as they are",
+    {.low = 0});
+  f("average_decay", average_decay,
+    "share that an exponential moving average of the weights keeps at each step; the average is what is tested and saved, "
+    "and begins anew at each pruning step; 0: the weights themselves",
+    {.low = 0, .high = 1, .high_open = true});
+  f("keep_best", keep_best,
+    "best.safetensors: the network after the epoch of the highest test accuracy, of those at the final sparsity; "
+    "data.hold_out makes that choice on images that are not the test's");
+  f("patience", patience,
+    "the run ends when the best such accuracy is this many epochs old; 0: it trains all its epochs", {.low = 0});
+  f("tensorboard", tensorboard, "write the metrics for TensorBoard, too");
   f("stop_weight_decay_after_pruning", stop_weight_decay_after_pruning,
     "no weight decay once the final sparsity is reached");
   f("recompute", recompute,
@@ -53,8 +66,24 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
   apply_rates(settings, context.model);
   if (settings.recompute) recomputation_.emplace(context.model);
   check_last_batch();
+  if (settings.average_decay > 0) average_.emplace(context.model.store(), settings.average_decay);
 }
 Trainer::~Trainer() = default;
+
+class Trainer::AverageShown {
+ public:
+  explicit AverageShown(Trainer& t) : t_(t), own_(t.average_ && !t.average_shown_) { exchange(); }
+  ~AverageShown() { exchange(); }
+  AverageShown(const AverageShown&) = delete;
+  AverageShown& operator=(const AverageShown&) = delete;
+
+ private:
+  void exchange() {
+    if (own_) t_.average_->exchange(t_.context_.model.store());
+  }
+  Trainer& t_;
+  bool own_;
+};
 
 std::string Trainer::instruction_set() { return kernels::instruction_set().name; }
 
@@ -92,8 +121,10 @@ void Trainer::require_finite() const {
 }
 
 Evaluation Trainer::evaluate_test() {
-  if (!evaluation_)
+  if (!evaluation_) {
+    const AverageShown shown(*this);
     evaluation_ = evaluate(context_.model, context_.data.source.test, context_.data.preprocessing);
+  }
   return *evaluation_;
 }
 
@@ -119,7 +150,9 @@ void Trainer::train_step(const Batch& batch, double rate, bool decay) {
   at_.correct += count_correct(logits.value(), batch.labels);
   at_.seen += n;
   mean_gradients(losses, store, recomputation_ ? &*recomputation_ : nullptr);
+  if (settings_.clip_norm > 0) clip_gradients(store, settings_.clip_norm);
   optimizer_->step(store, rate, decay);
+  if (average_) average_->update(store);
   evaluation_.reset();
   ++at_.step;
 }
@@ -160,6 +193,22 @@ Evaluation Trainer::test_of_epoch() {
   }
 }
 
+/// Networks of one sparsity are compared, so only what comes after the last pruning step counts.
+void Trainer::judge(double accuracy, const Hook* hook) {
+  if (!settings_.keep_best && settings_.patience == 0) return;
+  if (hook && !hook->finished(at_.epoch)) return;
+  const int trained = at_.epoch + 1;
+  if (at_.best_epoch == 0 || accuracy > at_.best_accuracy) {
+    at_.best_accuracy = accuracy;
+    at_.best_epoch = trained;
+    if (!settings_.keep_best) return;
+    const AverageShown shown(*this);
+    save_checkpoint(context_.folder.best(), context_.model, context_.metadata(trained));
+  } else if (settings_.patience > 0 && trained - at_.best_epoch >= settings_.patience) {
+    at_.ended = true;
+  }
+}
+
 void Trainer::run(Hook* hook) {
   const auto run_hook = [&] {
     if (at_.hook_done) return;
@@ -172,7 +221,7 @@ void Trainer::run(Hook* hook) {
     at_.hook_done = true;
     if (changed) save();
   };
-  while (at_.epoch < settings_.epochs) {
+  while (goes_on()) {
     run_hook();
     const bool decay = !(settings_.stop_weight_decay_after_pruning && hook && hook->finished(at_.epoch));
     train_epoch(decay);
@@ -196,16 +245,24 @@ void Trainer::run(Hook* hook) {
                         .learning_rate = settings_.learning_rate->at(at_.epoch, settings_.epochs),
                         .seconds = at_.seconds,
                         .images_per_second = seen / at_.seconds}));
-    at_ = {.epoch = at_.epoch + 1};
+    judge(test.accuracy, hook);
+    at_ = {.epoch = at_.epoch + 1,
+           .best_accuracy = at_.best_accuracy,
+           .best_epoch = at_.best_epoch,
+           .ended = at_.ended};
     save();
   }
   run_hook();
   save();
+  if (!average_ || average_shown_) return;
+  average_->exchange(context_.model.store());  // whoever looks at the finished network sees what was saved
+  average_shown_ = true;
 }
 
 void Trainer::save() {
   require_finite();
   write_state();  // first: a run that is killed in between still knows what it was about to write
+  const AverageShown shown(*this);
   save_checkpoint(context_.folder.checkpoint(), context_.model, context_.metadata(at_.epoch));
 }
 

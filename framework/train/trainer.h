@@ -20,6 +20,7 @@
 #include "framework/train/optimizer.h"
 #include "framework/train/rates.h"
 #include "framework/train/recompute.h"
+#include "framework/train/weight_average.h"
 
 namespace espalier {
 
@@ -27,6 +28,9 @@ namespace espalier {
 struct TrainSettings {
   int epochs = 10, batch_size = 128;
   double label_smoothing = 0;
+  double clip_norm = 0, average_decay = 0;
+  bool keep_best = false, tensorboard = false;
+  int patience = 0;
   bool stop_weight_decay_after_pruning = false;
   bool recompute = false;
   Variant<OptimizerSettings> optimizer;
@@ -104,13 +108,25 @@ class Trainer {
   /// to do.
   bool complete() const { return at_.complete; }
   void mark_complete();
+  /// Takes back that the run is complete, with the last row of its metrics, which said so.
+  void reopen();
 
   RunContext& context() { return context_; }
   Optimizer& optimizer() { return *optimizer_; }
   /// On the test set; kept until the weights change.
   Evaluation evaluate_test();
   /// To be called by whoever changes weights or statistics other than through train steps.
-  void weights_changed() { evaluation_.reset(); }
+  void weights_changed() {
+    evaluation_.reset();
+    if (average_) average_->restart(context_.model.store());
+  }
+  /// The best accuracy on the test images (data.hold_out: on those held out) after an epoch that the hook had finished
+  /// before, and how many epochs were trained then; 0 epochs: there is none, or nobody asked (train.keep_best, patience).
+  double best_accuracy() const { return at_.best_accuracy; }
+  int best_epoch() const { return at_.best_epoch; }
+  /// Epochs that are trained, fewer than asked for where train.patience has ended the run.
+  int epochs_trained() const { return at_.epoch; }
+  bool ended_early() const { return at_.ended; }
   /// Writes checkpoint and state; both atomically.
   void save();
 
@@ -128,6 +144,9 @@ class Trainer {
     Index correct = 0, seen = 0;
     bool complete = false;
     Index metrics_rows = 0, optimizer_steps = 0;  // as of the state file
+    double best_accuracy = 0;
+    int best_epoch = 0;
+    bool ended = false;  // by train.patience
     void fields(Fields& f, const Bounds& most);
   };
   void check_last_batch() const;
@@ -136,7 +155,12 @@ class Trainer {
   void train_epoch(bool decay);
   Evaluation test_of_epoch();
   void train_step(const Batch& batch, double rate, bool decay);
-  void write_state() const;
+  bool goes_on() const { return at_.epoch < settings_.epochs && !at_.ended; }
+  void judge(double accuracy, const Hook* hook);
+  /// While it lives the network has the averaged weights, if they are averaged.
+  class AverageShown;
+  void write_state() { write_state(static_cast<Index>(context_.metrics.size())); }
+  void write_state(Index metrics_rows);
 
   RunContext& context_;
   const TrainSettings& settings_;
@@ -146,6 +170,8 @@ class Trainer {
   Position at_;
   std::string instruction_sets_;
   std::optional<Evaluation> evaluation_;
+  std::optional<WeightAverage> average_;
+  bool average_shown_ = false;
 };
 
 }  // namespace espalier

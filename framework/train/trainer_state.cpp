@@ -67,14 +67,17 @@ void Trainer::Position::fields(Fields& f, const Bounds& most) {
   f.required()("seen", seen, "examples of the epoch so far", up_to(most.images));
   f.required()("metrics_rows", metrics_rows, "rows of the metrics that belong to this state", {.low = 0});
   f.required()("optimizer_steps", optimizer_steps, "steps the optimizer has taken", {.low = 0});
+  f("best_accuracy", best_accuracy, "of an epoch at the final sparsity", {.low = 0, .high = 1});
+  f("best_epoch", best_epoch, "epochs trained then; 0: none", up_to(most.epochs));
+  f("ended", ended, "whether train.patience has ended the run");
   f.rule(correct <= seen, fmt::format("{} of {} examples are correct", correct, seen));
   f.rule(!complete || hook_done, "a complete run has nothing left to prune");
 }
 
-void Trainer::write_state() const {
+void Trainer::write_state(Index metrics_rows) {
   ParameterStore& store = context_.model.store();
   Position at = at_;
-  at.metrics_rows = static_cast<Index>(context_.metrics.size());
+  at.metrics_rows = metrics_rows;
   at.optimizer_steps = optimizer_->steps;
   TensorFile file;
   file.metadata = context_.metadata(at_.epoch);
@@ -84,7 +87,10 @@ void Trainer::write_state() const {
     const std::vector<float> copy(values.begin(), values.end());
     file.add(name, {static_cast<std::int64_t>(copy.size())}, std::span<const float>(copy));
   };
-  add("values", store.values());
+  // The finished network shows its average; training goes on with the weights.
+  add("values", average_shown_ ? std::span<const Real>(average_->values()) : std::span<const Real>(store.values()));
+  if (average_)
+    add("average", average_shown_ ? std::span<const Real>(store.values()) : std::span<const Real>(average_->values()));
   add("mask", store.mask());
   add("statistics", store.statistics());
   for (const auto& [name, values] : optimizer_->state()) add("optimizer." + name, values);
@@ -95,6 +101,13 @@ void Trainer::write_state() const {
 void Trainer::mark_complete() {
   at_.complete = true;
   write_state();
+}
+
+void Trainer::reopen() {
+  at_.complete = false;
+  const std::size_t rows = context_.metrics.size() - 1;
+  write_state(static_cast<Index>(rows));  // first: a state may know of fewer rows than there are, not of more
+  context_.metrics.truncate(rows);
 }
 
 void Trainer::resume(const ResumeOptions& options) {
@@ -130,7 +143,7 @@ void Trainer::resume(const ResumeOptions& options) {
 
   const std::string now = instruction_set();
   instruction_sets_ = text("instruction_sets");
-  const bool over = at.complete && at.epoch >= settings_.epochs;  // nothing is left to compute
+  const bool over = at.complete && (at.epoch >= settings_.epochs || at.ended);  // nothing is left to compute
   if (instruction_sets_ != now && !over) {
     if (!options.other_instruction_set)
       fail(
@@ -142,17 +155,19 @@ void Trainer::resume(const ResumeOptions& options) {
   }
   ParameterStore& store = context_.model.store();
   restore(file, path, "values", store.values());
+  if (average_) restore(file, path, "average", average_->values());
   restore(file, path, "mask", store.mask());
   restore(file, path, "statistics", store.statistics());
   for (const auto& [name, values] : optimizer_->state()) restore(file, path, "optimizer." + name, values);
   optimizer_->steps = at.optimizer_steps;
   context_.metrics.truncate(static_cast<std::size_t>(at.metrics_rows));
   at_ = at;
-  if (at_.complete && at_.epoch < settings_.epochs) {  // more epochs after the end
-    at_.complete = false;
+  if (at_.complete && goes_on()) {  // more epochs after the end
     const auto& rows = context_.metrics.rows();
     if (!rows.empty() && espalier::text(rows.back(), "event") == "done")
-      context_.metrics.truncate(rows.size() - 1);
+      reopen();
+    else
+      at_.complete = false;
   }
 }
 

@@ -74,8 +74,8 @@ void PruneConfig::fields(Fields& f) {
               "long as the loss rises by more than trust_factor times the prediction",
               {.low = 1, .high = most_sub_steps});
   f("trust_factor", trust_factor,
-    "a step whose measured rise in loss is this many times the predicted one "
-    "is reported as not trusted, and split where num_recomputations is auto",
+    "a step whose measured and predicted change of the loss are this many times apart is reported as not "
+    "trusted; one whose loss rises so much more than predicted is split where num_recomputations is auto",
     {.low = 1, .low_open = true});
   f("num_stages", num_stages,
     "stages of each sub-step on the same gradients: the inverse is rebuilt on the weights that remain, no "
@@ -91,7 +91,8 @@ void PruneConfig::fields(Fields& f) {
     "the final sparsity; the exponent is searched for; 0: off",
     {.low = 0, .high = 1, .high_open = true});
   f("held_out_examples", held_out_examples,
-    "training examples, other than those of the gradients, for damp auto and step_search held_out",
+    "training examples, other than those of the gradients, on which every step is measured too; damp auto and "
+    "step_search held_out choose by them",
     {.low = 1});
   f.one_of("gradient_storage", gradients_in_file, {{"memory", false}, {"file", true}},
            "where the gradient matrix lies; file: in an unnamed file "
@@ -99,7 +100,7 @@ void PruneConfig::fields(Fields& f) {
   f.one_of("recomputation_levels", recomputation_levels,
            {{"polynomial", SubLevels::polynomial}, {"geometric", SubLevels::geometric}},
            "how sparsity grows over the sub-steps");
-  f("index_file", index_file,
+  f.path("index_file", index_file,
     "JSON list (or {\"indices\": [...]}) of training examples for the gradients; empty: drawn by seed");
   f("fresh_examples", fresh_examples, "draw other examples for every step and sub-step");
   f("recalibrate_batch_norm", recalibrate_batch_norm,

@@ -7,6 +7,7 @@
 #include "framework/io/progress.h"
 #include "framework/train/checkpoint.h"
 #include "pruning/step/auto_damp.h"
+#include "pruning/step/moment_log.h"
 #include "pruning/step/rows.h"
 #include "pruning/step/saliency_log.h"
 
@@ -91,7 +92,8 @@ double Pruner::dampening(PruningSite& site, RunContext& run, double sparsity, St
 }
 
 Pruner::Measured Pruner::measure(PruningSite& site, const Plan& plan) const {
-  Measured measured{.loss_before = site.loss(), .loss_after = site.trial().loss(plan.delta), .by_layer = {}};
+  Measured measured{
+      .loss_before = site.loss(), .loss_after = site.trial().loss(plan.delta), .by_layer = {}};
   Trial some = site.trial_on_first(examples_by_layer);
   const double base = some.loss();
   for (const Range columns : layers_.columns)
@@ -99,10 +101,20 @@ Pruner::Measured Pruner::measure(PruningSite& site, const Plan& plan) const {
   return measured;
 }
 
+/// The loss rises by more than the prediction allows: a smaller step would do better.
+bool Pruner::rises_beyond(const Attempt& a) const {
+  if (!a.plan.has_prediction) return false;
+  const double predicted = std::max(0.0, a.plan.prediction.change());
+  return !(a.measured.change() + negligible_loss <= config_.trust_factor * (predicted + negligible_loss));
+}
+
+/// Both ways: a loss that falls where a great rise was predicted is as bad a model.
 bool Pruner::trusted(const Attempt& a) const {
   if (!a.plan.has_prediction) return true;
-  const double predicted = std::max(0.0, a.plan.prediction.change());
-  return a.measured.change() + negligible_loss <= config_.trust_factor * (predicted + negligible_loss);
+  const double p = a.plan.prediction.change(), m = a.measured.change();
+  if (p * m < 0) return std::abs(m - p) + negligible_loss <= config_.trust_factor * negligible_loss;
+  const auto [less, more] = std::minmax(std::abs(p), std::abs(m));
+  return more + negligible_loss <= config_.trust_factor * (less + negligible_loss);
 }
 
 /// A plan for the target; if the step may be split, for less until the quadratic model holds.
@@ -115,7 +127,7 @@ Pruner::Attempt Pruner::attempt(const Planner& planner, PruningSite& site, const
   };
   const double now = share(site.data().pruned), least = (to.sparsity - now) / most_auto_sub_steps;
   Attempt a = make(to.sparsity);
-  for (int halving = 0; to.may_split && halving < most_halvings && !trusted(a); ++halving) {
+  for (int halving = 0; to.may_split && halving < most_halvings && rises_beyond(a); ++halving) {
     const double halfway = 1 - std::sqrt((1 - now) * (1 - a.sparsity));  // as the density counts
     // A step that removes next to nothing would only cost time.
     if ((halfway - now) * static_cast<double>(site.weights()) < 1 || halfway - now < least) break;
@@ -145,7 +157,8 @@ void Pruner::record(RunContext& run, const PruningSite& site, const Attempt& a, 
                .target = step.to.of_event,
                .train_loss_before = a.measured.loss_before,
                .train_loss_after = a.measured.loss_after,
-               .measured_loss_change = a.measured.change()};
+               .measured_loss_change = a.measured.change(),
+               .held_out_loss_change = a.measured.held_out};
   if (plan.has_prediction) {
     row.damp = step.damp;
     row.predicted_loss_change = plan.prediction.change();
@@ -167,16 +180,18 @@ void Pruner::record(RunContext& run, const PruningSite& site, const Attempt& a, 
     if (plan.has_prediction) row.predicted.emplace_back(name, plan.by_layer[l].change());
     row.measured.emplace_back(name, a.measured.by_layer[l]);
   }
+  if (!trusted(a)) say_if_first_distrust(run, a, step.at.epoch);
   run.metrics.append(to_row(row));
   if (!run.quiet)
     fmt::print(
         stderr,
-        "pruned to {:.2f} % after {} epochs: test accuracy {:.2f} -> {:.2f} %, loss change {:+.4f}{} ({})\n",
+        "pruned to {:.2f} % after {} epochs: test accuracy {:.2f} -> {:.2f} %, loss change {:+.4f}{}{} ({})\n",
         100 * plan.sparsity(), step.at.epoch, 100 * step.before.accuracy, 100 * step.after.accuracy,
         a.measured.change(),
         plan.has_prediction ? fmt::format(" (predicted {:+.4f}{})", plan.prediction.change(),
                                           trusted(a) ? "" : ", not to be trusted")
                             : "",
+        a.measured.held_out ? fmt::format(", {:+.4f} on examples it has not seen", *a.measured.held_out) : "",
         format_duration(seconds_now() - step.started));
 }
 
@@ -191,8 +206,11 @@ double Pruner::prune_towards(Trainer& trainer, Level to, StepKey at) const {
 
   step.damp = dampening(site, run, to.sparsity, at);
   const Planner planner = site.planner(config_, step.damp);
-  const Attempt a = attempt(planner, site, to);
+  Attempt a = attempt(planner, site, to);
+  if (site.has_held_out())
+    a.measured.held_out = site.held_out().loss(a.plan.delta) - site.held_out().loss();
   const bool first_step = at.epoch == events_.front().epoch && at.step == 0;
+  if (first_step) say_if_fisher_vanishes(run, site, step.damp);
   log_saliency(run.folder.path(),
                {.epoch = at.epoch,
                 .sub_step = at.step + 1,
@@ -201,8 +219,24 @@ double Pruner::prune_towards(Trainer& trainer, Level to, StepKey at) const {
                 .removed = a.plan.removed,
                 .layers = site.views()},
                first_step);
+  if (first_step)
+    log_moment(run.folder.path(),
+               moment_line({.epoch = at.epoch,
+                            .sub_step = 0,
+                            .sparsity = share(site.data().pruned),
+                            .test_accuracy = step.before.accuracy,
+                            .what = "dense"},
+                           run.model, layers_, run.data),
+               true);
   apply(trainer, site, a.plan);
   step.after = trainer.evaluate_test();
+  log_moment(run.folder.path(),
+             moment_line({.epoch = at.epoch,
+                          .sub_step = at.step + 1,
+                          .sparsity = a.plan.sparsity(),
+                          .test_accuracy = step.after.accuracy},
+                         run.model, layers_, run.data),
+             false);
   record(run, site, a, step);
   if (a.sparsity == to.sparsity) say_what_was_missed(run, a.plan, to.sparsity);
   if (!std::isfinite(a.measured.loss_after))

@@ -52,6 +52,7 @@ class Pruner final : public Hook {
   /// What became of a plan: the loss after it, and each layer's part of the change.
   struct Measured {
     double loss_before = 0, loss_after = 0;
+    std::optional<double> held_out = {};  ///< change on examples the Fisher has not seen
     std::vector<double> by_layer;  ///< measured loss change of each layer's part of the move alone
     double change() const { return loss_after - loss_before; }
   };
@@ -74,7 +75,10 @@ class Pruner final : public Hook {
   double dampening(PruningSite& site, RunContext& run, double sparsity, StepKey at) const;
   Attempt attempt(const Planner& planner, PruningSite& site, const Level& to) const;
   Measured measure(PruningSite& site, const Plan& plan) const;
+  bool rises_beyond(const Attempt& attempt) const;
   bool trusted(const Attempt& attempt) const;
+  void say_if_first_distrust(RunContext& run, const Attempt& attempt, int epoch) const;
+  void say_if_fisher_vanishes(RunContext& run, const PruningSite& site, double damp) const;
   void apply(Trainer& trainer, PruningSite& site, const Plan& plan) const;
   void record(RunContext& run, const PruningSite& site, const Attempt& attempt, const Step& step) const;
 

@@ -11,6 +11,7 @@ struct PruneRow {
   std::int64_t epoch = 0, sub_step = 1;
   double sparsity_before = 0, sparsity = 0, target = 0;
   double train_loss_before = 0, train_loss_after = 0, measured_loss_change = 0;
+  std::optional<double> held_out_loss_change = {};
   std::optional<double> damp = {}, predicted_loss_change = {}, predicted_with_damping = {};
   std::optional<bool> trusted = {};
   std::optional<double> flops_exponent = {};
@@ -30,13 +31,17 @@ struct PruneRow {
         {"train_loss_after", &train_loss_after, "nats",
          "the same after it, before batch norm is estimated anew"},
         {"measured_loss_change", &measured_loss_change, "nats", "the difference of the two"},
+        {"held_out_loss_change", &held_out_loss_change, "nats",
+         "of the same step on prune.held_out_examples training examples that the Fisher has not seen; missing where it "
+         "has seen all"},
         {"damp", &damp, "", "dampening that the step was planned with"},
         {"predicted_loss_change", &predicted_loss_change, "nats",
          "that the quadratic model expected: g'd + 1/2 d'F d without dampening"},
         {"predicted_with_damping", &predicted_with_damping, "nats",
          "the same with dampening: what the choice of weights minimised"},
         {"trusted", &trusted, "",
-         "whether the measured change is within prune.trust_factor of the predicted one"},
+         "whether measured and predicted change, with 0.01 nats of slack, are within prune.trust_factor of each other, "
+         "whichever is larger"},
         {"flops_exponent", &flops_exponent, "",
          "that met prune.flops_target: saliencies are divided by multiply-adds to this power"},
         {"test_accuracy_before", &test_accuracy_before, "share",

@@ -42,6 +42,8 @@ class PruningSite {
   Trial trial() const { return {model_, layers_, examples_}; }
   Trial trial_on_first(Index count) const { return {model_, layers_, examples_.first(count)}; }
   Trial& held_out();
+  /// Whether there are training examples that the Fisher does not see.
+  bool has_held_out() const { return examples_.size() < loaded_.source.train.size(); }
 
   /// `config` is the site's own, or one that differs in what is done with the rows.
   Planner planner(const PruneConfig& config, double damp);

@@ -159,10 +159,20 @@ TEST(Pictures, LimitsAndHeldOutImagesChooseAmongThem) {
   const LoadedData part = open(config), all = open(photographs.data());
   EXPECT_EQ(part.source.train.size(), 11);
   EXPECT_EQ(part.source.test.size(), 4);
+  EXPECT_TRUE(part.source.notices.empty());
   Bytes a(16 * 16 * 3), b(a.size());
   part.source.test.pictures->image(part.source.test.numbers[0], a.data());
   all.source.train.pictures->image(11, b.data());
   EXPECT_EQ(a, b);
+}
+
+TEST(Pictures, HoldingOutAWholeClassIsNotSilent) {
+  const Photographs photographs;
+  Json config = photographs.data();
+  config["hold_out"] = 10;  // all dogs
+  const LoadedData data = open(config);
+  ASSERT_EQ(data.source.notices.size(), 1u);
+  EXPECT_NE(data.source.notices[0].find("took all images of class 'dog'"), std::string::npos);
 }
 
 TEST(Pictures, TheHashIsOfNamesSizesAndLabels) {

@@ -96,8 +96,8 @@ const std::vector<Layer> table = {
      {"framework/core", "framework/autograd", "framework/ops", "framework/graph", "framework/data",
       "framework/deploy", "framework/train", "pruning/step"}},
     {"tools/espalier",
-     {"framework/core", "framework/config", "framework/kernels", "tools/report", "tools/explain",
-      "tools/curvature", "tools/verbs", "tools/experiments", "tools/benchmark"}},
+     {"framework/core", "framework/config", "framework/io", "framework/kernels", "framework/train", "tools/report",
+      "tools/explain", "tools/curvature", "tools/verbs", "tools/experiments", "tools/benchmark"}},
 };
 
 /// "framework/core/tensor.h" -> "framework/core"; "pruning/inverse/block.cpp" -> "pruning/inverse".

@@ -17,9 +17,9 @@ export async function launch() {
 
 /**
  * Opens an HTML file and waits until it has drawn everything. `problems` collects what a reader's console would show as an
- * error or warning, exceptions, and every request that leaves the file.
+ * error or warning, exceptions, and every request that leaves the file. Sections that begin folded are opened unless `folded`.
  */
-export async function open(browser, file, { width = 1280, height = 900, dark = false, scale = 1 } = {}) {
+export async function open(browser, file, { width = 1280, height = 900, dark = false, scale = 1, folded = false } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', deviceScaleFactor: scale, acceptDownloads: true });
   const page = await context.newPage();
   const problems = [];
@@ -30,5 +30,6 @@ export async function open(browser, file, { width = 1280, height = 900, dark = f
   page.setDefaultTimeout(240000);  // the machine may be busy with other tests
   await page.goto(pathToFileURL(resolve(file)).href);
   await page.waitForSelector('html[data-state="drawn"]').catch(() => problems.push('the page never reached data-state="drawn"'));
+  if (!folded) await page.evaluate(() => espalier.unfold()).catch((error) => problems.push(`not unfolded: ${error.message}`));
   return { page, problems, close: () => context.close() };
 }

@@ -17,10 +17,10 @@ before(async () => { browser = await launch(); });
 after(async () => { await browser?.close(); });
 
 /** Runs the check on a page, and asks that nothing went wrong meanwhile, but for what is `expected`; `fresh`: as first opened. */
-async function on(file, { expected, fresh = false, width = 1280, dark = false } = {}, check) {
+async function on(file, { expected, fresh = false, folded = false, width = 1280, dark = false } = {}, check) {
   if (fresh || !opened.has(file)) {
     await opened.get(file)?.close();
-    opened.set(file, await open(browser, join(reports, file)));
+    opened.set(file, await open(browser, join(reports, file), { folded }));
   }
   const { page, problems } = opened.get(file);
   await page.bringToFront();  // Chromium does not paint windows behind others
@@ -97,7 +97,8 @@ test('charts hold the rows of metrics.jsonl, to the last digit', () => on(pages.
   assert.deepEqual(accuracy.filter((r) => r.set === 'test').map((r) => r.accuracy), rows.filter((r) => r.event !== 'done').map((r) => r.test_accuracy));
   assert.deepEqual(accuracy.filter((r) => r.set !== 'test').map((r) => r.accuracy), epochs.map((r) => r.train_accuracy));
   const predicted = (await chart(page, 'predicted_against_measured')).rows;
-  assert.deepEqual(predicted.map((r) => [r.predicted, r.measured]), steps.map((r) => [r.predicted_loss_change, r.measured_loss_change]));
+  assert.deepEqual(predicted.map((r) => [r.examples, r.predicted, r.measured]), steps.flatMap((r) => [['examples of the Fisher', r.predicted_loss_change, r.measured_loss_change],
+    ...(r.held_out_loss_change === undefined ? [] : [['held out', r.predicted_loss_change, r.held_out_loss_change]])]));
   const sparsity = (await chart(page, 'sparsity_per_layer')).rows.filter((r) => r.layer === 'conv2' && steps.some((s) => s.epoch === r.epoch));
   assert.deepEqual(sparsity.map((r) => r.sparsity), steps.map((r) => r['sparsity.conv2']));
 }));
@@ -177,7 +178,7 @@ for (const [name, file] of [['its own page', pages.curvature], ['the page of its
       if (blocks) assert.deepEqual(blocks.rows.map((r) => [r.matrix, r.block, r.share]), kinds.flatMap((kind) => [1, 4, 16, 64].map((b) => [titles[kind], b, last[`mass_${b}.${kind}`]])));
       assert.equal((await page.innerText('#curvature')).includes('curvature.max_dense'), !last.dense);
     }
-    const cells = await page.$$eval('#curvature > .body table >> nth=-1 >> tbody tr', (lines) => lines.map((line) => [...line.cells].map((cell) => cell.textContent)));
+    const cells = await page.$$eval('#curvature .body table >> nth=-1 >> tbody tr', (lines) => lines.map((line) => [...line.cells].map((cell) => cell.textContent)));
     const shown = await page.evaluate((values) => values.map((v) => espalier.format.number(v)), study.flatMap((row) => kinds.map((kind) => row[`trace.${kind}`])));
     assert.deepEqual(cells.map((line) => [line[0], line[3], line[4]]), study.flatMap((row) => kinds.map((kind) => [row.layer, titles[kind]])).map((line, i) => [...line, shown[i]]));
 
@@ -254,9 +255,44 @@ test('all of it can be used by keyboard, and one sees where one is', () => on(pa
   const title = () => page.innerText('#weights figure h3'), first = await title();
   await page.keyboard.press('ArrowDown');
   await page.waitForFunction((old) => document.querySelector('#weights figure h3')?.textContent !== old, first);
-  await page.focus('#weights summary');
+  await page.focus('#weights .numbers summary');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#weights figure table', { state: 'visible' });
+}));
+
+test('the verdict stands on top, and says that figures of different epochs are no price', () => on(pages.pruned, {}, async (page) => {
+  const rows = rows_of('pruned'), done = rows.at(-1), words = await page.innerText('#verdict');
+  assert.ok(words.includes(`${(100 * done.test_accuracy).toFixed(2)} %`), words);
+  assert.match(words, done.price_of_sparsity === undefined ? /not what sparsity costs/ : /standard error/);
+}));
+
+test('a page has no box about what its run does not have', async () => {
+  for (const file of [pages.trained, pages.sweep, pages.experiment])
+    await on(file, {}, async (page) => {
+      assert.equal(await page.locator('#quadratic-model').count(), 0, 'no lesson without a tour');
+      assert.ok(!(await page.innerText('main')).includes('tour.json'), file);
+    });
+});
+
+test('long sections begin folded, open by the contents, and the contents say where one is', () => on(pages.pruned, { folded: true, fresh: true }, async (page) => {
+  assert.equal(await page.locator('#weights figure').count(), 0, 'not drawn before it is opened');
+  await page.click('#contents a[href="#weights"]');
+  await page.waitForSelector('#weights figure');
+  await page.waitForFunction(() => document.querySelector('#contents a[aria-current]')?.getAttribute('href') === '#weights');
+  await page.evaluate(() => espalier.unfold());  // for the tests that come
+}));
+
+test('a wide comparison stays within the window', () => on(pages.comparison, { width: 1280 }, async (page) => {
+  const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  assert.ok(scroll <= client, `the page is ${scroll} wide in a window of ${client}`);
+}));
+
+test('the slider goes through the run, from the dense network to its end', () => on(pages.pruned, {}, async (page) => {
+  const done = rows_of('pruned').at(-1), words = () => page.innerText('#slider .slider-words'), first = await words();
+  await page.focus('#slider input[type="range"]');
+  await page.keyboard.press('End');
+  assert.notEqual(await words(), first);
+  assert.ok((await words()).includes(`${(100 * done.test_accuracy).toFixed(2)} %`), await words());
 }));
 
 for (const folder of damaged) {

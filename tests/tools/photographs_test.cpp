@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "framework/core/random.h"
@@ -59,7 +60,7 @@ struct PhotographRuns : ::testing::Test {
                 "flatten",
                 {{"type", "linear"}, {"name", "fc"}, {"out", 2}}}}}},
             {"train",
-             {{"epochs", 3}, {"batch_size", 16}, {"learning_rate", {{"type", "cosine"}, {"rate", 0.02}}}}}};
+             {{"epochs", 10}, {"batch_size", 16}, {"learning_rate", {{"type", "cosine"}, {"rate", 0.05}}}}}};
   }
   void write(const Json& json) const { folder.write_text("run.json", json.dump()); }
   Outcome run(const std::vector<std::string>& arguments) const { return program.run(arguments); }
@@ -114,7 +115,7 @@ TEST_F(PhotographRuns, ArePrunedJudgedAndNamed) {
   Json json = config("a");
   json["prune"] = {{"criterion", "woodfisher"},
                    {"num_grads", 32},
-                   {"schedule", {{"type", "one_shot"}, {"final_sparsity", 0.5}, {"epoch", 2}}}};
+                   {"schedule", {{"type", "one_shot"}, {"final_sparsity", 0.5}, {"epoch", 4}}}};
   write(json);
   expect_outcome(run({"prune", "run.json", "--quiet", "--output", "a"}), 0, {});
   EXPECT_NE(testing::slurp(folder / "a/report.html").find("\"evaluation\":"), std::string::npos);
@@ -162,7 +163,7 @@ TEST_F(PhotographRuns, NumbersGoThroughAsTheyAre) {
                    {"layers",
                     {{{"type", "conv"}, {"name", "conv"}, {"out", 8}, {"kernel", 3}, {"pad", 1}},
                      "relu",
-                     "global_avg_pool",
+                     "global_average_pool",
                      {{"type", "linear"}, {"name", "fc"}, {"out", 2}}}}};
   json["train"]["epochs"] = 1;
   write(json);

@@ -42,6 +42,14 @@ TEST(LearningRate, CosineIsWholeHalfAndFinalShare) {
   EXPECT_DOUBLE_EQ(at(cosine, 5, 10), 0.55);
   EXPECT_DOUBLE_EQ(at(cosine, 10, 10), 0.1);
 }
+TEST(LearningRate, CosinesRestartAndGrow) {
+  const char* cosines = R"({"type": "cosine_restarts", "rate": 2, "period": 2, "growth": 2})";
+  EXPECT_DOUBLE_EQ(at(cosines, 0, 100), 2);
+  EXPECT_NEAR(at(cosines, 1, 100), 1, 1e-12) << "half way down";
+  EXPECT_DOUBLE_EQ(at(cosines, 2, 100), 2) << "anew";
+  EXPECT_NEAR(at(cosines, 4, 100), 1, 1e-12) << "the second period has four epochs";
+  EXPECT_DOUBLE_EQ(at(cosines, 6, 100), 2);
+}
 TEST(LearningRate, MilestonesMustIncrease) {
   EXPECT_THROW(at(R"({"type": "multi_step", "milestones": [5, 4]})", 0, 1), Error);
 }

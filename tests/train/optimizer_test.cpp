@@ -69,6 +69,14 @@ TEST_F(OptimizerTest, AParameterMayHaveARateOfItsOwnOrNone) {
     EXPECT_NEAR(1 - static_cast<double>(store.values()[4]), whole / 2, 1e-6);
   }
 }
+TEST_F(OptimizerTest, AdamWDecaysBesideItsStepAndNotThroughTheGradient) {
+  const auto adamw = make(R"({"type": "adamw", "weight_decay": 0.5, "epsilon": 1e-12})");
+  set_gradients(8);
+  adamw->step(store, 0.1, true);
+  // The first step of Adam is rate * sign(g), whatever the gradient's size; the decay is 0.1 * 0.5 of the weight.
+  EXPECT_NEAR(store.values()[0], 1 * (1 - 0.1 * 0.5) - 0.1, 1e-6);
+  EXPECT_NEAR(store.values()[4], 1 - 0.1, 1e-6) << "biases do not decay";
+}
 TEST_F(OptimizerTest, DecayCanBeSwitchedOff) {
   const auto sgd = make(R"({"type": "sgd", "momentum": 0, "weight_decay": 0.5})");
   set_gradients(0);

@@ -11,7 +11,9 @@
 #include "framework/kernels/blas_memory.h"
 #include "tools/benchmark/benchmark.h"
 #include "tools/curvature/curvature.h"
+#include "tools/espalier/more_verbs.h"
 #include "tools/espalier/process.h"
+#include "tools/espalier/version.h"
 #include "tools/experiments/reproduce.h"
 #include "tools/experiments/sweep.h"
 #include "tools/explain/explain.h"
@@ -39,6 +41,10 @@ void add_run_options(CLI::App* verb, espalier::CommandOptions& o) {
       "--map", o.map,
       "file of lines \"theirs ours\" that rename the tensors of the checkpoint (framework/interchange)");
   verb->add_flag("--quiet", o.quiet, "no progress lines");
+  verb->add_option("--log-format", o.log_format,
+                   "text; json: each line on standard error is one JSON object, for programs")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
 }
 
 void add_output_options(CLI::App* verb, espalier::CommandOptions& o) {
@@ -179,8 +185,10 @@ void add_reproduce(CLI::App* verb, espalier::CommandOptions& o) {
       ->capture_default_str();
   verb->add_option("--checkpoints", o.checkpoints,
                    "folder of the published networks (default: DATA/checkpoints)");
-  verb->add_option("--experiments", o.experiments, "folder of the experiments")->capture_default_str();
-  verb->add_option("--records", o.records, "folder of the recorded results")->capture_default_str();
+  verb->add_option("--experiments", o.experiments,
+                   "folder of the experiments (default: configs/reproduce here, else the program's own)");
+  verb->add_option("--records", o.records,
+                   "folder of the recorded results (default: tools/experiments/recorded, likewise)");
   verb->add_option("--output", o.output, "folder of the runs (default: runs/reproduce/NAME)");
   verb->add_option("--threads", o.threads, "threads to use; 0: all cores. Results do not depend on it")
       ->check(CLI::Range(0, 1024));
@@ -200,22 +208,29 @@ int main(int argc, char** argv) {
   restart_without_blas_threads(argv);
   CLI::App app("Espalier trains and prunes neural networks with second-order information.");
   app.footer(exit_codes);
-  app.set_version_flag("--version", ESPALIER_VERSION);
+  app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
   CommandOptions options;
   const auto verb = [&](const char* name, const char* help, void (*run)(const CommandOptions&)) {
     CLI::App* v = app.add_subcommand(name, help);
     v->footer(exit_codes);
     v->callback([&options, run] {
+      if (options.log_format == "json") log_as_json();
       set_threads(options.threads);
       kernels::claim_blas_buffers(threads());
       run(options);
     });
     return v;
   };
-  add_output_options(
-      verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command), options);
-  add_output_options(verb("prune", "train and prune as CONFIG says", prune_command), options);
+  const std::shared_ptr<MoreVerbs> more = add_more_verbs(app, exit_codes);
+  const auto several = [&](CLI::App* v) {
+    add_output_options(v, options);
+    v->add_option("--seeds", options.seeds,
+                  "run once for each of these seeds, in DIR/seed-N, and show mean and standard deviation: --seeds 1,2,3")
+        ->delimiter(',');
+  };
+  several(verb("train", "train the network of CONFIG, ignoring its \"prune\" section", train_command));
+  several(verb("prune", "train and prune as CONFIG says", prune_command));
   CLI::App* evaluate = verb("evaluate", "accuracy on the test images: top-1, top-5, of every class, what is taken for what, calibration",
            evaluate_command);
   add_output_options(evaluate, options);

@@ -13,9 +13,13 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "framework/core/check.h"
 #include "framework/core/interrupt.h"
+#include "framework/io/progress.h"
 
 namespace espalier {
 namespace {
@@ -43,6 +47,39 @@ void tolerate_closed_pipe(FILE*& stream, int descriptor, int buffering) {
   if (!own) return;
   std::setvbuf(own, nullptr, buffering, BUFSIZ);
   stream = own;
+}
+
+/// Lines on standard error that are no JSON yet become JSON; a part of a line waits for its end.
+class JsonLines {
+ public:
+  void write(std::string_view text) {
+    for (const char c : text) {
+      if (c != '\n') {
+        part_ += c;
+        continue;
+      }
+      emit();
+    }
+  }
+  ~JsonLines() { emit(); }
+
+ private:
+  void emit() {
+    if (part_.empty()) return;
+    std::string line = std::move(part_);
+    part_.clear();
+    if (!line.starts_with("{\"event\": \"") && !line.starts_with("{\"event\":\""))
+      line = nlohmann::ordered_json{{"event", "log"}, {"text", line}}.dump(
+          -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    line += '\n';
+    write_or_drop(reinterpret_cast<void*>(static_cast<std::intptr_t>(STDERR_FILENO)), line.data(), line.size());
+  }
+  std::string part_;
+};
+
+ssize_t write_as_json(void* lines, const char* data, std::size_t bytes) {
+  static_cast<JsonLines*>(lines)->write({data, bytes});
+  return static_cast<ssize_t>(bytes);
 }
 
 constexpr const char* no_memory = "error: out of memory; --dry-run shows what each part of a run takes\n";
@@ -79,6 +116,17 @@ void settle_standard_streams() {
   std::signal(SIGPIPE, SIG_IGN);
   tolerate_closed_pipe(stdout, STDOUT_FILENO, ::isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
   tolerate_closed_pipe(stderr, STDERR_FILENO, _IONBF);
+}
+
+void log_as_json() {
+  static JsonLines lines;
+  cookie_io_functions_t functions{};
+  functions.write = write_as_json;
+  FILE* const own = ::fopencookie(&lines, "w", functions);
+  if (!own) return;
+  std::setvbuf(own, nullptr, _IONBF, 0);
+  stderr = own;
+  progress_as_json();
 }
 
 void settle_signals() {

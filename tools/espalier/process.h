@@ -18,6 +18,10 @@ void settle_signals();
 /// again.
 void restart_without_blas_threads(char** argv);
 
+/// From here on every line that the program writes on standard error is one JSON object: {"event": "progress", ...} of long
+/// loops, {"event": "log", "text": ...} of all else.
+void log_as_json();
+
 /// What was printed may still lie in a buffer; a full disk behind `>` shows only now. Throws Error(io).
 void flush_output();
 

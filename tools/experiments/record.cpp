@@ -12,6 +12,7 @@
 #include "framework/io/atomic_file.h"
 #include "framework/io/json_text.h"
 #include "tools/experiments/tables.h"
+#include "tools/report/published.h"
 
 namespace espalier {
 namespace {
@@ -90,6 +91,8 @@ void record(const Experiment& e, const ExperimentPlaces& places, const std::vect
                                  {"metrics.csv", "results.csv"},
                                  {"experiment.json", "experiment.json"}})
     write_file_atomically(folder / to, read_whole_file(places.runs / from));
+  if (!e.published.empty())
+    write_file_atomically(folder / published_file, read_whole_file(e.folder / e.published));
   Json hashes = Json::object();
   for (const ExperimentCell& cell : cells)
     if (const fs::path config = cell.results_folder() / "config.json"; fs::exists(config))

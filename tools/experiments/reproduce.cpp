@@ -19,6 +19,8 @@
 #include "tools/experiments/reproduce_results.h"
 #include "tools/experiments/sweep.h"
 #include "tools/experiments/tables.h"
+#include "tools/report/published.h"
+#include "tools/run/own_files.h"
 #include "tools/run/session.h"
 #include "tools/verbs/commands.h"
 
@@ -241,7 +243,10 @@ Progressed run_all(const Experiment& experiment, const ExperimentPlaces& places,
 
 }  // namespace
 
-void reproduce_command(const CommandOptions& options) {
+void reproduce_command(const CommandOptions& given) {
+  CommandOptions options = given;
+  if (options.experiments.empty()) options.experiments = own_files("configs/reproduce").string();
+  if (options.records.empty()) options.records = own_files("tools/experiments/recorded").string();
   if (options.list) return list_experiments(options);
   if (options.config.empty())
     fail(ExitCode::usage, "name an experiment: espalier reproduce NAME; espalier reproduce --list shows all");
@@ -255,6 +260,9 @@ void reproduce_command(const CommandOptions& options) {
   if (!options.dry_run)  // what the results are of, also for their report
     write_file_atomically(places.runs / "experiment.json",
                           read_whole_file(experiment.folder / "experiment.json"));
+  if (!options.dry_run && !experiment.published.empty())
+    write_file_atomically(places.runs / published_file,
+                          read_whole_file(experiment.folder / experiment.published));
   const Progressed done = run_all(experiment, places, options, log);
   if (options.dry_run) return;
   if (options.only.empty()) log.keep_only(done.all);

@@ -114,11 +114,11 @@ void explain_weight(const CommandOptions& options) {
              gone ? " (pruned)" : "", format_count(alive), g);
   fmt::print("curvature from {} gradients, inverse \"{}\", damp {:g}: [F^-1]_qq = {:.6g}\n\n",
              prune.num_grads, prune.inverse.type, study.damp(), inverse_qq);
-  Table saliencies({"criterion", "score", "rank", "goes before"});
+  Table saliencies({"criterion", "score", "goes as number", "go before it"});
   for (const Opinion& o : opinions)
     saliencies.add(
         {o.criterion, fmt::format("{:.4g}", o.saliency), format_count(o.rank),
-         fmt::format("{:.1f} %", 100.0 * static_cast<double>(alive - o.rank) / static_cast<double>(alive))});
+         fmt::format("{:.1f} %", 100.0 * static_cast<double>(o.rank - 1) / static_cast<double>(alive))});
   fmt::print("{}\n", saliencies.str("  "));
   fmt::print("Removed alone (loss {:.6g} on the gradients' examples, {:.6g} on {} others):\n", study.loss(),
              study.held_out_loss(), format_count(prune.held_out_examples));

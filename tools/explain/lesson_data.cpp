@@ -9,10 +9,12 @@
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
 #include "framework/train/checkpoint.h"
+#include "framework/train/evaluate.h"
 #include "pruning/explain/lesson_data.h"
 #include "pruning/explain/one_weight.h"
 #include "pruning/rows/row_products.h"
 #include "tools/explain/lesson_layers.h"
+#include "tools/explain/moments.h"
 
 namespace espalier {
 namespace {
@@ -89,11 +91,12 @@ Json weight_json(WeightStudy& study, Index column, const std::string& why, const
     w["absorbed_by"].push_back({{"weight", weight_name(study.layer_of(a.column), a.column)},
                                 {"value", a.value},
                                 {"delta", a.delta}});
-  for (const SingleRemoval& r : study.removals(column, false))
+  for (const SingleRemoval& r : study.removals(column, true))
     w["removal"].push_back({{"update", r.update},
                             {"predicted_loss_change", r.predicted.change()},
                             {"predicted_with_damping", r.predicted.damped_change()},
-                            {"measured_loss_change", r.measured}});
+                            {"measured_loss_change", r.measured},
+                            {"held_out_loss_change", r.held_out}});
   return w;
 }
 
@@ -206,7 +209,19 @@ void write_lesson_of_run(const RunFolder& folder, RunConfig& config, const Workb
     const auto dense = config.model->build({p.height, p.width, bench.data.source.train.channels},
                                            bench.data.source.classes(), config.seed, config.new_head);
     load_checkpoint(folder.path() / request.checkpoint, *dense);
-    return lesson_json(*dense, bench.data, *config.prune, config.seed, request);
+    const PrunableLayers layers(*config.prune, *bench.model);
+    const std::vector<bool> pruned = layers.pruned(bench.model->store());
+    const auto gone = static_cast<double>(std::count(pruned.begin(), pruned.end(), true));
+    const Evaluation test = evaluate(*bench.model, bench.data.source.test, bench.data.preprocessing);
+    Json lesson = Json::parse(lesson_json(*dense, bench.data, *config.prune, config.seed, request));
+    const std::string end = moment_line({.epoch = config.train.epochs,
+                                         .sub_step = 0,
+                                         .sparsity = gone / static_cast<double>(pruned.size()),
+                                         .test_accuracy = test.accuracy,
+                                         .what = "end"},
+                                        *bench.model, layers, bench.data);
+    lesson["slider"] = moments_json(folder, end, bench.data);
+    return lesson.dump() + "\n";
   });
 }
 

@@ -1,8 +1,11 @@
 # assets.cmake: what the page of `espalier report` is made of, embedded into the program at build time.
 # A new section is one file and one line here; sections appear in this order.
 set(REPORT_HAPPENED
+  happened/verdict.js
   happened/notices.js
+  happened/differences.js
   happened/summary.js
+  happened/slider.js
   happened/accuracy_sparsity.js
   happened/overlay.js
   happened/sweep.js

@@ -8,6 +8,9 @@
 
 namespace espalier {
 
+/// Name of the file in a folder of results of `espalier reproduce` that holds what they are held against.
+constexpr const char* published_file = "published.json";
+
 /// Published accuracies [%] by method and value (a sparsity, as "{:g}").
 struct PublishedRow {
   std::string method;

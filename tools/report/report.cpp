@@ -32,11 +32,26 @@ Json as_json(const Published& published) {
   return {{"source", published.source}, {"rows", std::move(rows)}};
 }
 
-/// The files asked for, and those that the runs' sweeps were held against, each once.
+/// The accuracies that an experiment is held against, which lie with its results; empty: none.
+fs::path published_beside(const Json& run) {
+  const fs::path file = fs::path(run["folder"].get<std::string>()) / published_file;
+  std::error_code unknown;
+  return run["kind"] == "reproduce" && fs::is_regular_file(file, unknown) ? file : fs::path();
+}
+
+/// The files asked for, and those that the runs' sweeps and experiments were held against, each once.
 Json read_all_published(const std::vector<std::string>& asked, Json& runs) {
   Json list = Json::array();
   for (const std::string& path : asked) list.push_back(as_json(read_published(path)));
   for (Json& run : runs) {
+    if (const fs::path own = published_beside(run); !own.empty()) {
+      try {
+        list.push_back(as_json(read_published(own)));
+        list.back()["of"] = run["folder"];
+      } catch (const std::exception& e) {
+        run["notices"].push_back(fmt::format("The published accuracies beside these results are missing: {}", e.what()));
+      }
+    }
     const Json path = run["config"].is_object()
                           ? run["config"].value(Json::json_pointer("/sweep/published"), Json())
                           : Json();

@@ -84,6 +84,9 @@ Json read_run(const fs::path& folder, std::size_t budget) {
   if (!fs::is_directory(folder, unknown))
     fail(ExitCode::usage, "{}: is no folder; give the folder of a run, such as runs/quickstart",
          folder.string());
+  // A study in a folder of its own: `curvature --output X` writes X/curvature.
+  if (!fs::exists(folder / "config.json", unknown) && fs::exists(folder / "curvature" / "config.json", unknown))
+    return read_run(folder / "curvature", budget);
   FolderReader reader(folder);
   const auto known = {"config.json",       "metrics.jsonl", "checkpoint.safetensors",
                       "dense.safetensors", "tour.json",     "results.jsonl"};

@@ -54,7 +54,7 @@ struct CurvatureConfig {
     f("smoothing", smoothing, "sigma, in weights, of the Gaussian that heat maps are smoothed with; 0: none",
       {.low = 0, .high = 1000});
     f("save_blocks", save_blocks, "write the matrices (.npz)");
-    f("index_file", index_file,
+    f.path("index_file", index_file,
       "JSON list (or {\"indices\": [...]}) of training examples, used in that order; empty: drawn by seed");
     const auto known = [](const std::string& name) {
       return std::any_of(std::begin(all_kinds), std::end(all_kinds),

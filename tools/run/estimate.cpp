@@ -1,6 +1,7 @@
 #include "tools/run/estimate.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "framework/core/memory.h"
 #include "framework/core/parallel.h"
@@ -59,6 +60,7 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
   if (bench.data.source.train.pictures || bench.data.source.test.pictures) {
     const PictureMemory pictures = picture_memory(bench.data);
     e.streamed = true;
+    e.kept = pictures.kept;
     e.bytes.emplace_back("images kept (data.cache_mb)", pictures.kept);
     e.bytes.emplace_back(fmt::format("pictures being decoded ({} workers)", pictures.workers),
                          pictures.reading);
@@ -67,6 +69,7 @@ Estimate estimate_run(const RunConfig& config, const Workbench& bench, const Pru
                              std::min<double>(config.train.batch_size, images));
   }
   e.training_flop = 6 * macs * images * config.train.epochs;
+  if (pruner && config.baseline == Baseline::equal_budget) e.twin_flop = e.training_flop;
   e.available = static_cast<double>(available_memory());
   if (pruner && config.prune->needs_gradients()) {
     const PruneConfig& p = *config.prune;
@@ -101,13 +104,19 @@ std::string describe(const Estimate& e) {
                       format_bytes(e.available));
   text += fmt::format("  {:<52} {:>10.3g} TFLOP\n", "training", e.training_flop / 1e12);
   text += fmt::format("  {:<52} {:>10.3g} TFLOP\n", "pruning steps", e.pruning_flop / 1e12);
+  if (e.twin_flop > 0)
+    text += fmt::format("  {:<52} {:>10.3g} TFLOP\n", "dense twin of equal budget, unless it is there", e.twin_flop / 1e12);
   return text;
 }
 
 void require_fit(const Estimate& e) {
   if (e.total() <= headroom * e.available) return;
+  const double too_much = e.total() - headroom * e.available;
   const std::string advice =
-      e.largest_rows > 0 && e.largest_rows < e.rows
+      e.kept > too_much
+          ? fmt::format("\"data.cache_mb\": {:.0f} would fit; images are then decoded more often",
+                        std::floor((e.kept - too_much) / 1e6))
+      : e.largest_rows > 0 && e.largest_rows < e.rows
           ? fmt::format("\"prune.num_grads\": {} would fit (now {})", e.largest_rows, e.rows)
           : std::string("use a smaller train.batch_size or model");
   fail(ExitCode::memory, "the run needs about {} and {} is available (90 % may be used); {}.\n{}",

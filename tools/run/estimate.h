@@ -14,8 +14,9 @@ namespace espalier {
 struct Estimate {
   std::vector<std::pair<std::string, double>> bytes;  ///< part -> bytes
   double available = 0;                               ///< bytes this process may still take
-  double training_flop = 0, pruning_flop = 0;
+  double training_flop = 0, pruning_flop = 0, twin_flop = 0;
   bool streamed = false;           ///< images are made from pictures when they are needed
+  double kept = 0;                 ///< bytes for those that are kept, which may be fewer
   int rows = 0, largest_rows = 0;  ///< prune.num_grads, and the largest that would fit
   double total() const;
 };

@@ -13,6 +13,17 @@ std::vector<std::string> oddities(const RunConfig& config) {
   if (train.epochs > 0)
     for (const std::string& text : train.learning_rate->oddities(train.epochs))
       found.push_back("train.learning_rate: " + text);
+  const std::vector<ScheduleEvent> events =
+      config.prune ? config.prune->schedule->events() : std::vector<ScheduleEvent>();
+  if (config.checkpoint.empty() && config.model.type != "onnx" && !events.empty() && events.front().epoch == 0)
+    found.push_back(
+        "prune.schedule prunes at epoch 0, and there is no checkpoint: the weights then are a random initialisation, "
+        "whose Fisher and predicted losses say nothing of a network that has learnt. Let it train first "
+        "(prune.schedule.start_epoch or epoch), or give a checkpoint");
+  if ((train.keep_best || train.patience > 0) && config.data.hold_out == 0)
+    found.push_back(
+        "train.keep_best and train.patience choose by the test images, so the best accuracy is a little too good; "
+        "data.hold_out puts training images in their place");
   if (config.data.normalize) {
     const auto& [mean, std] = *config.data.normalize;
     const auto beyond = [](double v) { return v < 0 || v > 1; };

@@ -1,6 +1,7 @@
 // options.h: what the command line asks of a verb. main.cpp fills it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ struct CommandOptions {
   std::vector<std::string> overrides;  ///< --set json.path=value
   std::string output, checkpoint, map;
   int threads = 0;
+  std::vector<std::uint64_t> seeds;  ///< train, prune: one run for each
+  std::string log_format = "text";   ///< "json": lines of standard error are JSON
   bool resume = false, quiet = false, dry_run = false;
   bool overwrite = false;              ///< replace an earlier run in the folder
   bool other_instruction_set = false;  ///< resume what another kind of processor has begun
@@ -22,8 +25,8 @@ struct CommandOptions {
   bool json = false;           ///< explain, evaluate: for programs
   bool plan = false;           ///< evaluate: show what the sparse engine measures and chooses
   // reproduce
-  std::string experiments = "configs/reproduce", records = "tools/experiments/recorded", data = "data",
-              checkpoints, only;
+  std::string experiments, records;  ///< empty: the program's own (own_files.h)
+  std::string data = "data", checkpoints, only;
   bool list = false, quick = false, record = false, recorded = false, markdown = false;
 };
 

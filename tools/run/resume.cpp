@@ -76,7 +76,8 @@ std::vector<std::string> accept_changes(const ResumePoint& point, const RunConfi
   // What other verbs read, where and under what name a run lies, and what results do not depend on.
   std::erase_if(found, [](const Difference& d) {
     return within(d.path, "curvature") || within(d.path, "sweep") || d.path == "name" || d.path == "output" ||
-           d.path == "data.workers" || d.path == "data.cache_mb";
+           d.path == "baseline" || d.path == "train.tensorboard" || d.path == "data.workers" ||
+           d.path == "data.cache_mb";
   });
   if (found.empty()) return {};
 

@@ -23,6 +23,19 @@ std::vector<Column> DoneRow::columns() {
        "that are left if those of removed weights are not done"},
       {"sparsity.", &sparsities, "share", "of the layer's weights that are removed", "LAYER"},
       {"weights.", &layer_weights, "", "of the layer", "LAYER"},
+      {"best_epoch", &best_epoch, "epochs",
+       "trained when the test accuracy was best, of those at the final sparsity (train.keep_best: best.safetensors)"},
+      {"best_test_accuracy", &best_test_accuracy, "share", "of correct predictions then"},
+      {"epochs_trained", &epochs_trained, "epochs", "where train.patience ended the run early"},
+      {"twin_epochs", &twin_epochs, "epochs",
+       "that the dense twin was trained (\"baseline\": \"equal_budget\"): as many, without pruning"},
+      {"twin_test_accuracy", &twin_test_accuracy, "share", "of correct predictions of the twin on the test images"},
+      {"twin_test_loss", &twin_test_loss, "nats", "mean cross-entropy of the twin on them"},
+      {"only_twin_right", &only_twin_right, "images", "of the test set that the twin has right and this network wrong"},
+      {"only_pruned_right", &only_pruned_right, "images", "that this network has right and the twin wrong"},
+      {"price_of_sparsity", &price_of_sparsity, "share", "test accuracy of the twin less that of this network"},
+      {"price_error", &price_error, "share",
+       "standard error of that difference over the draw of the test images, which both were tested on"},
   };
 }
 

@@ -20,6 +20,12 @@ struct DoneRow {
   std::optional<double> sparsity, sparsity_of_all_parameters;
   Named<double> sparsities;  ///< by layer
   Named<std::int64_t> layer_weights;
+  // With train.keep_best or train.patience.
+  std::optional<std::int64_t> best_epoch, epochs_trained;
+  std::optional<double> best_test_accuracy;
+  // With "baseline": "equal_budget": the network trained as long without pruning, on the same test images.
+  std::optional<std::int64_t> twin_epochs, only_twin_right, only_pruned_right;
+  std::optional<double> twin_test_accuracy, twin_test_loss, price_of_sparsity, price_error;
   std::vector<Column> columns();
 };
 

@@ -46,18 +46,24 @@ struct CheckpointSettings {
 
   bool empty() const { return path.empty(); }
   void fields(Fields& f) {
-    f("path", path, "safetensors, .pt, .pth, .npz or compact file to start from; empty: fresh weights");
+    f.path("path", path, "safetensors, .pt, .pth, .npz or compact file to start from; empty: fresh weights");
     f("partial", partial,
       "layers of which a tensor is missing or of another shape start fresh, and are listed; false: that is an error");
     f.one_of(
         "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
         "which of its weights are pruned, and stay zero: recorded: as its masks say; zeros: every weight that is "
         "zero, as in files without masks");
-    f("map", map,
+    f.path("map", map,
       "file of lines \"theirs ours\" that rename its tensors (framework/interchange/README.md); empty: none");
     f.rule(!path.empty() || (!partial && map.empty()),
            "\"partial\" and \"map\" are of a file, which \"path\" must name");
   }
+};
+
+/// What a pruned network is held against.
+enum class Baseline {
+  none,
+  equal_budget  ///< the same network trained as long without pruning: what sparsity costs, all else equal
 };
 
 struct RunConfig {
@@ -66,6 +72,7 @@ struct RunConfig {
   bool new_head = false;
   std::uint64_t seed = 1;
   InitialMasks masks = InitialMasks::recorded;
+  Baseline baseline = Baseline::none;
   DataConfig data;
   Variant<ModelSettings> model;
   TrainSettings train;
@@ -91,6 +98,10 @@ struct RunConfig {
         "zeros: every weight that is zero is pruned");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
+    f.one_of("baseline", baseline, {{"none", Baseline::none}, {"equal_budget", Baseline::equal_budget}},
+             "equal_budget: `espalier prune` also trains the network as long without pruning, from the same seed or "
+             "checkpoint, and says the price of sparsity; it lies in the run's folder baseline/ and stays while only "
+             "\"prune\" changes");
     f.optional_object("curvature", curvature, "what `espalier curvature` looks at; other verbs ignore it");
     f.optional_object("sweep", sweep, "combinations for `espalier sweep`; other verbs ignore it");
     f.object("provenance", provenance, "what a recorded config was run with");

@@ -15,11 +15,30 @@ void say(const CommandOptions& options, const std::string& line) {
   if (!options.quiet) fmt::print(stderr, "{}\n", line);
 }
 
+namespace {
+
+/// For fresh weights, where the default (at once) would prune a random initialisation: from an eighth of the
+/// training to three quarters of it, so that the last quarter is fine-tuning.
+std::string schedule_while_training(int epochs) {
+  const int start = std::max(1, epochs / 8), end = std::max(start, epochs * 3 / 4);
+  if (end == start) return fmt::format(R"({{"type": "one_shot", "epoch": {}}})", start);
+  return fmt::format(R"({{"type": "cubic", "start_epoch": {}, "end_epoch": {}}})", start, end);
+}
+
+}  // namespace
+
 RunConfig read_run_config(const CommandOptions& options) {
   JsonDocument document = JsonDocument::load(options.config);
   for (const std::string& assignment : options.overrides) document.apply_override(assignment);
   RunConfig config;
   read_config(document, config);
+  if (config.prune && config.checkpoint.empty() && config.train.epochs > 0 && !document.has("prune.schedule")) {
+    const std::string schedule = schedule_while_training(config.train.epochs);
+    document.apply_override("prune.schedule=" + schedule);
+    config = RunConfig();
+    read_config(document, config);
+    say(options, fmt::format("note: prune.schedule is not given; for a network that trains it is {}", schedule));
+  }
   if (!options.output.empty()) config.output = options.output;
   if (!options.map.empty() && options.checkpoint.empty()) {
     if (config.checkpoint.empty())
@@ -89,16 +108,51 @@ void adopt_network(RunConfig& config, const WeightsFile& file, const std::string
 
 }  // namespace
 
+namespace {
+
+/// Files that the config names and that are not there, besides the data; a sentence each.
+std::vector<std::string> absent_files(const RunConfig& config, const Start& start) {
+  std::vector<std::string> absent;
+  const auto look = [&](const std::string& setting, const std::string& path) {
+    std::error_code unknown;
+    if (!path.empty() && !std::filesystem::exists(path, unknown))
+      absent.push_back(fmt::format("{}: {} does not exist (looked for beside the config and in the working folder)",
+                                   path, setting));
+  };
+  look("the checkpoint", start.checkpoint.path);
+  look("the map of its names", start.checkpoint.map);
+  if (config.prune) look("prune.index_file", config.prune->index_file);
+  if (config.sweep) look("sweep.published", config.sweep->published);
+  return absent;
+}
+
+/// Opens the data; what else is missing is said with them, not one a run.
+LoadedData open_all(const RunConfig& config, DataUse use, const std::vector<std::string>& absent) {
+  try {
+    LoadedData data = open_data(config.data, use);
+    if (absent.size() > 1) fail(ExitCode::checkpoint, "{}", fmt::join(absent, "\n"));
+    return data;
+  } catch (const Error& e) {
+    if (e.code() != ExitCode::data || absent.empty()) throw;
+    fail(e.code(), "{}\n{}", e.what(), fmt::join(absent, "\n"));
+  }
+}
+
+}  // namespace
+
 Workbench prepare(RunConfig& config, const Start& start) {
   Workbench bench;
   const std::string& checkpoint = start.checkpoint.path;
+  const std::vector<std::string> absent = absent_files(config, start);
   const std::string& described = start.described_by.empty() ? checkpoint : start.described_by;
   std::optional<NetworkRecord> record;
-  if (!described.empty()) record = read_network_record(described);
+  std::error_code unknown;
+  if (!described.empty() && (absent.empty() || std::filesystem::exists(described, unknown)))
+    record = read_network_record(described);
   if (record) bench.notices = apply_record(*record, config.data, described);
   Provenance& recorded = config.provenance;
   const bool whole = !start.test_only || (!recorded.data_hash.empty() && recorded.test_hash.empty());
-  bench.data = open_data(config.data, whole ? DataUse::all : DataUse::test);
+  bench.data = open_all(config, whole ? DataUse::all : DataUse::test, absent);
   const DataSource& source = bench.data.source;
   const auto compare = [](const char* name, const std::string& then, const std::string& now) {
     if (!then.empty() && then != now)
@@ -121,29 +175,36 @@ Workbench prepare(RunConfig& config, const Start& start) {
       bench.data.preprocessing.normalization;  // measured or not, from here on it is known
   config.data.class_names = bench.data.source.class_names;
   config.data.channels = bench.data.source.train.channels;
-  const Preprocessing& p = bench.data.preprocessing;
-  const Shape image{p.height, p.width, bench.data.source.train.channels};
+  bench.model = build_network(config, start, bench.data, &bench.notices);
+  return bench;
+}
+
+std::unique_ptr<Model> build_network(RunConfig& config, const Start& start, const LoadedData& data,
+                                     std::vector<std::string>* notices) {
+  const Preprocessing& p = data.preprocessing;
+  const Shape image{p.height, p.width, data.source.train.channels};
+  const int classes = data.source.classes();
+  const std::string& checkpoint = start.checkpoint.path;
+  std::vector<std::string> found;
+  const auto note = [&](const std::vector<std::string>& more) { found.insert(found.end(), more.begin(), more.end()); };
   WeightsFile weights;
-  const auto note = [&](const std::vector<std::string>& more) {
-    bench.notices.insert(bench.notices.end(), more.begin(), more.end());
-  };
   if (!checkpoint.empty()) {
     weights = read_weights(checkpoint);
     if (!start.checkpoint.map.empty()) NameMap::read(start.checkpoint.map).apply(weights, checkpoint);
-    adopt_network(config, weights, checkpoint, image, bench.data.source.classes(), bench.notices);
+    adopt_network(config, weights, checkpoint, image, classes, found);
     note(weights.notices);
   }
-  bench.model = config.model->build(image, bench.data.source.classes(), config.seed, config.new_head);
-  Model& model = *bench.model;
+  std::unique_ptr<Model> model = config.model->build(image, classes, config.seed, config.new_head);
   if (!checkpoint.empty()) {
     LoadOptions options{.partial = start.checkpoint.partial, .fresh = {}};
-    if (start.new_head) options.fresh = head_parameters(model.graph());
-    note(load_weights(weights, checkpoint, model, options));
+    if (start.new_head) options.fresh = head_parameters(model->graph());
+    note(load_weights(weights, checkpoint, *model, options));
   }
   if (config.masks == InitialMasks::zeros || start.checkpoint.masks == InitialMasks::zeros)
-    mask_zeros(model.store());
-  note(apply_rates(config.train, model));
-  return bench;
+    mask_zeros(model->store());
+  note(apply_rates(config.train, *model));
+  if (notices) notices->insert(notices->end(), found.begin(), found.end());
+  return model;
 }
 
 Start beginning_of(const RunConfig& config) {

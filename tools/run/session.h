@@ -43,6 +43,11 @@ Start start_to_read(const CommandOptions& options, const RunConfig& config);
 /// record, else from the data, and stands in the config afterwards.
 Workbench prepare(RunConfig& config, const Start& start);
 
+/// The network of a config whose data are open: fresh, or with the weights of the start's checkpoint. A compact file
+/// that describes another network than the config's brings it into the config; notices of that are appended.
+std::unique_ptr<Model> build_network(RunConfig& config, const Start& start, const LoadedData& data,
+                                     std::vector<std::string>* notices = nullptr);
+
 /// Fills in what config.json records of a run beside its settings; `weights`: those the verb looks at, where it
 /// trains none. After prepare(), which knows the data.
 void set_provenance(RunConfig& config, const std::string& verb, std::span<const Real> weights = {});

@@ -23,7 +23,7 @@ struct SweepConfig {
     f("damps", damps, "dampenings; empty: that of the prune section", {.low = 0, .low_open = true});
     f("updates", updates, "kinds of prune.update; empty: that of the prune section");
     f("scopes", scopes, "kinds of prune.scope; empty: that of the prune section");
-    f("published", published,
+    f.path("published", published,
       "JSON file with published accuracies to print beside ours (see configs/published)");
   }
 };

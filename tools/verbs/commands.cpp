@@ -24,7 +24,9 @@
 #include "tools/run/rows.h"
 #include "tools/run/session.h"
 #include "tools/run/summary.h"
+#include "tools/verbs/dense_twin.h"
 #include "tools/verbs/plan_table.h"
+#include "tools/verbs/seeds.h"
 
 namespace espalier {
 namespace {
@@ -43,6 +45,11 @@ DoneRow final_row(Trainer& trainer, const Pruner* pruner) {
   row.test_accuracy = test.accuracy;
   row.test_images = trainer.context().data.source.test.size();
   row.multiply_adds = model.macs();
+  if (trainer.best_epoch() > 0) {
+    row.best_epoch = trainer.best_epoch();
+    row.best_test_accuracy = trainer.best_accuracy();
+  }
+  if (trainer.ended_early()) row.epochs_trained = trainer.epochs_trained();
   const WeightCount all = count_weights(model.store());
   row.unmasked_zeros = all.zeros;
   Index weights = pruner ? 0 : all.weights, pruned = pruner ? 0 : all.pruned;
@@ -135,6 +142,12 @@ void take_up(Trainer& trainer, RunConfig& config, const CommandOptions& options,
   write_file_atomically(context.folder.config(), resolved_json(config) + "\n");
 }
 
+/// A finished run whose config asks for a twin since.
+bool lacks_twin(const std::vector<MetricsRow>& rows) {
+  const std::optional<DoneRow> done = rows.empty() ? std::nullopt : read_row<DoneRow>(rows.back());
+  return done && !done->twin_test_accuracy;
+}
+
 void run(const CommandOptions& options, bool with_pruning) {
   end_on_signals();  // nothing to save while the data load
   RunConfig config = read_run_config(options);
@@ -182,7 +195,7 @@ void run(const CommandOptions& options, bool with_pruning) {
   const std::string resolved = resolved_json(config);
   settle_folder(folder, options, resuming);
   if (!resuming) record_config(folder, config);
-  MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
+  MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0, config.train.tensorboard);
   RunContext context{*bench.model, bench.data, folder,        metrics,
                      config.seed,  resolved,   options.quiet, network_json(config, bench.data)};
   Trainer trainer(context, config.train);
@@ -190,16 +203,20 @@ void run(const CommandOptions& options, bool with_pruning) {
     take_up(trainer, config, options, resolved);
   else
     for (const std::string& n : notices) metrics.append(to_row(NoticeRow{n}));
-  const bool complete = trainer.complete();
+  const bool complete = trainer.complete() && !(wants_twin(config) && lacks_twin(metrics.rows()));
   if (complete) {
     say(options, fmt::format("{} is complete and up to date", folder.path().string()));
   } else {
     introduce(options, config, bench);
+    if (wants_twin(config)) say(options, twin_cost(config, folder.path()));
     stop_gently_on_signals();
     trainer.run(pruner ? &*pruner : nullptr);
     write_file_atomically(folder.evaluation(),
                           text_of(classes_json(test_by_class(bench), bench.data.source.class_names), -1));
-    metrics.append(to_row(final_row(trainer, pruner ? &*pruner : nullptr)));
+    DoneRow row = final_row(trainer, pruner ? &*pruner : nullptr);
+    if (wants_twin(config)) compare_with_twin(options, config, bench, folder.path(), row);
+    if (trainer.complete()) trainer.reopen();  // its "done" is said anew, with the twin
+    metrics.append(to_row(row));
     trainer.mark_complete();
   }
   if (!options.summary) return;
@@ -211,8 +228,12 @@ void run(const CommandOptions& options, bool with_pruning) {
 
 }  // namespace
 
-void train_command(const CommandOptions& options) { run(options, false); }
-void prune_command(const CommandOptions& options) { run(options, true); }
+void train_command(const CommandOptions& options) {
+  options.seeds.empty() ? run(options, false) : run_seeds(options, train_command);
+}
+void prune_command(const CommandOptions& options) {
+  options.seeds.empty() ? run(options, true) : run_seeds(options, prune_command);
+}
 
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);

@@ -11,19 +11,21 @@ Object.assign(espalier, (() => {
 
   /**
    * A table that scrolls sideways where the page is narrow.
-   *   columns: [{name, title, about: shown while the title is pointed at, format: value -> text, numeric: right-aligned}];
+   *   columns: [{name, title, about: shown while the title is pointed at, format: value -> text, numeric: right-aligned,
+   *             minor: left out on a phone}];
    *   rows: objects by column name
    */
   function table(container, { caption, columns, rows }) {
+    const looks = (column) => [column.numeric ? 'numeric' : null, column.minor ? 'minor' : null].filter(Boolean).join(' ') || null;
     const cell = (column, row) => {
       const value = row[column.name];
       const plain = value !== null && typeof value === 'object' ? JSON.stringify(value) : value ?? '–';
       const text = column.format ? column.format(value, row) : plain;
-      return element('td', { class: column.numeric ? 'numeric' : null }, text instanceof Node ? text : String(text));
+      return element('td', { class: looks(column) }, text instanceof Node ? text : String(text));
     };
     const made = element('table', {},
       caption ? element('caption', {}, caption) : null,
-      element('thead', {}, element('tr', {}, columns.map((c) => element('th', { scope: 'col', title: c.about, class: c.numeric ? 'numeric' : null }, c.title ?? c.name)))),
+      element('thead', {}, element('tr', {}, columns.map((c) => element('th', { scope: 'col', title: c.about, class: looks(c) }, c.title ?? c.name)))),
       element('tbody', {}, rows.map((row) => element('tr', { class: row.emphasis ? 'emphasis' : null }, columns.map((c) => cell(c, row))))));
     const scroller = element('div', { class: 'scroller', tabindex: '0', role: 'region', 'aria-label': caption || 'table' }, made);
     container.append(scroller);

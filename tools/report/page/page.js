@@ -20,11 +20,12 @@ const espalier = (() => {
    * Registers a section.
    *   id     its anchor, unique; part 'happened' or 'why'; title its heading
    *   needs(data) -> bool: whether the runs hold what it shows; without, the section is left out
+   *   folded: it begins closed, and is drawn when it is opened
    *   draw(container, data): fills it; may return a promise. What it throws becomes a notice in its place
    */
-  function section({ id, part, title, needs = () => true, draw }) {
+  function section({ id, part, title, needs = () => true, folded = false, draw }) {
     if (sections.some((other) => other.id === id)) throw new Error(`two sections have the id ${id}`);
-    sections.push({ id, part, title, needs, draw });
+    sections.push({ id, part, title, needs, folded, draw });
   }
 
   /** A remark that something is missing, approximate or wrong with the run's files. */

@@ -73,6 +73,22 @@ espalier.runs = (() => {
   };
 
   /**
+   * Of each sparsity of a sweep its best cell, and how many others are within the noise of drawing the test images:
+   *   {best: [{target, cell, group, rivals}], images, band}; band: half of the 95 % band of the worst of the best
+   */
+  const sweepBest = (run) => {
+    const cells = cellGroups(run).flatMap((group) => group.cells.map((cell) => ({ cell, group }))).filter(({ cell }) => known(cell.test_accuracy));
+    const images = events(run, 'dense').at(-1)?.test_images;
+    const spread = (p) => (known(images) ? 1.96 * Math.sqrt((p * (1 - p)) / images) : 0);
+    const best = [...new Set(cells.map(({ cell }) => cell.target))].sort((a, b) => a - b).map((target) => {
+      const mine = cells.filter(({ cell }) => cell.target === target), top = mine.reduce((a, b) => (b.cell.test_accuracy > a.cell.test_accuracy ? b : a));
+      const close = mine.filter(({ cell }) => cell.test_accuracy >= top.cell.test_accuracy - spread(top.cell.test_accuracy));
+      return { target, ...top, rivals: close.length - 1 };
+    });
+    return { best, images, band: Math.max(0, ...best.map(({ cell }) => spread(cell.test_accuracy))) };
+  };
+
+  /**
    * Draws one of several runs at a time: with one run at once, with more behind a choice.
    *   draw(container, run) may return a promise
    */
@@ -90,5 +106,5 @@ espalier.runs = (() => {
     await show(0);
   }
 
-  return { done, epochs, steps, trained, dense, final, seconds, layers, saliency, matrices, curvature, file, type, method, cellGroups, each };
+  return { done, epochs, steps, trained, dense, final, seconds, layers, saliency, matrices, curvature, file, type, method, cellGroups, sweepBest, each };
 })();

@@ -39,9 +39,10 @@ espalier.section({
     });
 
     return runs.each(container, data.runs.filter((run) => Array.isArray(run.evaluation?.classes)), async (place, run) => {
-      const e = run.evaluation, names = e.classes.map((c, k) => (e.classes.findIndex((other) => other.name === c.name) === k ? c.name : `${c.name} (${k})`));
-      const rows = e.classes.map((c, k) => ({ class: names[k], images: c.images, accuracy: c.accuracy }));
-      const sorted = rows.filter((row) => row.images > 0).sort((a, b) => b.accuracy - a.accuracy), worst = sorted.at(-1), best = sorted[0];
+      const e = run.evaluation, classes = e.classes.map((c) => (typeof c === 'object' && c !== null ? c : {}));
+      const names = classes.map((c, k) => (classes.findIndex((other) => other.name === c.name) === k ? String(c.name) : `${c.name} (${k})`));
+      const rows = classes.map((c, k) => ({ class: names[k], images: c.images, accuracy: c.accuracy }));
+      const sorted = rows.filter((row) => row.images > 0 && espalier.known(row.accuracy)).sort((a, b) => b.accuracy - a.accuracy), worst = sorted.at(-1), best = sorted[0];
       if (!worst) return;
       const shown = sorted.length <= 60 ? sorted : [...sorted.slice(0, 20), ...sorted.slice(-40)];
       place.append(espalier.element('p', {}, `Of ${format.count(e.images)} test images ${format.percent(e.accuracy)} are classified right${espalier.known(e.top5) ? `, and for ${format.percent(e.top5)} the label is among the best five` : ''}. Expected calibration error: ${format.percent(e.calibration_error)}.`));
@@ -49,15 +50,15 @@ espalier.section({
         title: 'Accuracy of every class', name: 'classes', rows: shown, spec: bars(shown.map((row) => row.class)),
         guide: `Share of a class’s test images that are predicted as such, best first: from ${best.class} (${format.percent(best.accuracy)}) to ${worst.class} (${format.percent(worst.accuracy)}).${shown.length < sorted.length ? ` The 20 best and 40 worst of ${sorted.length} classes.` : ''}`,
       });
-      if (Array.isArray(e.confusion)) {
-        const cells = e.confusion.flatMap((row, i) => row.map((images, j) => ({ label: names[i], predicted: names[j], images, share: e.classes[i].images > 0 ? images / e.classes[i].images : 0 })));
+      if (Array.isArray(e.confusion) && e.confusion.length === names.length && e.confusion.every((row) => Array.isArray(row) && row.length === names.length && row.every(espalier.known))) {
+        const cells = e.confusion.flatMap((row, i) => row.map((images, j) => ({ label: names[i], predicted: names[j], images, share: classes[i].images > 0 ? images / classes[i].images : 0 })));
         const wrong = cells.filter((cell) => cell.label !== cell.predicted).sort((a, b) => b.images - a.images)[0];
         await espalier.chart(place, {
           title: 'What is taken for what', name: 'confusion', rows: cells, spec: matrix(names),
           guide: `Each row is the images of one label, spread over the classes predicted; right ones lie on the diagonal.${wrong?.images > 0 ? ` The most frequent confusion: ${format.count(wrong.images)} of ${wrong.label} are taken for ${wrong.predicted}.` : ' No image is taken for another class.'} Pale shades are stretched so that rare confusions show.`,
         });
       }
-      const bins = (e.calibration || []).filter((bin) => bin.images > 0);
+      const bins = (Array.isArray(e.calibration) ? e.calibration : []).filter((bin) => bin?.images > 0 && espalier.known(bin.confidence) && espalier.known(bin.accuracy));
       if (bins.length > 0)
         await espalier.chart(place, {
           title: 'Is its confidence earned?', name: 'calibration', rows: bins, spec: calibration,

@@ -1,15 +1,15 @@
 // filters.js: the kernels of a convolution as tiles, before and after: one row of tiles per filter, one tile per input channel.
 espalier.section({
-  id: 'filters', part: 'happened', title: 'Filters',
+  id: 'filters', part: 'happened', title: 'Filters', folded: true,
   needs: (data) => data.runs.some((run) => run.layers.some((layer) => layer.tiles)),
   draw(container, data) {
     const { element, runs, format } = espalier;
     const removed = -128, gap = 2;
 
-    /** Red above zero, blue below, paper at zero; removed weights are hatched out by the page's line colour. */
+    /** Blue above zero, orange below, as in the tour's matrices; paper at zero; removed weights are hatched out by the page's line colour. */
     const shade = (code, theme) => {
       if (code === removed) return theme.dark ? [58, 66, 61] : [205, 209, 203];
-      const share = Math.min(1, Math.abs(code) / 127) ** 0.6, end = code > 0 ? (theme.dark ? [240, 123, 60] : [196, 78, 0]) : (theme.dark ? [91, 155, 213] : [0, 103, 165]);
+      const share = Math.min(1, Math.abs(code) / 127) ** 0.6, end = code < 0 ? (theme.dark ? [240, 123, 60] : [196, 78, 0]) : (theme.dark ? [91, 155, 213] : [0, 103, 165]);
       const middle = theme.dark ? [24, 29, 26] : [255, 255, 255];
       return middle.map((v, k) => Math.round(v + share * (end[k] - v)));
     };
@@ -38,8 +38,8 @@ espalier.section({
       let at = null;
       espalier.picture(place, {
         title: `${layer.name}, ${which}`, name: `filters_${layer.name}_${which}`, rows: rows(),
-        guide: `${layout(shape, 1000).few ? `${out} filters, ${channels === 1 ? 'one tile each' : `${channels} tiles below each other for the input channels`}` : `Each row is one of ${out} filters, each column one of ${channels} input channels`}; tiles are ${h}x${w} weights. Orange: positive, blue: negative, ${
-          alive < codes.length ? 'grey: removed.' : 'white: zero.'} ${format.count(alive)} of ${format.count(codes.length)} weights are left.`,
+        guide: `${layout(shape, 1000).few ? `${out} filters, ${channels === 1 ? 'one tile each' : `${channels} tiles below each other for the input channels`}` : `Each row is one of ${out} filters, each column one of ${channels} input channels`}; tiles are ${h}x${w} weights. Blue: positive, orange: negative, the ground: zero${
+          alive < codes.length ? ', grey: removed' : ''}. ${format.count(alive)} of ${format.count(codes.length)} weights are left.`,
         draw: (context, { width, theme }) => {
           at = layout(shape, width);
           const height = at.rows * at.tile_h + gap;

@@ -1,6 +1,6 @@
 // inputs.js: which inputs of a linear layer still have weights, laid out as the picture or feature maps they come from.
 espalier.section({
-  id: 'inputs', part: 'happened', title: 'Inputs that survive',
+  id: 'inputs', part: 'happened', title: 'Inputs that survive', folded: true,
   needs: (data) => data.runs.some((run) => run.layers.some((layer) => layer.inputs && layer.kept < layer.weights)),
   draw(container, data) {
     const { element, runs, format } = espalier;

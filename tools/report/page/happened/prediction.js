@@ -53,7 +53,10 @@ espalier.section({
     return runs.each(container, able, async (place, run) => {
       const steps = runs.steps(run), layers = runs.layers(run);
       const about = (row) => ({ epoch: row.epoch, sub_step: row.sub_step, sparsity: row.sparsity });
-      const whole = steps.map((row) => ({ ...about(row), predicted: row.predicted_loss_change, measured: row.measured_loss_change }));
+      const seen = 'examples of the Fisher', unseen = 'held out';
+      const whole = steps.flatMap((row) => [{ ...about(row), examples: seen, predicted: row.predicted_loss_change, measured: row.measured_loss_change },
+        ...(known(row.held_out_loss_change) ? [{ ...about(row), examples: unseen, predicted: row.predicted_loss_change, measured: row.held_out_loss_change }] : [])]);
+      const both = whole.some((row) => row.examples === unseen);
       const parts = steps.flatMap((row) => layers.filter((layer) => known(row[`predicted.${layer}`])).map((layer) => (
         { ...about(row), layer, predicted: row[`predicted.${layer}`], measured: row[`measured.${layer}`] })));
       const bar = espalier.toolbar(place), figures = element('div', { class: 'figures' });
@@ -61,8 +64,9 @@ espalier.section({
       const draw = async (linear) => {
         figures.replaceChildren();
         await espalier.lossChart(figures, { title: 'Each pruning step', name: 'predicted_against_measured', rows: whole, linear,
-          guide: 'On the dashed line the quadratic model was right; above it the loss rose more (or fell less) than predicted. Both are taken on the examples of the Fisher.',
-          tooltip: { epoch: 'datum.epoch', sparsity: "format(datum.sparsity, '.2%')", predicted: number('predicted'), measured: number('measured') } });
+          guide: 'On the dashed line the quadratic model was right; above it the loss rose more (or fell less) than predicted. Predicted on the examples of the Fisher, and measured there'.concat(both ? ' and on training examples that it has not seen: what a step does to the data at large.' : '.'),
+          series: both ? { field: 'examples', domain: [seen, unseen], range: () => [espalier.theme().blue, espalier.theme().orange] } : undefined,
+          tooltip: { examples: 'datum.examples', epoch: 'datum.epoch', sparsity: "format(datum.sparsity, '.2%')", predicted: number('predicted'), measured: number('measured') } });
         if (parts.length === 0) return;
         await espalier.lossChart(figures, { title: 'Each layer\'s part of a step', name: 'predicted_against_measured_by_layer', rows: parts, linear,
           guide: 'One layer\'s move alone, all others as they were, measured on 256 of the examples. Far above the line: a layer the model does not describe well.',

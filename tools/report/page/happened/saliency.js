@@ -1,6 +1,6 @@
 // saliency.js: how the criterion's scores lay at each pruning step, and where the cut fell.
 espalier.section({
-  id: 'saliency', part: 'happened', title: 'Saliency and the cut',
+  id: 'saliency', part: 'happened', title: 'Saliency and the cut', folded: true,
   needs: (data) => data.runs.some((run) => espalier.runs.saliency(run).length > 0),
   draw(container, data) {
     const { element, runs, spec, format, known } = espalier;

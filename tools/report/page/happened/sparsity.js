@@ -1,6 +1,6 @@
 // sparsity.js: how the pruned weights were spread over the layers, step by step.
 espalier.section({
-  id: 'sparsity', part: 'happened', title: 'Sparsity of the layers',
+  id: 'sparsity', part: 'happened', title: 'Sparsity of the layers', folded: true,
   needs: (data) => data.runs.some((run) => espalier.runs.steps(run).length > 0),
   draw(container, data) {
     const { runs, spec, format } = espalier;

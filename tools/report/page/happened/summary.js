@@ -29,9 +29,15 @@ espalier.section({
     const tiles = (run) => {
       const list = element('dl', { class: 'tiles' }), end = runs.final(run), dense = runs.dense(run);
       if (runs.trained(run)) {
-        if (dense) tile(list, 'Test accuracy, dense', format.percent(dense.accuracy), `after ${dense.epoch} epochs, before the first pruning step`);
+        if (dense) tile(list, 'Before pruning', format.percent(dense.accuracy), `of the test images right after ${dense.epoch} epochs, before the first pruning step`);
         tile(list, dense ? 'Test accuracy, pruned' : 'Test accuracy', format.percent(end.accuracy),
           end.complete ? `after ${runs.epochs(run)} epochs; loss ${format.number(end.loss)}` : 'so far: the run has not come to its end');
+        if (espalier.known(runs.done(run)?.price_of_sparsity)) {
+          const done = runs.done(run);
+          tile(list, 'Price of sparsity', `${format.signed(-100 * done.price_of_sparsity, 2)} points`,
+            `± ${(100 * done.price_error).toFixed(2)} (standard error, one seed), against ${format.percent(done.twin_test_accuracy)} of the same network trained ${done.twin_epochs} epochs without pruning; ${
+              format.count(done.only_twin_right)} test images are right only there, ${format.count(done.only_pruned_right)} only here`);
+        }
         if (dense) tile(list, 'Sparsity', format.percent(end.sparsity), `of the weights that may be pruned; ${format.percent(end.sparsityOfAll)} of all parameters`);
         tile(list, 'Size on disk', ...size(run));
         tile(list, 'Multiply-adds', ...work(run));
@@ -58,17 +64,19 @@ espalier.section({
     const rows = data.runs.map((run) => {
       const end = runs.final(run), s = runs.seconds(run);
       return { run: run.name, kind: run.kind, method: runs.trained(run) ? runs.method(run) : '–', dense: runs.dense(run)?.accuracy, accuracy: end.accuracy,
+        price: espalier.known(runs.done(run)?.price_of_sparsity) ? `${(100 * runs.done(run).price_of_sparsity).toFixed(2)} ± ${(100 * runs.done(run).price_error).toFixed(2)}` : '–',
         sparsity: end.sparsity, size: runs.file(run, 'checkpoint.safetensors')?.deflated, seconds: s.training + s.pruning + s.other };
     });
     const card = element('div', { class: 'card' });
     container.append(card);
     espalier.table(card, { caption: 'Runs; size: of the checkpoint, compressed with zlib', rows, columns: [
-      { name: 'run', title: 'Run' }, { name: 'kind', title: 'Kind' }, { name: 'method', title: 'Method' },
-      { name: 'dense', title: 'Dense accuracy', numeric: true, format: (v) => format.percent(v) },
+      { name: 'run', title: 'Run' }, { name: 'kind', title: 'Kind', minor: true }, { name: 'method', title: 'Method', minor: true },
+      { name: 'dense', title: 'Before pruning', numeric: true, minor: true, format: (v) => format.percent(v) },
       { name: 'accuracy', title: 'Final accuracy', numeric: true, format: (v) => format.percent(v) },
       { name: 'sparsity', title: 'Sparsity', numeric: true, format: (v) => format.percent(v) },
-      { name: 'size', title: 'Size', numeric: true, format: (v) => format.bytes(v) },
-      { name: 'seconds', title: 'Time', numeric: true, format: (v) => format.seconds(v) }] });
+      { name: 'price', title: 'Price', about: 'test accuracy of the same network trained as long without pruning less that of this one, with its standard error', numeric: true },
+      { name: 'size', title: 'Size', numeric: true, minor: true, format: (v) => format.bytes(v) },
+      { name: 'seconds', title: 'Time', numeric: true, minor: true, format: (v) => format.seconds(v) }] });
 
     function run_words(run) {
       const model = runs.type(run.config?.model), source = runs.type(run.config?.data?.source);

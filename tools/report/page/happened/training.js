@@ -40,17 +40,22 @@ espalier.section({
     const steps_table = (place, run) => {
       const dense = runs.dense(run), end = runs.final(run);
       if (!dense) return;
+      const done = runs.done(run), twin = espalier.known(done?.twin_test_accuracy);
       const rows = [{ what: 'dense, before the first step', epoch: dense.epoch, sparsity: runs.steps(run)[0].sparsity_before, accuracy: dense.accuracy },
-        ...runs.steps(run).map((row) => ({ what: 'after pruning', epoch: row.epoch, sparsity: row.sparsity, accuracy: row.test_accuracy, predicted: row.predicted_loss_change, measured: row.measured_loss_change })),
-        ...(end.complete ? [{ what: 'at the end', epoch: runs.epochs(run) || dense.epoch, sparsity: end.sparsity, accuracy: end.accuracy, emphasis: true }] : [])];
+        ...runs.steps(run).map((row) => ({ what: 'pruned', epoch: row.epoch, sparsity: row.sparsity, accuracy: row.test_accuracy, predicted: row.predicted_loss_change, measured: row.measured_loss_change, unseen: row.held_out_loss_change, trusted: row.trusted })),
+        ...(end.complete ? [{ what: 'at the end', epoch: runs.epochs(run) || dense.epoch, sparsity: end.sparsity, accuracy: end.accuracy, emphasis: true }] : []),
+        ...(twin ? [{ what: 'dense twin, not pruned', epoch: done.twin_epochs, accuracy: done.twin_test_accuracy }] : [])];
       const card = element('div', { class: 'card' }, element('h3', {}, 'Step by step'),
-        element('p', { class: 'guide' }, 'Predicted: the quadratic model\'s change of the loss on the examples the Fisher was estimated from. Measured: the real one, on the same examples.'));
+        element('p', { class: 'guide' }, `Predicted: the quadratic model's change of the loss on the examples the Fisher was estimated from. Measured: the real one, on the same examples. Held out: the real one on training examples that the Fisher has not seen.${
+          rows.some((row) => row.trusted === false) ? ' ⚠: predicted and measured are too far apart to trust the prediction.' : ''}${
+          twin ? ' The dense twin is the same network trained as long without pruning: what the last line but one is to be held against.' : dense.epoch === (runs.epochs(run) || dense.epoch) ? '' : ` The first line is of ${dense.epoch} epochs, the last of ${runs.epochs(run)}: their difference is not what sparsity costs.`}`));
       espalier.table(card, { caption: 'Pruning steps', rows, columns: [
-        { name: 'what', title: '' }, { name: 'epoch', title: 'Epochs', numeric: true },
+        { name: 'what', title: '' }, { name: 'epoch', title: 'Epochs', numeric: true, minor: true },
         { name: 'sparsity', title: 'Sparsity', about: espalier.about('prune', 'sparsity'), numeric: true, format: (v) => format.percent(v) },
         { name: 'accuracy', title: 'Test accuracy', about: espalier.about('prune', 'test_accuracy'), numeric: true, format: (v) => format.percent(v) },
         { name: 'predicted', title: 'Predicted', about: espalier.about('prune', 'predicted_loss_change'), numeric: true, format: (v) => format.signed(v) },
-        { name: 'measured', title: 'Measured loss change', about: espalier.about('prune', 'measured_loss_change'), numeric: true, format: (v) => format.signed(v) }] });
+        { name: 'measured', title: 'Measured', about: espalier.about('prune', 'measured_loss_change'), numeric: true, format: (v, row) => `${format.signed(v)}${row.trusted === false ? ' ⚠' : ''}` },
+        { name: 'unseen', title: 'Held out', about: espalier.about('prune', 'held_out_loss_change'), numeric: true, minor: true, format: (v) => format.signed(v) }] });
       place.append(card);
     };
 

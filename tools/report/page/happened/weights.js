@@ -1,6 +1,6 @@
 // weights.js: how a layer's weights are distributed before and after pruning.
 espalier.section({
-  id: 'weights', part: 'happened', title: 'Weights before and after',
+  id: 'weights', part: 'happened', title: 'Weights before and after', folded: true,
   needs: (data) => data.runs.some((run) => run.layers.length > 0),
   draw(container, data) {
     const { runs, spec, format } = espalier;

@@ -8,6 +8,8 @@ espalier.chapter = ({ id, title, parts, sources }) =>
     id,
     part: 'why',
     title,
+    needs: (data) => data.runs.some((run) => run.tour),
+    folded: id !== 'quadratic-model',
     draw: async (container, data) => {
       for (const part of parts) {
         if (typeof part === 'function') await part(container, data);

@@ -86,12 +86,13 @@ espalier.oneWeightFigure = (container, data) =>
           ],
         });
         espalier.table(scores, {
-          caption: 'Loss change when it goes, predicted by the quadratic model and measured on the same examples',
+          caption: 'Loss change when it goes: predicted by the quadratic model, measured on the same examples, and on training examples that the Fisher has not seen',
           rows: weight.removal,
           columns: [
             { name: 'update', title: 'the others', format: named },
             { name: 'predicted_loss_change', title: 'predicted', numeric: true, format: (v) => format.number(v) },
             { name: 'measured_loss_change', title: 'measured', numeric: true, format: (v) => format.number(v) },
+            ...(weight.removal.some((r) => espalier.known(r.held_out_loss_change)) ? [{ name: 'held_out_loss_change', title: 'held out', numeric: true, format: (v) => format.number(v) }] : []),
           ],
         });
         command.replaceChildren(

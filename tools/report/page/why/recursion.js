@@ -15,7 +15,8 @@
       .sort((a, b) => a - b);
     const G = rows.map((row) => chosen.map((q) => row.g[q])),
       mean = chosen.reduce((sum, q) => sum + size[q], 0) / rows.length / chosen.length;
-    const damp = lambda ?? (mean > 0 ? mean / 30 : 1); // small enough that the examples count
+    // Small enough that the examples count; of two digits, so that what is shown is what is used.
+    const damp = Number((lambda ?? (mean > 0 ? mean / 30 : 1)).toPrecision(2));
     return { G, names: chosen.map((q) => names[q]), lambda: damp, steps: woodbury.recursion(G, damp) };
   }
 
@@ -200,6 +201,14 @@
       },
     });
 
+    const keys = (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by || event.target.matches('input, select, canvas')) return;
+      event.preventDefault();
+      steps.stop();
+      state.n = Math.max(0, Math.min(p.G.length, state.n + by));
+      show();
+    };
     const strips = element('div', { class: 'strips' }),
       matrices = element('div', {}),
       numbers = element('p', { class: 'numbers-line', role: 'status' });
@@ -210,16 +219,6 @@
         tabindex: '0',
         role: 'group',
         'aria-label': 'Woodbury recursion: arrow keys step through the examples',
-        on: {
-          keydown: (event) => {
-            const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-            if (!by) return;
-            event.preventDefault();
-            steps.stop();
-            state.n = Math.max(0, Math.min(p.G.length, state.n + by));
-            show();
-          },
-        },
       },
       formula(
         '\\lit{after}{F_n^{-1}} = \\lit{before}{F_{n-1}^{-1}} - \\frac{\\lit{x}{x_n} \\lit{x}{x_n^⊤}}{\\lit{denominator}{N + g_n^⊤ x_n}} , \\text{  } \\lit{x}{x_n = F_{n-1}^{-1}} \\lit{g}{g_n} , \\text{  } F_0^{-1} = λ^{-1} I',
@@ -230,6 +229,9 @@
       numbers,
     );
     host.append(body);
+    host.addEventListener('keydown', keys);  // also while a button has the focus
+    if (tour.num_grads > p.G.length)
+      host.append(element('p', { class: 'guide' }, `Of ${format.count(tour.num_grads)} examples the figure takes the ${p.G.length} whose gradients are longest here, the longest first, and divides by N = ${p.G.length}: the run's own inverse has all of them.`));
     espalier.light(body);
 
     const diagonals = () =>

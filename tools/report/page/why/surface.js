@@ -111,7 +111,8 @@ espalier.surface = (() => {
         text(half + 5, 14, `${names[0]} = 0`),
         text(6, half - 6, `${names[1]} = 0`),
         svg('circle', { cx: lowX, cy: lowY, r: 4, fill: 'none', stroke: theme.muted, 'stroke-width': 1.5 }),
-        text(lowX + (right ? -7 : 7), lowY + 14, 'minimum', { fill: theme.muted, 'text-anchor': right ? 'end' : 'start' }),
+        // Under the arrows, and on the side away from w, where they come from.
+        text(lowX + (right ? -7 : 7), lowY + (y > lowY ? -10 : 18), 'minimum', { fill: theme.muted, 'text-anchor': right ? 'end' : 'start' }),
         ...arrows(w, moves, point, id, reach),
         svg('circle', { cx: x, cy: y, r: 5.5, fill: theme.text }),
         text(x + 9, y - 7, 'w', { 'font-style': 'italic', 'font-size': 15 }),

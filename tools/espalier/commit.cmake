@@ -1,0 +1,22 @@
+# commit.cmake: writes OUTPUT, a header with the commit of SOURCE ("-changed" where files differ from it; "unknown" outside a
+# repository), if it says something else. Run at every build: cmake -DSOURCE=.. -DOUTPUT=.. -DGIVEN=.. -P commit.cmake
+set(commit "${GIVEN}")
+if(NOT commit)
+  execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE
+                  ERROR_QUIET RESULT_VARIABLE failed)
+  if(failed)
+    set(commit unknown)
+  else()
+    execute_process(COMMAND git -C ${SOURCE} status --porcelain --untracked-files=no OUTPUT_VARIABLE changes ERROR_QUIET)
+    if(changes)
+      string(APPEND commit -changed)
+    endif()
+  endif()
+endif()
+set(text "#define ESPALIER_COMMIT \"${commit}\"\n")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} before)
+endif()
+if(NOT text STREQUAL "${before}")
+  file(WRITE ${OUTPUT} "${text}")
+endif()
