@@ -20,8 +20,10 @@ struct OnnxSettings final : ModelSettings {
     return onnx::import_model(onnx::read_model(path), {.output = output, .image = image});
   }
   Graph graph(const Shape& image, int) const override { return import(image).graph; }
-  std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed) const override {
-    const onnx::Imported imported = import(image);
+  std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed,
+                               bool new_head) const override {
+    onnx::Imported imported = import(image);
+    if (new_head) imported.graph = with_new_head(imported.graph, classes);
     for (const std::string& notice : imported.notices) fmt::print(stderr, "note: {}: {}\n", path, notice);
     auto model = std::make_unique<Model>(imported.graph, classes, seed);
     ParameterStore& store = model->store();

@@ -143,6 +143,14 @@ class Fields {
   void object(std::string_view key, T& v, std::string_view help) {
     on_object(take(key, help), [&](Fields& f) { v.fields(f); });
   }
+  /// The same of an object of which mostly one member is all there is to say: a string alone is short for
+  /// {member: string}, and is what is written if all others are at their defaults.
+  template <class T>
+  void object_or_string(std::string_view key, T& v, std::string_view member, std::string_view help) {
+    on_object_or_string(
+        take(key, help), std::string(member), [&](Fields& f) { v.fields(f); },
+        [](Fields& f) { T{}.fields(f); });
+  }
   /// A nested object that may be absent (or null): std::nullopt.
   template <class T>
   void optional_object(std::string_view key, std::optional<T>& v, std::string_view help) {
@@ -206,6 +214,9 @@ class Fields {
   virtual void on_strings(const Field&, std::vector<std::string>&) = 0;
   virtual void on_json(const Field&, std::string&) = 0;
   virtual void on_object(const Field&, const Body&) = 0;
+  /// `fresh`: the fields of an object at its defaults.
+  virtual void on_object_or_string(const Field&, const std::string& member, const Body&,
+                                   const Body& fresh) = 0;
   virtual void on_optional_object(const Field&, bool& present, const Body&) = 0;
   virtual void on_objects(const Field&, std::size_t count, const std::function<void(std::size_t)>& resize,
                           const std::function<void(std::size_t, Fields&)>& element) = 0;

@@ -163,6 +163,20 @@ class Reader final : public Fields {
     const Json* j = value(f);
     nested(f, j ? *j : empty, body);
   }
+  void on_object_or_string(const Field& f, const std::string& member, const Body& body,
+                           const Body&) override {
+    const Json* j = value(f);
+    if (!j) return nested(f, Json::object(), body);
+    Json object = *j;
+    if (j->is_string()) object = Json{{member, *j}};
+    // --set makes an object of a string as variants have it, {"type": string}.
+    if (object.is_object() && object.contains("type") && !object.contains(member)) {
+      object[member] = object["type"];
+      object.erase("type");
+    }
+    if (!object.is_object()) return wrong(f, *j, fmt::format("a string, or an object with \"{}\"", member));
+    nested(f, object, body);
+  }
   void on_optional_object(const Field& f, bool& present, const Body& body) override {
     const Json* j = value(f);
     if (!j) return;

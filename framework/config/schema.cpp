@@ -71,6 +71,9 @@ class SchemaWriter final : public Fields {
   }
   void on_json(const Field& f, std::string& v) override { put(f, Json::object(), Json::parse(v)); }
   void on_object(const Field& f, const Body& body) override { put(f, nested(body)); }
+  void on_object_or_string(const Field& f, const std::string&, const Body& body, const Body&) override {
+    put(f, {{"oneOf", Json::array({typed("string"), nested(body)})}});
+  }
   void on_optional_object(const Field& f, bool&, const Body& body) override {
     put(f, {{"oneOf", Json::array({nested(body), typed("null")})}});
   }
@@ -184,6 +187,11 @@ class MarkdownWriter final : public Fields {
   void on_json(const Field& f, std::string& v) override { row(f, "JSON", v); }
   void on_object(const Field& f, const Body& body) override {
     row(f, "object", "");
+    nested(join(f.key), body);
+  }
+  void on_object_or_string(const Field& f, const std::string& member, const Body& body,
+                           const Body&) override {
+    row(f, fmt::format("object, or {} alone", member), "");
     nested(join(f.key), body);
   }
   void on_optional_object(const Field& f, bool&, const Body& body) override {

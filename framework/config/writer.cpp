@@ -34,6 +34,14 @@ class Writer final : public Fields {
   void on_strings(const Field& f, std::vector<std::string>& v) override { object_[f.key] = v; }
   void on_json(const Field& f, std::string& v) override { object_[f.key] = Json::parse(v); }
   void on_object(const Field& f, const Body& body) override { nested(object_[f.key], body); }
+  void on_object_or_string(const Field& f, const std::string& member, const Body& body,
+                           const Body& fresh) override {
+    Json own, usual;
+    nested(own, body);
+    nested(usual, fresh);
+    usual[member] = own[member];
+    object_[f.key] = own == usual ? own[member] : own;
+  }
   void on_optional_object(const Field& f, bool& present, const Body& body) override {
     if (present)
       nested(object_[f.key], body);

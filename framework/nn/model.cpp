@@ -17,8 +17,11 @@ Model::Model(Graph graph, int classes, std::uint64_t seed)
   require(graph_.outputs.size() == 1, "[model] a network has one output, not {}", graph_.outputs.size());
   const Value& output = graph_.value(graph_.outputs[0]);
   if (output.shape != Shape{classes})
-    fail(ExitCode::config, "model: its output '{}' has shape {} for one example; {} classes need {}",
-         output.name, output.shape, classes, Shape{classes});
+    fail(
+        ExitCode::config,
+        "model: its output '{}' has shape {} for one example; {} classes need {}. \"new_head\": true gives it a fresh "
+        "classifier for them",
+        output.name, output.shape, classes, Shape{classes});
   for (ParameterSpec& p : graph_.parameters) store_.declare(p.name, p.shape, p.role, p.init);
   for (StatisticSpec& s : graph_.statistics) store_.declare_statistic(s.name, s.size, s.initial);
   store_.allocate(seed);
@@ -31,6 +34,7 @@ Model::Model(Graph graph, int classes, std::uint64_t seed)
   for (std::size_t s = prepared_.size(); s-- > 0;) {
     const Step& step = joined_.steps[s];
     for (const int p : step.parameters) prepared_[s].parameters.push_back(store_.var(p));
+    prepared_[s].trained = prepared_[s].parameters;
     for (const int p : step.statistics) prepared_[s].statistics.push_back(store_.statistic(p));
     for (const ValueId id : step.inputs) {
       if (!read_later[id]) prepared_[s].last_read.push_back(id);
@@ -87,9 +91,12 @@ Var Model::run(Range steps, const Var& from, Pass& pass) const {
     for (const ValueId id : step.inputs) inputs.push_back(values[id]);
     // What nobody reads again is let go, so that its memory serves the next step.
     for (const ValueId id : prepared_[i].last_read) values[id] = Var();
-    values[step.output] =
-        step.op->apply(inputs, {step.name, prepared_[i].parameters, prepared_[i].statistics}, pass);
-    for (const ValueId id : prepared_[i].last_read)
+    const Prepared& own = prepared_[i];
+    Pass still = pass;
+    still.training &= !(own.frozen && !own.statistics.empty());
+    values[step.output] = step.op->apply(
+        inputs, {step.name, pass.training ? own.trained : own.parameters, own.statistics}, still);
+    for (const ValueId id : own.last_read)
       if (!kept[id])
         inputs[std::find(step.inputs.begin(), step.inputs.end(), id) - step.inputs.begin()].forget_values();
   }
@@ -105,6 +112,25 @@ Index Model::recorded_values(Range steps, bool training) const {
     if (dynamic_cast<const MaxPoolOp*>(step.op.get())) values += size;
   }
   return values;
+}
+
+void Model::set_rates(const std::vector<double>& factors) {
+  require(factors.size() == store_.infos().size(), "[model] {} rates for {} parameters", factors.size(),
+          store_.infos().size());
+  for (std::size_t p = 0; p < factors.size(); ++p) store_.set_rate(static_cast<ParameterId>(p), factors[p]);
+  for (std::size_t s = 0; s < prepared_.size(); ++s) {
+    const std::vector<int>& own = joined_.steps[s].parameters;
+    const auto is_frozen = [&](int p) { return factors[p] == 0; };
+    for (std::size_t i = 0; i < own.size(); ++i)
+      prepared_[s].trained[i] = is_frozen(own[i]) ? Var(store_.var(own[i]).value()) : store_.var(own[i]);
+    prepared_[s].frozen = !own.empty() && std::all_of(own.begin(), own.end(), is_frozen);
+    if (!prepared_[s].frozen) continue;
+    const Step& step = joined_.steps[s];  // batch norm's rules are those of evaluation then
+    const Reads reads = step.op->reads({.training = false});
+    if (reads.output) kept_[1][step.output] = true;
+    for (const ValueId id : step.inputs)
+      if (reads.inputs) kept_[1][id] = true;
+  }
 }
 
 Index Model::examples_in_cache() const {

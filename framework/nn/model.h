@@ -3,6 +3,7 @@
 #pragma once
 
 #include "framework/config/fields.h"
+#include "framework/graph/head.h"
 #include "framework/graph/ops.h"
 #include "framework/nn/parameters.h"
 
@@ -53,6 +54,10 @@ class Model {
   Index examples_in_cache() const;
   /// Multiply-adds of one example, all steps.
   Index macs() const;
+  /// Factors of the learning rate, one for each parameter; 0 freezes it. Training passes take frozen parameters for
+  /// constants, whose gradients nobody computes; batch norm of which scale and shift are frozen runs in them as in
+  /// evaluation and keeps its statistics, as in Keras and in torchvision's FrozenBatchNorm2d.
+  void set_rates(const std::vector<double>& factors);
 
  private:
   /// What a step needs in every pass.
@@ -60,6 +65,8 @@ class Model {
     std::vector<Var> parameters;
     std::vector<Tensor> statistics;
     std::vector<ValueId> last_read;  // values that no later step reads
+    std::vector<Var> trained;        // the parameters as a training pass sees them: frozen ones are constants
+    bool frozen = false;             // all of them
   };
   Graph graph_, joined_;  // `joined_` is what runs: ReLU is part of the step before it
   int classes_;
@@ -79,8 +86,11 @@ struct ModelSettings {
   virtual void fields(Fields& f) = 0;
   /// Throws Error(config) when the images {h, w, c} do not suit it.
   virtual Graph graph(const Shape& image, int classes) const = 0;
-  virtual std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed) const {
-    return std::make_unique<Model>(graph(image, classes), classes, seed);
+  /// `new_head`: with a fresh classifier for `classes`, whatever the network's own has (graph/head.h).
+  virtual std::unique_ptr<Model> build(const Shape& image, int classes, std::uint64_t seed,
+                                       bool new_head = false) const {
+    Graph own = graph(image, classes);
+    return std::make_unique<Model>(new_head ? with_new_head(own, classes) : std::move(own), classes, seed);
   }
 };
 

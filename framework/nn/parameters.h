@@ -18,7 +18,8 @@ struct ParameterInfo {
   std::string name;  ///< as in PyTorch, e.g. "layer1.0.conv1.weight"
   Shape shape;       ///< in memory: OHWI for convolutions, [out, in] for linear layers
   Role role;
-  Range range;  ///< where its values lie in the flat arrays
+  Range range;      ///< where its values lie in the flat arrays
+  double rate = 1;  ///< times the learning rate is its own; 0: it is frozen, optimizers leave it as it is
   /// The layer it belongs to: its name without ".weight".
   std::string layer() const { return name.ends_with(".weight") ? name.substr(0, name.size() - 7) : name; }
 };
@@ -64,6 +65,7 @@ class ParameterStore {
   /// View of one statistic.
   Tensor statistic(StatisticId id) const;
   void apply_mask();
+  void set_rate(ParameterId id, double factor) { infos_[id].rate = factor; }
 
  private:
   std::vector<ParameterInfo> infos_;

@@ -11,7 +11,9 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "framework/io/compact/weights_file.h"
 #include "framework/nn/model.h"
@@ -26,13 +28,21 @@ struct LoadedCheckpoint {
   std::vector<std::string> notices;  ///< of what was converted
 };
 
-/// Loads weights, statistics and masks by name, of any file that read_weights() knows
-/// (interchange/read_tensors.h). A missing, extra
-/// or mis-shaped tensor is Error(checkpoint) that lists all of them, and leaves the model as it was; so is a
-/// value that is not finite. Missing masks mean nothing is pruned; PyTorch's num_batches_tracked is ignored.
+struct LoadOptions {
+  bool partial = false;  ///< layers of which a tensor is missing or of another shape keep their values
+  std::set<std::string> fresh =
+      {};  ///< tensors that keep their values whatever the file has: a new classifier's
+};
+
+/// Loads weights, statistics and masks by name, of any file that read_weights() knows (interchange/read_tensors.h). A
+/// missing, extra or mis-shaped tensor is Error(checkpoint) that lists all of them, with lines of a map that might
+/// help (interchange/name_map.h), and leaves the model as it was; so is a value that is not finite. Missing masks mean
+/// nothing is pruned; PyTorch's num_batches_tracked is ignored.
 LoadedCheckpoint load_checkpoint(const std::filesystem::path& path, Model& model);
-/// The same of a file that has been read; `path` is for messages.
-void load_weights(const WeightsFile& file, const std::filesystem::path& path, Model& model);
+/// The same of a file that has been read; `path` is for messages. Gives what was not loaded, in sentences. Throws
+/// Error(checkpoint) if nothing would be.
+std::vector<std::string> load_weights(const WeightsFile& file, const std::filesystem::path& path,
+                                      Model& model, const LoadOptions& options = {});
 
 /// All tensors of a network under the names and in the order of a checkpoint, for a compact file.
 WeightsFile checkpoint_of(const Model& model);

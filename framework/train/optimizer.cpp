@@ -46,8 +46,10 @@ class Sgd final : public Optimizer {
     const Real* mask = std::as_const(store).mask().data();
     for (std::size_t i = 0; i < store.infos().size(); ++i) {
       const ParameterInfo& p = store.infos()[i];
+      if (p.rate == 0) continue;
       const auto at = static_cast<std::size_t>(p.range.begin);
-      kernels::sgd_step(p.range.size(), static_cast<Real>(rate), static_cast<Real>(s_.momentum), s_.nesterov,
+      kernels::sgd_step(p.range.size(), static_cast<Real>(rate * p.rate), static_cast<Real>(s_.momentum),
+                        s_.nesterov,
                         static_cast<Real>(decay ? decay_for(p, s_.weight_decay, s_.decay_of) : 0),
                         store.gradients().data() + at, pruned_[i] ? mask + at : nullptr,
                         velocity_.data() + at, store.values().data() + at);
@@ -104,8 +106,9 @@ class Adam final : public Optimizer {
     const double size = rate * std::sqrt(1 - std::pow(s_.beta2, t)) / (1 - std::pow(s_.beta1, t));
     const double epsilon = s_.epsilon * std::sqrt(1 - std::pow(s_.beta2, t));
     for (const ParameterInfo& p : store.infos()) {
+      if (p.rate == 0) continue;
       const double given = decay ? decay_for(p, s_.weight_decay, s_.decay_of) : 0;
-      const double l2 = s_.decoupled ? 0 : given, kept_share = s_.decoupled ? 1 - rate * given : 1;
+      const double l2 = s_.decoupled ? 0 : given, kept_share = s_.decoupled ? 1 - p.rate * rate * given : 1;
       parallel_for(p.range.size(), 16384, [&](Range r) {
         for (Index j = p.range.begin + r.begin; j < p.range.begin + r.end; ++j) {
           const auto i = static_cast<std::size_t>(j);
@@ -116,7 +119,8 @@ class Adam final : public Optimizer {
           const double kept = static_cast<double>(std::as_const(store).mask()[i]);
           mean_[i] = static_cast<Real>(m * kept);
           square_[i] = static_cast<Real>(v * kept);
-          w = static_cast<Real>((kept_share * static_cast<double>(w) - size * m / (std::sqrt(v) + epsilon)) * kept);
+          w = static_cast<Real>(
+              (kept_share * static_cast<double>(w) - p.rate * size * m / (std::sqrt(v) + epsilon)) * kept);
         }
       });
     }

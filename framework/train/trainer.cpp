@@ -30,6 +30,12 @@ void TrainSettings::fields(Fields& f) {
   f("batch_size", batch_size, "examples per step", {.low = 1});
   f.variant("optimizer", optimizer, "update rule");
   f.variant("learning_rate", learning_rate, "learning rate over time");
+  f("freeze", freeze,
+    "patterns of parameters or layers, such as \"layer1.*\", that training leaves as they are: no steps, no decay; their "
+    "batch norms keep their statistics and use them in training, too. Pruning still may change them: prune.exclude "
+    "leaves them out");
+  f.objects("learning_rates", learning_rates,
+            "learning rates of their own for some; the last that fits counts");
   f("label_smoothing", label_smoothing, "share of the target spread over all classes",
     {.low = 0, .high = 1, .high_open = true});
   f("clip_norm", clip_norm, "gradients that are longer, over all parameters, are scaled to this length; 0: as they are",
@@ -57,6 +63,7 @@ Trainer::Trainer(RunContext& context, const TrainSettings& settings)
       loader_(context.data.source.train, context.data.preprocessing, context.data.augmentation,
               settings.batch_size, context.seed, context.data.workers),
       instruction_sets_(instruction_set()) {
+  apply_rates(settings, context.model);
   if (settings.recompute) recomputation_.emplace(context.model);
   check_last_batch();
   if (settings.average_decay > 0) average_.emplace(context.model.store(), settings.average_decay);

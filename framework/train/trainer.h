@@ -18,6 +18,7 @@
 #include "framework/train/evaluate.h"
 #include "framework/train/learning_rate.h"
 #include "framework/train/optimizer.h"
+#include "framework/train/rates.h"
 #include "framework/train/recompute.h"
 #include "framework/train/weight_average.h"
 
@@ -34,6 +35,8 @@ struct TrainSettings {
   bool recompute = false;
   Variant<OptimizerSettings> optimizer;
   Variant<LearningRateSettings> learning_rate;
+  std::vector<std::string> freeze;
+  std::vector<RateOf> learning_rates;
   TrainSettings();
   void fields(Fields& f);
 };

@@ -40,6 +40,14 @@ struct Cat final : Animal {
 const bool known = Registry<Animal>::add<Dog>("dog", "barks") &&
                    Registry<Animal>::add<Herd>("herd", "many") && Registry<Animal>::add<Cat>("cat", "meows");
 enum class Colour { red, green };
+struct File {
+  std::string path;
+  bool partial = false;
+  void fields(Fields& f) {
+    f("path", path, "where it is");
+    f("partial", partial, "a part will do");
+  }
+};
 struct Settings {
   bool flag = false;
   std::int64_t count = 7;
@@ -53,6 +61,7 @@ struct Settings {
   std::optional<Shape2> extra;
   std::vector<Shape2> shapes;
   Variant<Animal> pet;
+  File file;
   void fields(Fields& f) {
     f("flag", flag, "a switch");
     f("count", count, "how many", {.low = 0});
@@ -64,6 +73,7 @@ struct Settings {
     f.one_of("colour", colour, {{"red", Colour::red}, {"green", Colour::green}}, "a colour");
     f.object("shape", shape, "a shape");
     f.optional_object("extra", extra, "another shape");
+    f.object_or_string("file", file, "path", "a file");
     f.objects("shapes", shapes, "more shapes");
     f.variant("pet", pet, "an animal", true);
   }
@@ -123,6 +133,23 @@ TEST(Reader, UnknownKeysComeWithASuggestion) {
                {"pet has no setting \"wieght\"", "did you mean \"weight\"?"});
   const std::string far = error(R"({"zzzzzzzz": 1})");
   EXPECT_EQ(far.find("did you mean"), std::string::npos) << "nothing is close: " << far;
+}
+TEST(Reader, AStringAloneIsShortForAnObjectOfItsMainMember) {
+  EXPECT_EQ(read(R"({"file": "a"})").file.path, "a");
+  Settings s = read(R"({"file": {"path": "a", "partial": true}})");
+  EXPECT_TRUE(s.file.partial);
+  EXPECT_NE(resolved_json(s).find(R"("path": "a")"), std::string::npos);
+  s.file.partial = false;
+  EXPECT_NE(resolved_json(s).find(R"("file": "a")"), std::string::npos) << "and is written where it says all";
+  JsonDocument document = JsonDocument::parse(R"({"file": "a"})", "a.json");
+  document.apply_override("file.partial=true");
+  Settings overridden;
+  read_config(document, overridden);
+  EXPECT_EQ(overridden.file.path, "a");
+  EXPECT_TRUE(overridden.file.partial);
+  expect_parts(error(R"({"file": 3})"), {"file is 3", "a string, or an object with \"path\""});
+  expect_parts(error(R"({"file": {"paht": "a"}})"),
+               {"file has no setting \"paht\"", "did you mean \"path\"?"});
 }
 TEST(Reader, WrongTypesNameValueAndRule) {
   expect_parts(error(R"({"count": "7"})"), {"a.json: count is \"7\" (string); it must be an integer"});

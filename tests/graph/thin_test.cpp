@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "framework/graph/builder.h"
+#include "framework/graph/channel_ops.h"
 #include "framework/graph/json.h"
 #include "framework/graph/ops.h"
 
@@ -294,6 +295,52 @@ TEST_F(ThinTest, ConcatenationLosesTheChannelOfTheInputItCameFrom) {
   EXPECT_EQ(shape(t, "conv.weight"), (Shape{3, 3, 3, 7}));
 }
 
+/// A unit of ShuffleNet v2: half of the channels stay, the other half is computed anew, and both are dealt out. The
+/// classifier reads one channel of each pair.
+Graph shuffled_unit() {
+  GraphBuilder net({6, 6, 3});
+  const ValueId stem = net.add("stem", ConvOp({.out = 8, .kernel = 3, .pad = 1, .bias = false}));
+  const ValueId left = net.add("left", ChannelsOp(0, 4), {stem});
+  net.add("right", ChannelsOp(4, 4), {stem});
+  const ValueId made = net.add("conv", ConvOp({.out = 4, .kernel = 1, .bias = false}));
+  net.add("both", ConcatOp(), {left, made});
+  net.add("shuffle", ShuffleChannelsOp(2));
+  net.add("pool", GlobalAveragePoolOp());
+  net.add("fc", LinearOp({.out = 5}));
+  return net.finish();
+}
+
+TEST_F(ThinTest, SlicesAndShufflesLoseTheChannelsThatTheirSourcesLose) {
+  const Graph graph = shuffled_unit();
+  Weights weights = random_weights(graph, random);
+  const auto op = [&](const Thinned& t, const std::string& name) {
+    return std::find_if(t.graph.steps.begin(), t.graph.steps.end(),
+                        [&](const Step& s) { return s.name == name; })
+        ->op;
+  };
+  // One channel that passes by on the left, and the one beside it on the right: a smaller shuffle is left.
+  kill(weights, "stem.weight", 2);
+  kill(weights, "conv.weight", 2);
+  Thinned t = thin(graph, weights);
+  EXPECT_EQ(shape(t, "stem.weight"), (Shape{7, 3, 3, 3}));
+  EXPECT_EQ(shape(t, "conv.weight"), (Shape{3, 1, 1, 4}));
+  EXPECT_EQ(shape(t, "fc.weight"), (Shape{5, 6}));
+  EXPECT_EQ(dynamic_cast<const ChannelsOp&>(*op(t, "left")).count, 3);
+  EXPECT_EQ(dynamic_cast<const ChannelsOp&>(*op(t, "right")).begin, 3)
+      << "behind what is left of the left half";
+  EXPECT_STREQ(op(t, "shuffle")->type(), "shuffle_channels");
+  // Another one on the left alone: no shuffle any more, but an order of its own.
+  kill(weights, "stem.weight", 0);
+  t = thin(graph, weights);
+  EXPECT_EQ(shape(t, "fc.weight"), (Shape{5, 5}));
+  EXPECT_EQ(dynamic_cast<const PickChannelsOp&>(*op(t, "shuffle")).channels,
+            (std::vector<int>{2, 0, 3, 1, 4}));
+  // What only dead channels of the classifier read is dead on the way back, too: channel 5 of the shuffle is conv's 2,
+  // which is dead already; 7 is conv's 3.
+  ignore(weights, "fc.weight", 7);
+  EXPECT_EQ(shape(thin(graph, weights), "conv.weight"), (Shape{2, 1, 1, 4}));
+}
+
 TEST_F(ThinTest, AProductIsConstantWhereAFactorIsZero) {
   GraphBuilder net({6, 6, 3});
   const ValueId image = net.add("conv", ConvOp({.out = 4, .kernel = 3, .pad = 1}));
@@ -357,7 +404,7 @@ Graph random_network(Random& random) {
     const auto name = [&](const char* leaf) { return fmt::format("block{}.{}", block, leaf); };
     const ValueId in = net.last();
     const Index c = net.shape(in)[2];
-    switch (random.below(7)) {
+    switch (random.below(8)) {
       case 0: {
         net.add(name("conv1"), ConvOp({.out = 8, .kernel = 3, .pad = 1, .bias = coin()}));
         if (coin()) net.add(name("bn1"), BatchNormOp());
@@ -392,6 +439,18 @@ Graph random_network(Random& random) {
         net.add(name("excite"), LinearOp({.out = c}));
         const ValueId gate = net.add(name("gate"), ActivationOp(Activation::Kind::sigmoid));
         net.add(name("scaled"), MulOp(), {in, gate});
+        break;
+      }
+      case 7: {
+        if (c % 2 != 0) break;
+        const Index cut =
+            coin() ? c / 2 : 1 + static_cast<Index>(random.below(static_cast<std::uint64_t>(c) - 1));
+        const ValueId left = net.add(name("left"), ChannelsOp(0, cut), {in});
+        net.add(name("right"), ChannelsOp(cut, c - cut), {in});
+        const ValueId made =
+            net.add(name("conv"), ConvOp({.out = c - cut, .kernel = 3, .pad = 1, .bias = coin()}));
+        net.add(name("both"), ConcatOp(), {left, made});
+        net.add(name("shuffle"), ShuffleChannelsOp(2));
         break;
       }
       case 6:

@@ -3,6 +3,7 @@
 
 #include "framework/graph/ops.h"
 #include "framework/infer/engine.h"
+#include "framework/interchange/onnx/export.h"
 #include "framework/interchange/onnx/import.h"
 #include "tests/support/arrays.h"
 #include "tests/support/expect_error.h"
@@ -256,6 +257,20 @@ TEST(OnnxImport, PaddingIsTakenByTheLayerAfterIt) {
   EXPECT_EQ(run(import_model(m), {1, 2, 3, 4}), (std::vector<Real>{2100, 200, 4321, 402}));
 }
 
+// Before anything else it is a step: in a maximum its zeros count, and at the end they are part of the output.
+TEST(OnnxImport, PaddingBeforeOtherOpsIsAStep) {
+  Written m({-1, 1, 2, 2});
+  m.integers("pads", {0, 0, 1, 0, 0, 0, 0, 1});
+  m.node("Pad", {"x", "pads"}, "p");
+  EXPECT_EQ(run(import_model(m), {1, 2, 3, 4}), (std::vector<Real>{0, 0, 0, 1, 2, 0, 3, 4, 0}));
+  set_ints(m.node("MaxPool", {"p"}, "y"), "kernel_shape", {2, 2});
+  const Imported net = import_model(m);
+  EXPECT_EQ(ops_of(net), (Strings{"pad", "max_pool"}));
+  EXPECT_EQ(run(net, {-1, -2, -3, -4}), (std::vector<Real>{0, 0, -1, 0}));
+  const Imported again = import_model(parse_model(export_model(net.graph, net.weights), "out.onnx"));
+  EXPECT_EQ(run(again, {-1, -2, -3, -4}), (std::vector<Real>{0, 0, -1, 0}));
+}
+
 TEST(OnnxImport, SameUpperAndLowerPadUnevenly) {
   for (const char* way : {"SAME_UPPER", "SAME_LOWER"}) {
     Written m({-1, 1, 1, 3});
@@ -265,6 +280,107 @@ TEST(OnnxImport, SameUpperAndLowerPadUnevenly) {
     EXPECT_EQ(run(import_model(m), {1, 2, 3}),
               (upper ? std::vector<Real>{21, 32, 3} : std::vector<Real>{10, 21, 32}));
   }
+}
+
+TEST(OnnxImport, WhatWasLeftOutAtTheEndGoesOutAgainUnderTheSameNames) {
+  Written m({-1, 4});
+  m.drawn("w", {3, 4}, 1);
+  set_int(m.node("Gemm", {"x", "w"}, "scores"), "transB", 1);
+  set_int(m.node("LogSoftmax", {"scores"}, "log_probabilities"), "axis", -1);
+  const Imported net = import_model(m);
+  EXPECT_EQ(net.ending, "LogSoftmax");
+  const ModelProto out =
+      parse_model(export_model(net.graph, net.weights, {.ending = net.ending}), "out.onnx");
+  EXPECT_EQ(out.graph.input.at(0).name, "x");
+  EXPECT_EQ(out.graph.output.at(0).name, "log_probabilities");
+  EXPECT_EQ(out.graph.node.back().op_type, "LogSoftmax");
+  const Imported again = import_model(out);
+  EXPECT_EQ(again.ending, "LogSoftmax");
+  EXPECT_EQ(again.graph.value(again.graph.outputs[0]).name, "log_probabilities");
+  // Over something else than the classes it would change their order.
+  Written over_pixels({-1, 2, 3, 4});
+  set_int(over_pixels.node("Softmax", {"x"}, "y"), "axis", 3);
+  expect_error(ExitCode::checkpoint, {"node_y", "over axis 3"}, [&] { import_model(over_pixels); });
+}
+
+TEST(OnnxImport, OfSeveralOutputsOneIsNamedAndTheOthersAreSaidToBeLeftOut) {
+  Written m({-1, 4});
+  m.drawn("w", {3, 4}, 1);
+  m.drawn("v", {5, 4}, 2);
+  set_int(m.node("Gemm", {"x", "v"}, "features"), "transB", 1);
+  const auto first = m.graph.output;
+  set_int(m.node("Gemm", {"x", "w"}, "logits"), "transB", 1);
+  m.graph.output.insert(m.graph.output.begin(), first.begin(), first.end());
+  expect_error(ExitCode::checkpoint, {"2 outputs", "'features', 'logits'", "\"output\""},
+               [&] { import_model(m); });
+  const Imported net = import_model(m, {.output = "logits"});
+  EXPECT_EQ(net.graph.steps.size(), 1U);
+  EXPECT_EQ(net.graph.value(net.graph.outputs[0]).name, "logits");
+  ASSERT_EQ(net.notices.size(), 1U);
+  EXPECT_NE(net.notices[0].find("'features'"), std::string::npos) << net.notices[0];
+  expect_error(ExitCode::checkpoint, {"'logit'", "'features', 'logits'"},
+               [&] { import_model(m, {.output = "logit"}); });
+}
+
+// The same network as files of every age write it. PyTorch's of opsets 7 to 17 are in onnx_networks_test.cpp.
+TEST(OnnxImport, WhereOpsetsDifferTheNetworkIsTheSame) {
+  const Tensor x = Tensor::from({1, 2, 2, 3}, test::normal_values<Real>(12, 3));
+  std::vector<Real> first;
+  for (int opset = 7; opset <= 21; ++opset) {
+    SCOPED_TRACE(opset);
+    Written m({-1, 3, 2, 2}, opset);
+    m.ir_version = std::clamp(opset - 4, 3, 10);
+    m.drawn("w", {4, 3, 1, 1}, 1);
+    if (m.ir_version < 4) {  // initialisers were listed as inputs, too
+      ValueInfoProto weight;
+      weight.name = "w";
+      weight.elem_type = FLOAT;
+      m.graph.input.push_back(weight);
+    }
+    m.node("Conv", {"x", "w"}, "c");
+    m.integers("axes", {2, 3});
+    NodeProto& mean = m.node("ReduceMean", opset < 18 ? Strings{"c"} : Strings{"c", "axes"}, "mean");
+    if (opset < 18) set_ints(mean, "axes", {2, 3});
+    m.node("Dropout", {"mean"}, "kept");
+    NodeProto& squeeze = m.node("Squeeze", opset < 13 ? Strings{"kept"} : Strings{"kept", "axes"}, "flat");
+    if (opset < 13) set_ints(squeeze, "axes", {2, 3});
+    m.reals("low", {}, {-0.5F});
+    m.reals("high", {}, {0.75F});
+    NodeProto& clip =
+        m.node("Clip", opset < 11 ? Strings{"flat"} : Strings{"flat", "low", "high"}, "clipped");
+    if (opset < 11) set_real(clip, "min", -0.5F), set_real(clip, "max", 0.75F);
+    m.integers("parts", {1, 3});
+    NodeProto& split = m.node("Split", opset < 13 ? Strings{"clipped"} : Strings{"clipped", "parts"}, "left");
+    split.output.push_back("right");
+    set_int(split, "axis", 1);
+    if (opset < 13) set_ints(split, "split", {1, 3});
+    m.node("Concat", {"right", "left"}, "y");
+    set_int(m.graph.node.back(), "axis", 1);
+    const Imported net = import_model(m);
+    const Tensor y = Engine(net.graph, net.weights)(x);
+    const std::vector<Real> values(y.values().begin(), y.values().end());
+    if (first.empty()) first = values;
+    EXPECT_EQ(values, first);
+  }
+}
+
+TEST(OnnxImport, GatherPicksChannelsAndGoesOutAgain) {
+  Written m({-1, 6, 2, 2});
+  m.integers("order", {4, -6, 2});
+  set_int(m.node("Gather", {"x", "order"}, "y"), "axis", 1);
+  const Imported net = import_model(m);
+  EXPECT_STREQ(net.graph.steps[0].op->type(), "pick_channels");
+  const Imported again = import_model(parse_model(export_model(net.graph, net.weights), "out.onnx"));
+  const Tensor x = Tensor::from({1, 2, 2, 6}, test::normal_values<Real>(24, 1));
+  const Tensor a = Engine(net.graph, net.weights)(x), b = Engine(again.graph, again.weights)(x);
+  for (Index p = 0; p < 4; ++p)
+    for (const auto& [to, from] : {std::pair{0, 4}, {1, 0}, {2, 2}}) {
+      EXPECT_EQ(a.data()[p * 3 + to], x.data()[p * 6 + from]);
+      EXPECT_EQ(b.data()[p * 3 + to], x.data()[p * 6 + from]);
+    }
+  m.integers("twice", {1, 1});
+  m.graph.node[0].input[1] = "twice";
+  expect_error(ExitCode::checkpoint, {"node_y", "hold 1 twice"}, [&] { import_model(m); });
 }
 
 TEST(OnnxImport, SoftmaxAtTheEndIsLeftOutAndSaid) {

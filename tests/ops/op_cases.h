@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "framework/graph/channel_ops.h"
+#include "framework/graph/pad_op.h"
 #include "framework/ops/ops.h"
 #include "tests/support/check_op.h"
 
@@ -399,6 +400,34 @@ inline std::vector<OpCase> pool_and_norm_cases() {
        "shuffle_channels",
        {batched({3, 2, 2, 6})},
        [](const Vars& v) { return shuffle_channels(v[0], 3); },
+       {0}},
+      {"pad_pixels",
+       "pad_pixels",
+       {batched({3, 2, 2, 2})},
+       [](const Vars& v) {
+         return pad_pixels(v[0], {1, 0, 2, 1});
+       },
+       {0}},
+      {"crop_pixels",
+       "crop_pixels",
+       {batched({3, 4, 3, 2})},
+       [](const Vars& v) {
+         return crop_pixels(v[0], {1, 0, 1, 1});
+       },
+       {0}},
+      {"pick_channels",
+       "pick_channels",
+       {batched({3, 2, 2, 6})},
+       [](const Vars& v) {
+         return pick_channels(v[0], {4, 0, 5});
+       },
+       {0}},
+      {"place_channels",
+       "place_channels",
+       {batched({3, 3})},
+       [](const Vars& v) {
+         return place_channels(v[0], {4, 0, 5}, 6);
+       },
        {0}},
       {"global_average_pool",
        "global_average_pool",

@@ -42,6 +42,7 @@ TEST(OpTable, HasARowForEveryOpThatIsDeclaredAndForNoOther) {
   std::set<std::string> declared = declared_ops("framework/ops/ops.h");
   declared.merge(declared_ops("framework/autograd/arithmetic.h"));
   declared.merge(declared_ops("framework/graph/channel_ops.h"));
+  declared.merge(declared_ops("framework/graph/pad_op.h"));
   EXPECT_GE(declared.size(), 30U) << "the headers were not understood";
   std::set<std::string> rows;
   for (const OpCase& c : op_cases()) rows.insert(c.op);

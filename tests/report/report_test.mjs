@@ -17,10 +17,10 @@ before(async () => { browser = await launch(); });
 after(async () => { await browser?.close(); });
 
 /** Runs the check on a page, and asks that nothing went wrong meanwhile, but for what is `expected`; `fresh`: as first opened. */
-async function on(file, { expected, fresh = false, width = 1280, dark = false } = {}, check) {
+async function on(file, { expected, fresh = false, folded = false, width = 1280, dark = false } = {}, check) {
   if (fresh || !opened.has(file)) {
     await opened.get(file)?.close();
-    opened.set(file, await open(browser, join(reports, file)));
+    opened.set(file, await open(browser, join(reports, file), { folded }));
   }
   const { page, problems } = opened.get(file);
   await page.bringToFront();  // Chromium does not paint windows behind others
@@ -279,6 +279,12 @@ test('long sections begin folded, open by the contents, and the contents say whe
   await page.click('#contents a[href="#weights"]');
   await page.waitForSelector('#weights figure');
   await page.waitForFunction(() => document.querySelector('#contents a[aria-current]')?.getAttribute('href') === '#weights');
+  await page.evaluate(() => espalier.unfold());  // for the tests that come
+}));
+
+test('a wide comparison stays within the window', () => on(pages.comparison, { width: 1280 }, async (page) => {
+  const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  assert.ok(scroll <= client, `the page is ${scroll} wide in a window of ${client}`);
 }));
 
 test('the slider goes through the run, from the dense network to its end', () => on(pages.pruned, {}, async (page) => {

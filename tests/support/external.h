@@ -59,6 +59,22 @@ inline bool run_onnxruntime(const std::filesystem::path& folder) {
   return std::system(command.c_str()) == 0;
 }
 
+/// What onnx's checker (Debian: python3-onnx) says of all .onnx files in `folder`, shapes included; empty if it accepts
+/// them, as it does where it is not installed.
+inline std::string onnx_complaints(const std::filesystem::path& folder) {
+  if (!python_has("onnx")) return "";
+  const std::string out = (folder / "checker.txt").string();
+  const std::string script =
+      "import glob, onnx, sys\n"
+      "for f in sorted(glob.glob(sys.argv[1] + '/*.onnx')):\n"
+      "  onnx.checker.check_model(onnx.load(f), full_check=True)\n";
+  if (std::system(fmt::format("{} -c \"{}\" {} > {} 2>&1", python(), script, folder.string(), out).c_str()) ==
+      0)
+    return "";
+  std::ifstream in(out);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 /// Images [n, c, h, w] as {n, h, w, c}.
 inline std::vector<float> channels_last(const std::vector<float>& nchw, std::int64_t n, std::int64_t c,
                                         std::int64_t pixels) {

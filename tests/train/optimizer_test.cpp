@@ -53,6 +53,22 @@ TEST_F(OptimizerTest, NesterovLooksAhead) {
   EXPECT_NEAR(store.values()[0], 1 - 0.1 * (1 + 0.5 * 1),
               1e-6);  // g + momentum v, with v = g at the first step
 }
+TEST_F(OptimizerTest, AParameterMayHaveARateOfItsOwnOrNone) {
+  for (const char* kind : {R"({"type": "sgd", "momentum": 0, "weight_decay": 0.1})",
+                           R"({"type": "adam", "weight_decay": 0.1})"}) {
+    std::fill(store.values().begin(), store.values().end(), Real(1));
+    store.set_rate(0, 0);
+    store.set_rate(1, 1);
+    make(kind)->step((set_gradients(2), store), 0.01, true);
+    EXPECT_EQ(store.values()[0], Real(1)) << "frozen: no step, and no decay";
+    const double whole = 1 - static_cast<double>(store.values()[4]);
+    EXPECT_GT(whole, 0.005);
+    store.values()[4] = 1;
+    store.set_rate(1, 0.5);
+    make(kind)->step((set_gradients(2), store), 0.01, true);
+    EXPECT_NEAR(1 - static_cast<double>(store.values()[4]), whole / 2, 1e-6);
+  }
+}
 TEST_F(OptimizerTest, AdamWDecaysBesideItsStepAndNotThroughTheGradient) {
   const auto adamw = make(R"({"type": "adamw", "weight_decay": 0.5, "epsilon": 1e-12})");
   set_gradients(8);

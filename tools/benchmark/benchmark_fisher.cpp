@@ -69,7 +69,7 @@ std::unique_ptr<Subject> subject_for(const BenchmarkOptions& options, const std:
   CommandOptions command;
   command.config = options.config;
   RunConfig config = read_run_config(command);
-  Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  Workbench bench = prepare(config, beginning_of(config));
   return std::make_unique<Subject>(std::move(bench.model), std::move(bench.data), n);
 }
 

@@ -87,7 +87,7 @@ void benchmark_sparse(const BenchmarkOptions& options, const std::string& name, 
     CommandOptions command;
     command.config = options.config;
     RunConfig config = read_run_config(command);
-    model = std::move(prepare(config, {.checkpoint = config.checkpoint}).model);
+    model = std::move(prepare(config, beginning_of(config)).model);
   }
   for (const double sparsity : sparsities) {
     Weights weights = weights_of(model->store());

@@ -226,7 +226,7 @@ bool has(const MetricsLog& metrics, const std::string& layer, Index n) {
 }
 
 /// A study's own settings, in order, and what of the run's config it does without.
-CurvatureConfig& settle(RunConfig& config, const CommandOptions& options) {
+CurvatureConfig& settle(RunConfig& config, const Start& start, const CommandOptions& options) {
   config.prune.reset();
   if (!config.curvature) {
     say(options, fmt::format("note: {} has no \"curvature\" section; its defaults are used", options.config));
@@ -235,7 +235,7 @@ CurvatureConfig& settle(RunConfig& config, const CommandOptions& options) {
   std::vector<int>& examples = config.curvature->examples;
   std::sort(examples.begin(), examples.end());
   examples.erase(std::unique(examples.begin(), examples.end()), examples.end());
-  config.checkpoint = checkpoint_to_read(options, config);
+  config.checkpoint = start.checkpoint;
   if (config.checkpoint.empty())
     say(options, fmt::format("note: no checkpoint ({} does not exist): the weights are fresh ones",
                              (run_directory(config) / "checkpoint.safetensors").string()));
@@ -300,8 +300,9 @@ void curvature_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
   const std::filesystem::path where = run_directory(config) / "curvature";
   std::optional<PruneConfig> prune = std::move(config.prune);  // no part of the study, but of its lesson
-  const CurvatureConfig& wanted = settle(config, options);
-  const Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  const Start start = start_to_read(options, config);
+  const CurvatureConfig& wanted = settle(config, start, options);
+  const Workbench bench = prepare(config, start);
   for (const std::string& n : bench.notices) fmt::print(stderr, "note: {}\n", n);
   set_provenance(config, "curvature", bench.model->store().values());
   const std::vector<Entry> entries = entries_of(wanted, *bench.model);
@@ -320,7 +321,7 @@ void curvature_command(const CommandOptions& options) {
     clear_blocks(folder.path() / "blocks");
   }
   MetricsLog metrics(folder.path(), resuming ? MetricsLog::keep_all : 0);
-  if (metrics.size() == 0) metrics.append(to_row(StartRow{config.checkpoint}));
+  if (metrics.size() == 0) metrics.append(to_row(StartRow{config.checkpoint.path}));
 
   stop_gently_on_signals();
   const StopAnywhere region("stopped; continue with --resume");

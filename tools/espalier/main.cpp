@@ -37,6 +37,9 @@ void add_run_options(CLI::App* verb, espalier::CommandOptions& o) {
       ->allow_extra_args(false);
   verb->add_option("--threads", o.threads, "threads to use; 0: all cores. Results do not depend on it")
       ->check(CLI::Range(0, 1024));
+  verb->add_option(
+      "--map", o.map,
+      "file of lines \"theirs ours\" that rename the tensors of the checkpoint (framework/interchange)");
   verb->add_flag("--quiet", o.quiet, "no progress lines");
   verb->add_option("--log-format", o.log_format,
                    "text; json: each line on standard error is one JSON object, for programs")
@@ -101,16 +104,25 @@ void add_report(CLI::App& app, espalier::ReportOptions& o) {
 }
 
 void add_export(CLI::App& app, espalier::ExportCommandOptions& o) {
-  CLI::App* verb = app.add_subcommand("export", "a network as an ONNX model, for ONNX Runtime and others");
+  CLI::App* verb = app.add_subcommand(
+      "export", "a network as an ONNX model, or its weights as .npz or .safetensors, for other programs");
   verb->footer(exit_codes);
   verb->add_option("RUN", o.run, "folder of a run, or a config (then its run's checkpoint)")->required();
-  verb->add_option("-o,--output", o.output, "the file")->capture_default_str();
+  verb->add_option("-o,--output", o.output, "the file; its end tells the format: .onnx, .npz or .safetensors")
+      ->capture_default_str();
   verb->add_option("--checkpoint", o.checkpoint, "weights (default: those of the run)");
+  verb->add_option("--map", o.map,
+                   "file of lines \"theirs ours\": tensors go out under their names (.npz, .safetensors)");
+  verb->add_flag("--thin", o.thin,
+                 "without its dead channels, as compress takes them out; else dense, with zeros");
   verb->add_flag("--keep-bn", o.keep_batch_norm,
                  "batch norm as nodes of its own, not folded into convolutions");
   verb->add_flag("--sparse", o.sparse, "weights of at least half zeros as sparse tensors");
-  verb->add_flag("--with-preprocessing", o.preprocessing,
-                 "the input is pixels, bytes [n, height, width, channels]; the first nodes normalise them");
+  verb->add_flag(
+          "--with-preprocessing{uint8}", o.preprocessing,
+          "the input is pixels, which the first nodes normalise: uint8 [n, height, width, channels], or with "
+          "--with-preprocessing=float float [n, channels, height, width] of 0 to 1")
+      ->check(CLI::IsMember({"uint8", "float"}));
   verb->callback([&o] { espalier::export_command(o); });
 }
 

@@ -176,7 +176,7 @@ void sweep_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
   check_config(config, options.config);
   const std::filesystem::path where = run_directory(config);
-  Workbench bench = prepare(config, {.checkpoint = config.checkpoint});
+  Workbench bench = prepare(config, beginning_of(config));
   for (const std::string& n : bench.notices) fmt::print(stderr, "note: {}\n", n);
   set_provenance(config, "sweep", bench.model->store().values());
   std::vector<std::string> skipped;
@@ -197,7 +197,7 @@ void sweep_command(const CommandOptions& options) {
 
   // A sweep always goes on: cells add up, whatever its lists were when they were made.
   RunFolder::keep_from(where, options.config, "the config");
-  if (!config.checkpoint.empty()) RunFolder::keep_from(where, config.checkpoint, "the checkpoint");
+  if (!config.checkpoint.empty()) RunFolder::keep_from(where, config.checkpoint.path, "the checkpoint");
   const bool resuming = goes_on(where, config,
                                 options.overwrite       ? Earlier::replace
                                 : options.replace_other ? Earlier::resume_or_replace

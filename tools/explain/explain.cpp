@@ -67,7 +67,9 @@ void explain_weight(const CommandOptions& options) {
   if (!config.prune)
     fail(ExitCode::config, "{}: has no \"prune\" section, which says how curvature is measured",
          options.config);
-  Workbench bench = prepare(config, {.checkpoint = config.checkpoint, .same_classes = true});
+  Start start = beginning_of(config);
+  start.same_classes = true;
+  Workbench bench = prepare(config, start);
   const Index column = find_weight(options.weight, PrunableLayers(*config.prune, *bench.model).views);
   WeightStudy study(*bench.model, *config.prune, bench.data, config.seed);
   const std::vector<Opinion> opinions = study.opinions(column);

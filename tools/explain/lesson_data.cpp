@@ -207,7 +207,7 @@ void write_lesson_of_run(const RunFolder& folder, RunConfig& config, const Workb
         .removed_later = PrunableLayers(*config.prune, *bench.model).pruned(bench.model->store())};
     const Preprocessing& p = bench.data.preprocessing;
     const auto dense = config.model->build({p.height, p.width, bench.data.source.train.channels},
-                                           bench.data.source.classes(), config.seed);
+                                           bench.data.source.classes(), config.seed, config.new_head);
     load_checkpoint(folder.path() / request.checkpoint, *dense);
     const PrunableLayers layers(*config.prune, *bench.model);
     const std::vector<bool> pruned = layers.pruned(bench.model->store());
@@ -230,7 +230,7 @@ void write_lesson_of_study(const RunFolder& folder, const RunConfig& config, std
   write_or_note(folder, quiet, [&] {
     PruneConfig measured = prune ? std::move(*prune) : PruneConfig();
     return lesson_json(*bench.model, bench.data, measured, config.seed,
-                       {.checkpoint = config.checkpoint,
+                       {.checkpoint = config.checkpoint.path,
                         .moment = "as `espalier curvature` looked at it",
                         .removed_later = {}});
   });

@@ -4,7 +4,7 @@
 
 #include "framework/config/reader.h"
 #include "framework/config/writer.h"
-#include "framework/io/compact/weights_file.h"
+#include "framework/interchange/read_tensors.h"
 #include "framework/io/file_kind.h"
 #include "framework/io/safetensors.h"
 
@@ -47,7 +47,7 @@ std::optional<NetworkRecord> read_network_record(const std::filesystem::path& pa
   try {
     // Of a plain file the beginning is enough.
     metadata = kind_of_file(path) == FileKind::safetensors ? read_safetensors_metadata(path)
-                                                           : read_weights_file(path).metadata;
+                                                           : read_weights(path).metadata;
   } catch (const Error&) {
     return std::nullopt;  // loading it says what is wrong
   }

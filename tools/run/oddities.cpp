@@ -15,7 +15,7 @@ std::vector<std::string> oddities(const RunConfig& config) {
       found.push_back("train.learning_rate: " + text);
   const std::vector<ScheduleEvent> events =
       config.prune ? config.prune->schedule->events() : std::vector<ScheduleEvent>();
-  if (config.checkpoint.empty() && !events.empty() && events.front().epoch == 0)
+  if (config.checkpoint.empty() && config.model.type != "onnx" && !events.empty() && events.front().epoch == 0)
     found.push_back(
         "prune.schedule prunes at epoch 0, and there is no checkpoint: the weights then are a random initialisation, "
         "whose Fisher and predicted losses say nothing of a network that has learnt. Let it train first "
@@ -38,16 +38,28 @@ std::vector<std::string> oddities(const RunConfig& config) {
   return found;
 }
 
-std::vector<std::string> zeros_without_masks(const Model& model, InitialMasks masks) {
-  const WeightCount count = count_weights(model.store());
-  constexpr double remarkable = 0.01;  // of all weights: a few zeros are rounding
-  if (masks == InitialMasks::zeros ||
-      static_cast<double>(count.zeros) < remarkable * static_cast<double>(count.weights))
-    return {};
+std::vector<std::string> zeros_without_masks(const Model& model) {
+  const ParameterStore& store = model.store();
+  std::vector<std::string> layers;
+  for (const ParameterInfo& p : store.infos()) {
+    Index zeros = 0;
+    for (Index i = p.range.begin; p.role == Role::weight && i < p.range.end; ++i)
+      zeros += store.mask()[i] != 0 && store.values()[i] == 0;
+    constexpr double remarkable = 0.01;  // of a layer: a few zeros are rounding
+    if (zeros > 0 && static_cast<double>(zeros) >= remarkable * static_cast<double>(p.range.size()))
+      layers.push_back(
+          fmt::format("{} ({} of {})", p.layer(), format_count(zeros), format_count(p.range.size())));
+  }
+  if (layers.empty()) return {};
+  constexpr std::size_t most = 8;
+  const std::size_t others = layers.size() - std::min(layers.size(), most);
+  layers.resize(layers.size() - others);
+  const WeightCount count = count_weights(store);
   return {fmt::format(
       "{} of {} weights are zero, but not pruned: no mask keeps them so, and training revives them; "
-      "\"masks\": \"zeros\" makes them pruned ones",
-      format_count(count.zeros), format_count(count.weights))};
+      "\"masks\": \"zeros\" makes them pruned ones. They are in {}{}",
+      format_count(count.zeros), format_count(count.weights), fmt::join(layers, ", "),
+      others > 0 ? fmt::format(" and {} more layers", others) : "")};
 }
 
 }  // namespace espalier

@@ -12,6 +12,6 @@ namespace espalier {
 std::vector<std::string> oddities(const RunConfig& config);
 
 /// Weights of the network to begin with that are zero, but not pruned: training would revive them.
-std::vector<std::string> zeros_without_masks(const Model& model, InitialMasks masks);
+std::vector<std::string> zeros_without_masks(const Model& model);
 
 }  // namespace espalier

@@ -11,7 +11,7 @@ namespace espalier {
 struct CommandOptions {
   std::string config;                  ///< path of the JSON config
   std::vector<std::string> overrides;  ///< --set json.path=value
-  std::string output, checkpoint;
+  std::string output, checkpoint, map;
   int threads = 0;
   std::vector<std::uint64_t> seeds;  ///< train, prune: one run for each
   std::string log_format = "text";   ///< "json": lines of standard error are JSON

@@ -32,10 +32,32 @@ struct Provenance {
   }
 };
 
-/// Which weights of the checkpoint a run starts from are pruned.
+/// Which weights of the network a run starts from are pruned.
 enum class InitialMasks {
   recorded,  ///< those whose mask in the file is 0
   zeros      ///< all weights that are zero there
+};
+
+/// The file whose weights a run starts from.
+struct CheckpointSettings {
+  std::string path = {}, map = {};
+  bool partial = false;
+  InitialMasks masks = InitialMasks::recorded;
+
+  bool empty() const { return path.empty(); }
+  void fields(Fields& f) {
+    f.path("path", path, "safetensors, .pt, .pth, .npz or compact file to start from; empty: fresh weights");
+    f("partial", partial,
+      "layers of which a tensor is missing or of another shape start fresh, and are listed; false: that is an error");
+    f.one_of(
+        "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
+        "which of its weights are pruned, and stay zero: recorded: as its masks say; zeros: every weight that is "
+        "zero, as in files without masks");
+    f.path("map", map,
+      "file of lines \"theirs ours\" that rename its tensors (framework/interchange/README.md); empty: none");
+    f.rule(!path.empty() || (!partial && map.empty()),
+           "\"partial\" and \"map\" are of a file, which \"path\" must name");
+  }
 };
 
 /// What a pruned network is held against.
@@ -45,7 +67,9 @@ enum class Baseline {
 };
 
 struct RunConfig {
-  std::string name = "run", output, checkpoint;
+  std::string name = "run", output;
+  CheckpointSettings checkpoint;
+  bool new_head = false;
   std::uint64_t seed = 1;
   InitialMasks masks = InitialMasks::recorded;
   Baseline baseline = Baseline::none;
@@ -63,11 +87,15 @@ struct RunConfig {
     f("seed", seed, "determines every random number of the run");
     f.object("data", data, "training and test images");
     f.required().variant("model", model, "the network");
-    f.path("checkpoint", checkpoint, "safetensors file to start from; empty: fresh weights");
+    f.object_or_string("checkpoint", checkpoint, "path",
+                       "file whose weights the run starts from; empty: fresh weights");
+    f("new_head", new_head,
+      "the classifier starts fresh with an output for each class of the data, whatever the checkpoint's or the model's "
+      "own has; all other layers start from there");
     f.one_of(
         "masks", masks, {{"recorded", InitialMasks::recorded}, {"zeros", InitialMasks::zeros}},
-        "which weights of that checkpoint are pruned, and stay zero: recorded: as its masks say; zeros: every "
-        "weight that is zero, as in files without masks");
+        "the same of the weights that the run starts from wherever they come from, an ONNX file too: recorded, or "
+        "zeros: every weight that is zero is pruned");
     f.object("train", train, "optimisation");
     f.optional_object("prune", prune, "pruning; absent: train a dense network");
     f.one_of("baseline", baseline, {{"none", Baseline::none}, {"equal_budget", Baseline::equal_budget}},

@@ -4,6 +4,8 @@
 #include "framework/data/hash.h"
 #include "framework/deploy/network_file.h"
 #include "framework/graph/json.h"
+#include "framework/interchange/name_map.h"
+#include "framework/interchange/read_tensors.h"
 #include "framework/train/checkpoint.h"
 #include "tools/run/network_record.h"
 
@@ -38,6 +40,12 @@ RunConfig read_run_config(const CommandOptions& options) {
     say(options, fmt::format("note: prune.schedule is not given; for a network that trains it is {}", schedule));
   }
   if (!options.output.empty()) config.output = options.output;
+  if (!options.map.empty() && options.checkpoint.empty()) {
+    if (config.checkpoint.empty())
+      fail(ExitCode::usage, "--map {}: renames the tensors of a checkpoint, and {} names none", options.map,
+           options.config);
+    config.checkpoint.map = options.map;
+  }
   return config;
 }
 
@@ -67,10 +75,11 @@ void settle_classes(const NetworkRecord& record, const std::string& checkpoint, 
       break;
     case ClassOrder::different:
       if (same_classes && config.data.class_names.empty())
-        fail(ExitCode::data,
-             "{}: its outputs are the classes {}, and the data have the classes {}. Point data.source at data of "
-             "the same classes; if these mean the same, say so by data.class_names with the names of the data",
-             checkpoint, class_list(record.class_names), class_list(source.class_names));
+        fail(
+            ExitCode::data,
+            "{}: its outputs are the classes {}, and the data have the classes {}. Point data.source at data of "
+            "the same classes; if these mean the same, say so by data.class_names with the names of the data",
+            checkpoint, class_list(record.class_names), class_list(source.class_names));
       bench.notices.push_back(fmt::format("the outputs of {} were the classes {}; from now on they are {}",
                                           checkpoint, class_list(record.class_names),
                                           class_list(source.class_names)));
@@ -91,9 +100,9 @@ void adopt_network(RunConfig& config, const WeightsFile& file, const std::string
   read_fields(JsonDocument::parse(fmt::format("{{\"model\": {}}}", described->second), path),
               [&](Fields& f) { f.required().variant("model", own, "the network"); });
   if (to_json(own->graph(image, classes)) == to_json(config.model->graph(image, classes))) return;
-  notices.push_back(fmt::format(
-      "{} describes its own network, which takes the place of the config's \"model\" ({})", path,
-      config.model.type));
+  notices.push_back(
+      fmt::format("{} describes its own network, which takes the place of the config's \"model\" ({})", path,
+                  config.model.type));
   config.model = std::move(own);
 }
 
@@ -110,7 +119,8 @@ std::vector<std::string> absent_files(const RunConfig& config, const Start& star
       absent.push_back(fmt::format("{}: {} does not exist (looked for beside the config and in the working folder)",
                                    path, setting));
   };
-  look("the checkpoint", start.checkpoint);
+  look("the checkpoint", start.checkpoint.path);
+  look("the map of its names", start.checkpoint.map);
   if (config.prune) look("prune.index_file", config.prune->index_file);
   if (config.sweep) look("sweep.published", config.sweep->published);
   return absent;
@@ -132,8 +142,9 @@ LoadedData open_all(const RunConfig& config, DataUse use, const std::vector<std:
 
 Workbench prepare(RunConfig& config, const Start& start) {
   Workbench bench;
+  const std::string& checkpoint = start.checkpoint.path;
   const std::vector<std::string> absent = absent_files(config, start);
-  const std::string& described = start.described_by.empty() ? start.checkpoint : start.described_by;
+  const std::string& described = start.described_by.empty() ? checkpoint : start.described_by;
   std::optional<NetworkRecord> record;
   std::error_code unknown;
   if (!described.empty() && (absent.empty() || std::filesystem::exists(described, unknown)))
@@ -145,48 +156,67 @@ Workbench prepare(RunConfig& config, const Start& start) {
   const DataSource& source = bench.data.source;
   const auto compare = [](const char* name, const std::string& then, const std::string& now) {
     if (!then.empty() && then != now)
-      fail(ExitCode::data,
-           "the data are not those the config was recorded with: provenance.{} is {}, the data's SHA-256 is {}. "
-           "Point data.source at the same files, or remove provenance from the config",
-           name, then, now);
+      fail(
+          ExitCode::data,
+          "the data are not those the config was recorded with: provenance.{} is {}, the data's SHA-256 is {}. "
+          "Point data.source at the same files, or remove provenance from the config",
+          name, then, now);
   };
   if (source.train.size() > 0) compare("data_hash", recorded.data_hash, source.hash);
   compare("test_hash", recorded.test_hash, source.test_hash);
-  if (record) settle_classes(*record, described, start.same_classes, config, bench);
-  bench.notices.insert(bench.notices.end(), bench.data.source.notices.begin(), bench.data.source.notices.end());
+  if (record && !start.new_head) settle_classes(*record, described, start.same_classes, config, bench);
+  bench.notices.insert(bench.notices.end(), bench.data.source.notices.begin(),
+                       bench.data.source.notices.end());
   recorded.data_hash = source.hash;
   recorded.test_hash = source.test_hash;
   config.provenance.threads = 0;
   config.provenance.instruction_set.clear();
-  config.data.normalize = bench.data.preprocessing.normalization;  // measured or not, from here on it is known
+  config.data.normalize =
+      bench.data.preprocessing.normalization;  // measured or not, from here on it is known
   config.data.class_names = bench.data.source.class_names;
   config.data.channels = bench.data.source.train.channels;
-  bench.model = build_network(config, start.checkpoint, bench.data, &bench.notices);
+  bench.model = build_network(config, start, bench.data, &bench.notices);
   return bench;
 }
 
-std::unique_ptr<Model> build_network(RunConfig& config, const std::string& checkpoint, const LoadedData& data,
+std::unique_ptr<Model> build_network(RunConfig& config, const Start& start, const LoadedData& data,
                                      std::vector<std::string>* notices) {
   const Preprocessing& p = data.preprocessing;
   const Shape image{p.height, p.width, data.source.train.channels};
   const int classes = data.source.classes();
-  if (checkpoint.empty()) return config.model->build(image, classes, config.seed);
-  const WeightsFile weights = read_weights_file(checkpoint);
+  const std::string& checkpoint = start.checkpoint.path;
   std::vector<std::string> found;
-  adopt_network(config, weights, checkpoint, image, classes, found);
-  found.insert(found.end(), weights.notices.begin(), weights.notices.end());
+  const auto note = [&](const std::vector<std::string>& more) { found.insert(found.end(), more.begin(), more.end()); };
+  WeightsFile weights;
+  if (!checkpoint.empty()) {
+    weights = read_weights(checkpoint);
+    if (!start.checkpoint.map.empty()) NameMap::read(start.checkpoint.map).apply(weights, checkpoint);
+    adopt_network(config, weights, checkpoint, image, classes, found);
+    note(weights.notices);
+  }
+  std::unique_ptr<Model> model = config.model->build(image, classes, config.seed, config.new_head);
+  if (!checkpoint.empty()) {
+    LoadOptions options{.partial = start.checkpoint.partial, .fresh = {}};
+    if (start.new_head) options.fresh = head_parameters(model->graph());
+    note(load_weights(weights, checkpoint, *model, options));
+  }
+  if (config.masks == InitialMasks::zeros || start.checkpoint.masks == InitialMasks::zeros)
+    mask_zeros(model->store());
+  note(apply_rates(config.train, *model));
   if (notices) notices->insert(notices->end(), found.begin(), found.end());
-  std::unique_ptr<Model> model = config.model->build(image, classes, config.seed);
-  load_weights(weights, checkpoint, *model);
-  if (config.masks == InitialMasks::zeros) mask_zeros(model->store());
   return model;
 }
 
-std::string checkpoint_to_read(const CommandOptions& options, const RunConfig& config) {
-  if (!options.checkpoint.empty()) return options.checkpoint;
+Start beginning_of(const RunConfig& config) {
+  return {.checkpoint = config.checkpoint, .new_head = config.new_head};
+}
+
+Start start_to_read(const CommandOptions& options, const RunConfig& config) {
+  if (!options.checkpoint.empty()) return {.checkpoint = {.path = options.checkpoint, .map = options.map}};
   std::error_code unknown;
   const std::filesystem::path of_run = run_directory(config) / "checkpoint.safetensors";
-  return std::filesystem::exists(of_run, unknown) ? of_run.string() : config.checkpoint;
+  if (std::filesystem::exists(of_run, unknown)) return {.checkpoint = {.path = of_run.string()}};
+  return beginning_of(config);
 }
 
 void set_provenance(RunConfig& config, const std::string& verb, std::span<const Real> weights) {

@@ -19,10 +19,6 @@ RunConfig read_run_config(const CommandOptions& options);
 /// The folder of the config's run: "output", else runs/NAME.
 std::filesystem::path run_directory(const RunConfig& config);
 
-/// The checkpoint that a verb looks at: the one asked for by --checkpoint, else that of the config's run if it has
-/// been made, else the config's own, which may be empty.
-std::string checkpoint_to_read(const CommandOptions& options, const RunConfig& config);
-
 /// Data and network of a run.
 struct Workbench {
   LoadedData data;
@@ -31,19 +27,25 @@ struct Workbench {
 };
 /// Where the weights come from.
 struct Start {
-  std::string checkpoint;         ///< loaded; empty: fresh weights
+  CheckpointSettings checkpoint = {};  ///< loaded; empty: fresh weights
   std::string described_by = {};  ///< file whose record (network_record.h) counts; empty: the checkpoint's
   bool test_only = false;     ///< the training images need not be there (if the record says what they would)
   bool same_classes = false;  ///< other classes than those of the record are an error, not a notice
+  bool new_head = false;      ///< the classifier stays fresh
 };
+/// Where a new run of the config begins.
+Start beginning_of(const RunConfig& config);
+/// What a verb looks at: the checkpoint asked for by --checkpoint, else that of the config's run if it has been made,
+/// else what the config begins with, which may be nothing.
+Start start_to_read(const CommandOptions& options, const RunConfig& config);
 /// Opens the data (checking the recorded hash, if the config has one), builds the model and loads its
 /// checkpoint. What the config left open (normalisation, class names, padding) is taken from the checkpoint's
 /// record, else from the data, and stands in the config afterwards.
 Workbench prepare(RunConfig& config, const Start& start);
 
-/// The network of a config whose data are open: fresh, or with the weights of `checkpoint`. A compact file that
-/// describes another network than the config's brings it into the config; notices of that are appended.
-std::unique_ptr<Model> build_network(RunConfig& config, const std::string& checkpoint, const LoadedData& data,
+/// The network of a config whose data are open: fresh, or with the weights of the start's checkpoint. A compact file
+/// that describes another network than the config's brings it into the config; notices of that are appended.
+std::unique_ptr<Model> build_network(RunConfig& config, const Start& start, const LoadedData& data,
                                      std::vector<std::string>* notices = nullptr);
 
 /// Fills in what config.json records of a run beside its settings; `weights`: those the verb looks at, where it

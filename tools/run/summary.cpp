@@ -57,7 +57,7 @@ std::string history(const std::vector<MetricsRow>& rows) {
       table.add({pruning ? "after fine-tuning" : "trained", std::to_string(epochs),
                  percent(done->sparsity.value_or(NAN)), percent(done->test_accuracy)});
       if (done->best_epoch)
-        table.add({"best epoch at that sparsity", std::to_string(*done->best_epoch), "",
+        table.add({pruning ? "best epoch at that sparsity" : "best epoch", std::to_string(*done->best_epoch), "",
                    percent(done->best_test_accuracy.value_or(NAN))});
       if (done->twin_test_accuracy)
         table.add({"dense twin, not pruned", std::to_string(done->twin_epochs.value_or(0)), "",

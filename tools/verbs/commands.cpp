@@ -112,7 +112,7 @@ void keep_inputs(const RunConfig& config, const CommandOptions& options, bool re
   const std::filesystem::path folder = run_directory(config);
   if (!resuming) RunFolder::keep_from(folder, options.config, "the config");
   if (!config.checkpoint.empty() && !resuming)
-    RunFolder::keep_from(folder, config.checkpoint, "the checkpoint");
+    RunFolder::keep_from(folder, config.checkpoint.path, "the checkpoint");
   if (config.prune && !config.prune->index_file.empty())
     RunFolder::keep_from(folder, config.prune->index_file, "prune.index_file");
 }
@@ -167,12 +167,11 @@ void run(const CommandOptions& options, bool with_pruning) {
   bool resuming = options.resume && std::filesystem::exists(state, unknown);
   keep_inputs(config, options, resuming);
   // A state has all there is to know of its run's weights and images.
-  Workbench bench = prepare(config, {.checkpoint = resuming ? "" : config.checkpoint,
-                                     .described_by = resuming ? state.string() : ""});
+  Workbench bench = prepare(config, resuming ? Start{.described_by = state.string()} : beginning_of(config));
   set_provenance(config, verb);
   if (resuming && options.replace_other && !goes_on(where, config, Earlier::resume_or_replace)) {
     resuming = false;  // another run's, which is to be replaced
-    bench = prepare(config, {.checkpoint = config.checkpoint});
+    bench = prepare(config, beginning_of(config));
     set_provenance(config, verb);
   }
   std::optional<Pruner> pruner;
@@ -184,7 +183,7 @@ void run(const CommandOptions& options, bool with_pruning) {
   };
   add(oddities(config));
   if (pruner) add(pruner->notices());
-  add(zeros_without_masks(*bench.model, config.masks));
+  add(zeros_without_masks(*bench.model));
   say_notices(notices);
 
   const Estimate estimate = estimate_run(config, bench, pruner ? &*pruner : nullptr);
@@ -238,14 +237,15 @@ void prune_command(const CommandOptions& options) {
 
 void evaluate_command(const CommandOptions& options) {
   RunConfig config = read_run_config(options);
-  const std::string checkpoint = checkpoint_to_read(options, config);
+  Start start = start_to_read(options, config);
+  const std::string& checkpoint = start.checkpoint.path;
   if (checkpoint.empty())
     fail(ExitCode::usage,
          "no checkpoint to evaluate: {} does not exist; give --checkpoint FILE, or --output with the folder "
          "of a run",
          (run_directory(config) / "checkpoint.safetensors").string());
-  const Workbench bench =
-      prepare(config, {.checkpoint = checkpoint, .test_only = true, .same_classes = true});
+  start.test_only = start.same_classes = true;
+  const Workbench bench = prepare(config, start);
   say_notices(bench.notices);
   const ClassEvaluation by_class = test_by_class(bench);
   const Evaluation& score = by_class.all;

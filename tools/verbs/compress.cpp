@@ -117,7 +117,8 @@ void write_config(RunConfig& config, const NetworkFile& network, const fs::path&
   JsonDocument document = JsonDocument::parse(
       fmt::format("{{\"model\": {}}}", weights_file_of(network).metadata.at(model_key)), path.string());
   read_fields(document, [&](Fields& f) { f.required().variant("model", config.model, "the network"); });
-  config.checkpoint = output.string();
+  config.checkpoint = {.path = output.string()};
+  config.new_head = false;
   config.output.clear();
   config.name += "-thin";
   write_file_atomically(path, resolved_json(config) + "\n");

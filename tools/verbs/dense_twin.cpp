@@ -77,7 +77,7 @@ bool train_twin(const CommandOptions& options, RunConfig& twin, const LoadedData
 std::unique_ptr<Model> trained_twin(const CommandOptions& options, RunConfig& twin, const LoadedData& data) {
   bool resuming = goes_on_there(run_directory(twin), twin);
   for (;; resuming = false) {
-    std::unique_ptr<Model> model = build_network(twin, resuming ? "" : twin.checkpoint, data);
+    std::unique_ptr<Model> model = build_network(twin, resuming ? Start{} : beginning_of(twin), data);
     if (train_twin(options, twin, data, *model, resuming)) return model;
   }
 }

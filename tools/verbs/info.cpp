@@ -3,6 +3,8 @@
 
 #include "framework/config/reader.h"
 #include "framework/deploy/network_file.h"
+#include "framework/interchange/read_tensors.h"
+#include "framework/io/file_kind.h"
 #include "framework/train/checkpoint.h"
 #include "tools/run/network_table.h"
 #include "tools/run/session.h"
@@ -25,6 +27,11 @@ RunConfig config_of(const WeightsFile& file, const std::filesystem::path& checkp
   return config;
 }
 
+bool holds_weights(FileKind kind) {
+  return kind == FileKind::safetensors || kind == FileKind::zstd || kind == FileKind::torch_zip ||
+         kind == FileKind::torch_legacy || kind == FileKind::npz;
+}
+
 void print(const std::string& what, const Model& model, const std::string& weights) {
   fmt::print("{}, {} classes, {}\n\n{}", what, model.classes(), weights, network_table(model));
 }
@@ -36,16 +43,17 @@ void info_command(const CommandOptions& options) {
   std::error_code unknown;
   const fs::path given = options.config;
   RunConfig config;
-  std::string checkpoint = options.checkpoint;
+  Start start{.checkpoint = {.path = options.checkpoint, .map = options.map}};
+  std::string& checkpoint = start.checkpoint.path;
   if (fs::is_directory(given, unknown)) {
     CommandOptions of_run = options;
     of_run.config = (given / "config.json").string();
     config = read_run_config(of_run);
     if (const fs::path own = given / "checkpoint.safetensors"; checkpoint.empty() && fs::exists(own, unknown))
       checkpoint = own.string();
-  } else if (given.extension() == ".safetensors" || given.extension() == ".zst") {
+  } else if (holds_weights(kind_of_file(given))) {
     checkpoint = given.string();
-    const WeightsFile file = read_weights_file(given);
+    const WeightsFile file = read_weights(given);
     if (file.metadata.contains(model_key)) {  // a compact file, which needs no config
       NetworkFile network = network_of(file, given);
       Model model(std::move(network.graph), static_cast<int>(network.task.classes.size()), 0);
@@ -56,9 +64,13 @@ void info_command(const CommandOptions& options) {
   } else {
     config = read_run_config(options);
   }
-  if (checkpoint.empty()) checkpoint = config.checkpoint;
-  const Workbench bench = prepare(config, {.checkpoint = checkpoint});
-  print(config.model.type, *bench.model, checkpoint.empty() ? "fresh weights" : checkpoint);
+  if (checkpoint.empty()) start = beginning_of(config);
+  const Workbench bench = prepare(config, start);
+  for (const std::string& notice : bench.notices) fmt::print(stderr, "note: {}\n", notice);
+  print(config.model.type, *bench.model,
+        !checkpoint.empty()           ? checkpoint
+        : config.model.type == "onnx" ? "weights of its file"
+                                      : "fresh weights");
 }
 
 }  // namespace espalier

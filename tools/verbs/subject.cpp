@@ -2,6 +2,9 @@
 
 #include "framework/config/reader.h"
 #include "framework/core/check.h"
+#include "framework/graph/head.h"
+#include "framework/interchange/name_map.h"
+#include "framework/interchange/read_tensors.h"
 #include "tools/run/session.h"
 
 namespace espalier {
@@ -21,6 +24,7 @@ RunConfig config_of(JsonDocument document, const std::vector<std::string>& overr
 Subject find_subject(const std::string& input, const std::string& config,
                      const std::vector<std::string>& overrides, const std::string& checkpoint) {
   Subject s;
+  std::string map;
   std::error_code unknown;
   if (fs::is_directory(input, unknown)) {
     s.folder = input;
@@ -35,7 +39,8 @@ Subject find_subject(const std::string& input, const std::string& config,
         fail(ExitCode::usage,
              "{}: its run has no checkpoint yet ({} does not exist), and it names none; train it first",
              input, s.checkpoint.string());
-      s.checkpoint = s.config->checkpoint;
+      s.checkpoint = s.config->checkpoint.path;
+      map = s.config->checkpoint.map;
       s.folder = s.checkpoint.parent_path();
     }
   } else {
@@ -43,7 +48,8 @@ Subject find_subject(const std::string& input, const std::string& config,
     s.folder = s.checkpoint.parent_path();
   }
   if (!checkpoint.empty()) s.checkpoint = checkpoint;
-  s.file = read_weights_file(s.checkpoint);
+  s.file = read_weights(s.checkpoint);
+  if (!map.empty()) NameMap::read(map).apply(s.file, s.checkpoint);
   if (!config.empty()) s.config = config_of(JsonDocument::load(config), overrides);
   const auto own = s.file.metadata.find("resolved_config");
   if (!s.config && own != s.file.metadata.end())
@@ -69,8 +75,9 @@ NetworkFile network_of(const Subject& s, const LoadedData* data) {
          "give their place: --set data.source.path=FOLDER",
          s.checkpoint.string());
   const ImageTask& t = network.task;
-  network.graph =
-      s.config->model->graph({t.height, t.width, t.picture[2]}, static_cast<int>(t.classes.size()));
+  const auto classes = static_cast<int>(t.classes.size());
+  network.graph = s.config->model->graph({t.height, t.width, t.picture[2]}, classes);
+  if (s.config->new_head) network.graph = with_new_head(network.graph, classes);
   require_finite(s.file, s.checkpoint);
   std::tie(network.weights, network.masks) = tensors_of(network.graph, s.file, s.checkpoint);
   return network;

@@ -1,6 +1,8 @@
 // rules.h: rules about shapes that several ops share. The builder says which step breaks them.
 #pragma once
 
+#include <span>
+
 #include "framework/core/shape.h"
 
 namespace espalier::rules {

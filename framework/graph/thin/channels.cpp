@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "framework/graph/channel_ops.h"
+#include "framework/graph/pad_op.h"
+
 namespace espalier::thin {
 
 Flow flow_of(const Op& op) {
@@ -10,10 +13,14 @@ Flow flow_of(const Op& op) {
   if (dynamic_cast<const LinearOp*>(&op)) return Flow::mixing;
   if (dynamic_cast<const FlattenOp*>(&op)) return Flow::flatten;
   if (dynamic_cast<const ConcatOp*>(&op)) return Flow::concat;
+  if (dynamic_cast<const ChannelsOp*>(&op) || dynamic_cast<const ShuffleChannelsOp*>(&op) ||
+      dynamic_cast<const PickChannelsOp*>(&op))
+    return Flow::moved;
   const bool same = dynamic_cast<const BatchNormOp*>(&op) || dynamic_cast<const ActivationOp*>(&op) ||
                     dynamic_cast<const MaxPoolOp*>(&op) || dynamic_cast<const AveragePoolOp*>(&op) ||
                     dynamic_cast<const GlobalAveragePoolOp*>(&op) || dynamic_cast<const AddOp*>(&op) ||
-                    dynamic_cast<const MulOp*>(&op) || dynamic_cast<const DropoutOp*>(&op);
+                    dynamic_cast<const MulOp*>(&op) || dynamic_cast<const DropoutOp*>(&op) ||
+                    dynamic_cast<const PadOp*>(&op);
   return same ? Flow::same : Flow::unknown;
 }
 
@@ -112,8 +119,9 @@ std::vector<Channel> product_of(const std::vector<Channel>& a, const std::vector
   return product;
 }
 
-/// Means over windows that count the zeros of padding are lower at the border.
-bool averages_padding(const Op& op) {
+/// Means over windows that count the zeros of padding are lower at the border, as is what zeros are put around.
+bool zeros_at_the_border(const Op& op) {
+  if (dynamic_cast<const PadOp*>(&op)) return true;
   const auto* average = dynamic_cast<const AveragePoolOp*>(&op);
   if (!average || !average->pool.count_include_pad) return false;
   const PoolSettings& p = average->pool;
@@ -154,9 +162,15 @@ std::vector<Channel> outputs(const Graph& graph, const Weights& weights, const S
       for (const ValueId id : step.inputs) all.insert(all.end(), known[id].begin(), known[id].end());
       return all;
     }
+    case Flow::moved: {
+      std::vector<Channel> taken;
+      const std::vector<Index> sources = *sources_of(*step.op, static_cast<Index>(in.size()));
+      for (const Index c : sources) taken.push_back(in[c]);
+      return taken;
+    }
     case Flow::same:
       if (dynamic_cast<const MulOp*>(step.op.get())) return product_of(in, known[step.inputs[1]]);
-      if (averages_padding(*step.op)) return only_zeros(in);
+      if (zeros_at_the_border(*step.op)) return only_zeros(in);
       if (const auto* norm = dynamic_cast<const BatchNormOp*>(step.op.get()))
         return normalised(graph, weights, step, *norm, in);
       return sum_of(step, known);  // of one input for all but AddOp
@@ -226,6 +240,11 @@ void Classes::tie(const Graph& graph, const Step& step) {
       case Flow::concat:
         for (Index c = 0; c < in; ++c) tie(input, c, step.output, before + c);
         break;
+      case Flow::moved: {
+        const std::vector<Index> sources = *sources_of(*step.op, in);
+        for (Index c = 0; c < out; ++c) tie(input, sources[c], step.output, c);
+        break;
+      }
       case Flow::mixing:
       case Flow::unknown:
         break;

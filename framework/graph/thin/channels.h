@@ -11,10 +11,10 @@
 namespace espalier::thin {
 
 /// Where a step's output channels come from. same: channel c from channel c of each input. flatten: features from
-/// the pixels of channel c. concat: the channels of one input after those of another. mixing: every output channel
-/// from all inputs, by weights (convolution of one group, linear layer). grouped: a convolution with groups.
-/// unknown: nothing can be said.
-enum class Flow { same, flatten, concat, mixing, grouped, unknown };
+/// the pixels of channel c. concat: the channels of one input after those of another. moved: each from some channel of
+/// the input (slices, shuffles). mixing: every output channel from all inputs, by weights (convolution of one group,
+/// linear layer). grouped: a convolution with groups. unknown: nothing can be said.
+enum class Flow { same, flatten, concat, moved, mixing, grouped, unknown };
 Flow flow_of(const Op& op);
 
 inline Index channels(const Graph& graph, ValueId id) { return graph.shape(id)[-1]; }

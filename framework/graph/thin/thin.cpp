@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "framework/graph/builder.h"
+#include "framework/graph/channel_ops.h"
 #include "framework/graph/thin/channels.h"
 
 namespace espalier {
@@ -129,6 +130,8 @@ class Thinner {
       const Flow flow = flow_of(*step.op);
       if (flow == Flow::mixing || flow == Flow::grouped)
         op = layer(step, flow);
+      else if (flow == Flow::moved)
+        op = moved(step);
       else
         per_channel(step);
       ids_[step.output] = builder_.add(step.name, op, inputs, graph.value(step.output).name);
@@ -146,6 +149,17 @@ class Thinner {
   void take(const std::string& name, const std::vector<Index>& outs, const std::vector<Index>& ins) {
     out.weights.tensors[name] = select(weights_.at(name), outs, ins);
     if (masks_.has(name)) out.masks.tensors[name] = select(masks_.at(name), outs, ins);
+  }
+
+  /// A slice or shuffle of the channels that are left.
+  std::shared_ptr<const Op> moved(const Step& step) const {
+    const std::vector<Index> ins = verdict_.kept(step.inputs[0]), outs = verdict_.kept(step.output),
+                             sources = *sources_of(*step.op, channels(graph_, step.inputs[0]));
+    std::vector<Index> left;  // where each output channel's source is among the inputs that are left
+    for (const Index o : outs)
+      left.push_back(std::lower_bound(ins.begin(), ins.end(), sources[o]) - ins.begin());
+    const auto* shuffle = dynamic_cast<const ShuffleChannelsOp*>(step.op.get());
+    return moving_op(left, static_cast<Index>(ins.size()), shuffle ? shuffle->groups : 1);
   }
 
   /// Batch norm: every tensor has a value for each channel. Steps of unknown ops keep all channels, and so

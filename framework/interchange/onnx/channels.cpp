@@ -81,12 +81,37 @@ void slice(Call& c) {
   narrow(c, x, begin, end - begin, c.node.output[0]);
 }
 
+/// Channels by their numbers.
+void gather(Call& c) {
+  const Operand x = c.value(0);
+  const std::int64_t axis = positive(c.integer("axis", 0), x.dims.size() + 1);
+  if (axis != 1 || (x.form != Form::image && x.form != Form::line && x.form != Form::flat))
+    c.unsupported("its axis is {} of [n, {}]; channels (1) are supported", axis, fmt::join(x.dims, ", "));
+  const ConstantPtr indices = c.constant(1, "indices");
+  if (!indices->whole || indices->dims.size() != 1)
+    c.unsupported("its indices have {} dimensions; a list of channels is supported", indices->dims.size());
+  std::vector<int> channels;
+  for (std::int64_t i : indices->integers) {
+    if (i < 0) i += x.dims[0];
+    if (i < 0 || i >= x.dims[0]) c.unsupported("its indices hold {} of {} channels", i, x.dims[0]);
+    if (std::find(channels.begin(), channels.end(), static_cast<int>(i)) != channels.end())
+      c.unsupported("its indices hold {} twice; each channel once is supported", i);
+    channels.push_back(static_cast<int>(i));
+  }
+  Operand y = x;
+  y.dims[0] = static_cast<std::int64_t>(channels.size());
+  y.value = c.importer.add(c.importer.step_name(c), PickChannelsOp(channels), {c.importer.any(c, x)});
+  y.pooled = false;
+  c.importer.set(c.node.output[0], y);
+}
+
 }  // namespace
 
 void add_channels(std::map<std::string, Handler, std::less<>>& table) {
   table["Concat"] = concat;
   table["Split"] = split;
   table["Slice"] = slice;
+  table["Gather"] = gather;
 }
 
 }  // namespace espalier::onnx

@@ -224,12 +224,20 @@ void arithmetic(Call& c) {
 void softmax(Call& c) {
   if (!c.importer.is_output(c.node.output[0]))
     c.unsupported("softmax is supported only as the network's last op, where the loss has its own");
-  c.ignore("axis");
+  const Operand x = c.value(0);
+  const std::size_t rank = x.dims.size() + 1;
+  const std::int64_t axis = positive(c.integer("axis", c.importer.opset() < 13 ? 1 : -1), rank);
+  const bool classes = x.dims.size() == 1 || (x.pooled && x.form == Form::image) ||
+                       product(x.dims) == x.dims[0];  // [f, 1, 1]: before opset 13 the axes behind count, too
+  if (axis != 1 || !classes)
+    c.unsupported("it is over axis {} of [n, {}]; over the classes of [n, classes] it is supported", axis,
+                  fmt::join(x.dims, ", "));
+  c.importer.end_in(c.node.op_type);
   c.importer.note(
       fmt::format("The {} at the end was left out: training has it in its loss, and the classes' order "
                   "is the same.",
                   c.node.op_type));
-  c.importer.set(c.node.output[0], c.value(0));
+  c.importer.set(c.node.output[0], x);
 }
 
 }  // namespace

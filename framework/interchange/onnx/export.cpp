@@ -156,17 +156,20 @@ void Exporter::add_input() {
   require(in.shape.rank() == 3 && static_cast<Index>(n.mean.size()) == in.shape[2] &&
               n.std.size() == n.mean.size(),
           "[onnx] pixels of {} channels for an input {}", n.mean.size(), in.shape);
+  const bool bytes = n.form == PixelNormalization::Form::bytes;
   const std::string pixels = unique("pixels");
-  write_value_info(body_, 11, pixels, UINT8, in.shape, true);
+  write_value_info(body_, 11, pixels, bytes ? UINT8 : FLOAT, in.shape, bytes);
   std::vector<float> scale, shift;
   for (std::size_t c = 0; c < n.mean.size(); ++c) {
-    scale.push_back(static_cast<float>(1 / (255 * n.std[c])));
+    scale.push_back(static_cast<float>(1 / ((bytes ? 255 : 1) * n.std[c])));
     shift.push_back(static_cast<float>(-n.mean[c] / n.std[c]));
   }
   const std::vector<std::int64_t> dims{1, in.shape[2], 1, 1};
-  const std::string first =
-      node("Transpose", {pixels}, "pixels.transposed", {Attribute::integers("perm", {0, 3, 1, 2})});
-  const std::string real = node("Cast", {first}, "pixels.real", {Attribute::integer("to", FLOAT)});
+  std::string real = pixels;
+  if (bytes) {
+    real = node("Transpose", {pixels}, "pixels.transposed", {Attribute::integers("perm", {0, 3, 1, 2})});
+    real = node("Cast", {real}, "pixels.real", {Attribute::integer("to", FLOAT)});
+  }
   const std::string scaled = node("Mul", {real, tensor("pixels.scale", dims, scale)}, "pixels.scaled");
   names_[graph_.input] = node("Add", {scaled, tensor("pixels.shift", dims, shift)}, in.name);
 }
@@ -175,7 +178,14 @@ std::string Exporter::run() {
   for (const Value& v : graph_.values) taken_.insert(v.name);
   values_ = taken_;
   add_input();
+  const std::string result = graph_.value(graph_.outputs[0]).name;
+  if (!options_.ending.empty()) values_.erase(result);  // is what the last node makes
   for (const Step& step : graph_.steps) add_step(step);
+  if (!options_.ending.empty()) {
+    values_.insert(result);
+    const Attribute axis = Attribute::integer("axis", 1);
+    names_[graph_.outputs[0]] = node(options_.ending, {names_.at(graph_.outputs[0])}, result, {axis});
+  }
   for (const ValueId id : graph_.outputs)
     write_value_info(body_, 12, names_.at(id), FLOAT, graph_.shape(id), false);
   body_.bytes(2, "espalier");

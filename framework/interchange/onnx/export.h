@@ -15,17 +15,23 @@ namespace espalier::onnx {
 
 constexpr int export_opset = 13, export_ir = 7;
 
-/// How pixels become the network's input: x = (byte / 255 - mean) / std.
+/// How pixels become the network's input: x = (pixel - mean) / std.
 struct PixelNormalization {
+  enum class Form {
+    bytes,  ///< uint8 [n, h, w, c] of 0 to 255, as pictures are decoded; pixel = byte / 255
+    floats  ///< float [n, c, h, w] of 0 to 1, as torchvision's ToTensor makes them
+  };
   std::vector<double> mean, std;  ///< of each channel
+  Form form = Form::bytes;
 };
 
 struct ExportOptions {
   bool keep_batch_norm = false;  ///< as nodes of their own; else folded into the convolutions before them
   bool sparse =
       false;  ///< weights of at least half zeros as sparse_initializer (not every program reads them)
-  /// Given: the model's input is pixels, uint8 [n, h, w, c], and its first nodes normalise them.
+  /// Given: the model's input is pixels, and its first nodes normalise them.
   std::optional<PixelNormalization> pixels = {};
+  std::string ending = {};  ///< "Softmax" or "LogSoftmax" of the classes as the last node; empty: logits
   std::map<std::string, std::string> metadata = {};  ///< as metadata_props
 };
 

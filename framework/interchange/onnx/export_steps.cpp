@@ -3,6 +3,7 @@
 
 #include "framework/graph/channel_ops.h"
 #include "framework/graph/ops.h"
+#include "framework/graph/pad_op.h"
 #include "framework/interchange/onnx/exporter.h"
 
 namespace espalier::onnx {
@@ -141,6 +142,13 @@ void Exporter::add_step(const Step& step) {
     const std::string dealt =
         node("Transpose", {groups}, own + ".dealt", {Attribute::integers("perm", {0, 2, 1, 3, 4})});
     made = node("Reshape", {dealt, tensor(own + ".shape", {0, s[2], s[0], s[1]})}, own);
+  } else if (const auto* pick = dynamic_cast<const PickChannelsOp*>(op)) {
+    const std::vector<std::int64_t> channels(pick->channels.begin(), pick->channels.end());
+    made = node("Gather", {in[0], tensor(own + ".channels", channels)}, own, {Attribute::integer("axis", 1)});
+  } else if (const auto* pad = dynamic_cast<const PadOp*>(op)) {
+    made =
+        node("Pad",
+             {in[0], tensor(own + ".pads", {0, 0, pad->top, pad->left, 0, 0, pad->bottom, pad->right})}, own);
   } else if (dynamic_cast<const DropoutOp*>(op)) {
     made = node("Identity", in, own);
   } else {

@@ -18,12 +18,13 @@ struct ImportOptions {
 };
 
 struct Imported {
-  Graph graph;      ///< parameters carry their values as initialisers, so a Model starts with them
-  Weights weights;  ///< parameters and statistics
-  std::vector<std::string> notices;  ///< what was dropped, folded or converted; one sentence each
+  Graph graph;              ///< parameters carry their values as initialisers, so a Model starts with them
+  Weights weights;          ///< parameters and statistics
+  std::string ending = {};  ///< "Softmax" or "LogSoftmax" that the model ends in and the graph does without
+  std::vector<std::string> notices = {};  ///< what was dropped, folded or converted; one sentence each
 };
 
-/// Steps are named after their weights ("layer1.0.conv1" of "layer1.0.conv1.weight") or else after their
+/// The graph's input and output have the model's names. Steps are named after their weights ("layer1.0.conv1" of "layer1.0.conv1.weight") or else after their
 /// nodes. Throws Error(checkpoint) naming file, node, op and attribute, and what is supported.
 Imported import_model(const ModelProto& model, const ImportOptions& options = {});
 

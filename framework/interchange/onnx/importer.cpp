@@ -74,6 +74,9 @@ void Importer::choose_output() {
   const std::string file = model_.path.string();
   std::vector<std::string> names;
   for (const ValueInfoProto& v : model_.graph.output) names.push_back(v.name);
+  if (std::vector<std::string> others = names; std::erase(others, options_.output) > 0 && !others.empty())
+    note(fmt::format("Of several outputs '{}' is the network's; {} and what only they need were left out.",
+                     options_.output, quote_all(others)));
   if (!options_.output.empty()) {
     if (std::find(names.begin(), names.end(), options_.output) == names.end() &&
         !producer_.contains(options_.output))
@@ -209,13 +212,14 @@ Imported Importer::run() {
   end.output = {output_};
   const Call call(*this, end);
   const Operand& o = found->second;
-  if (o.form != Form::image && o.form != Form::line && o.form != Form::flat)
+  if (o.form != Form::image && o.form != Form::line && o.form != Form::column && o.form != Form::flat)
     call.unsupported("it is [n, {}] in an order that cannot be kept", fmt::join(o.dims, ", "));
   const bool flat = o.form == Form::flat || o.pooled || (o.form == Form::image && o.dims.size() == 1);
   const ValueId value = flat ? features(call, o) : any(call, o);
   for (const auto& [dtype, count] : converted_)
     note(fmt::format("{} tensors of {} were converted to float32.", count, espalier::name_of(dtype)));
-  Imported out{builder_.finish({value}), std::move(weights_), std::move(notices_)};
+  Imported out{builder_.finish({value}), std::move(weights_), ending_, std::move(notices_)};
+  if (builder_.find(output_) < 0) out.graph.values[value].name = output_;
   for (ParameterSpec& p : out.graph.parameters)
     p.init = [t = out.weights.at(p.name)](std::span<Real> to, Random&) {
       std::copy(t.values().begin(), t.values().end(), to.begin());

@@ -42,6 +42,7 @@ using ConstantPtr = std::shared_ptr<const Constant>;
 enum class Form {
   image,       ///< [c, h, w] in {h, w, c}
   line,        ///< [c, l] in {1, l, c}
+  column,      ///< [c, l, 1] in {1, l, c}: how PyTorch once pooled lines
   image_last,  ///< [h, w, c] in {h, w, c}: after a Transpose
   flat,        ///< [f] or [f, 1, 1] in {f}
   flat_last,   ///< [h w c] in {h, w, c}: image_last made flat, whose order a linear layer takes into its
@@ -127,6 +128,7 @@ class Importer {
   void skip(const NodeProto& node) { done_.insert(&node); }
   bool is_done(const NodeProto& node) const { return done_.contains(&node); }
   void note(const std::string& text) { notices_.push_back(text); }
+  void end_in(const std::string& op) { ending_ = op; }
   int opset() const { return opset_; }
   const ModelProto& model() const { return model_; }
   bool is_batch(std::int64_t extent) const {
@@ -168,7 +170,7 @@ class Importer {
   ImportOptions options_;
   int opset_ = 0;
   std::int64_t batch_ = -1;  ///< examples that the file is fixed to; -1: any
-  std::string output_;
+  std::string output_, ending_;
   GraphBuilder builder_;
   Weights weights_;
   std::vector<std::string> notices_;

@@ -23,6 +23,11 @@ void pool(Call& c, PoolOp op, bool average) {
   for (std::size_t i = 0; i < x.pads.size(); ++i) w.pad[i] += x.pads[i];
   Operand source = x;
   source.pads.clear();
+  if (x.form == Form::column) {  // its rows are our columns
+    std::swap(w.kernel[0], w.kernel[1]), std::swap(w.stride[0], w.stride[1]);
+    std::swap(w.pad[0], w.pad[1]), std::swap(w.pad[2], w.pad[3]);
+    source.form = Form::image;
+  }
   const ValueId id = c.importer.image(c, source);
   auto& settings = op.pool;
   settings.kernel_h = w.kernel[0], settings.kernel_w = w.kernel[1];

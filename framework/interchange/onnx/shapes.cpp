@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "framework/graph/pad_op.h"
 #include "framework/interchange/onnx/importer.h"
 
 namespace espalier::onnx {
@@ -29,6 +30,10 @@ void reshape_to(Call& c, Operand x, const Dims& dims) {
     case Form::flat:
       if (flat) return set(Form::flat);
       break;
+    case Form::column:
+      if (dims.size() == 2 && dims == Dims{x.dims[0], x.dims[1]}) return set(Form::line);
+      if (!flat) break;
+      [[fallthrough]];
     case Form::image:
     case Form::line: {
       const Shape s = c.importer.shape(x.value);
@@ -39,6 +44,7 @@ void reshape_to(Call& c, Operand x, const Dims& dims) {
         return set(Form::flat);
       }
       if (dims.size() == 2 && s[0] == 1 && dims == Dims{s[2], s[1]}) return set(Form::line);
+      if (x.form == Form::line && !x.pooled && dims == Dims{s[2], s[1], 1}) return set(Form::column);
       if (dims.size() == 3 && dims == Dims{s[2], s[0], s[1]}) return set(Form::image);
       if (dims.size() == 4 && dims[0] * dims[1] == s[2] && dims[2] == s[0] && dims[3] == s[1])
         return set(Form::grouped);
@@ -166,7 +172,7 @@ void transpose_node(Call& c) {
   pass_on(c, x);
 }
 
-/// Zeros around an image wait for the layer that takes them into its own padding.
+/// Zeros around an image wait for the layer that takes them into its own padding; for other readers they are a step.
 void pad(Call& c) {
   Operand x = c.value(0);
   const std::string mode = c.text("mode", "constant");
@@ -193,6 +199,15 @@ void pad(Call& c) {
   for (std::size_t a = 1; a < x.dims.size(); ++a) {
     const std::size_t side = line ? 1 : a - 1;
     x.dims[a] += own[side] + own[side + 2];
+  }
+  const std::vector<const NodeProto*> readers = c.importer.readers(c.node.output[0]);
+  const bool taken = std::all_of(readers.begin(), readers.end(), [](const NodeProto* n) {
+    return n->op_type == "Conv" || n->op_type == "AveragePool" || n->op_type == "Pad";
+  });
+  if (!taken || c.importer.is_output(c.node.output[0])) {
+    const PadOp op(x.pads[0], x.pads[1], x.pads[2], x.pads[3]);
+    x.value = c.importer.add(c.importer.step_name(c), op, {x.value});
+    x.pads.clear();
   }
   pass_on(c, x);
 }

@@ -23,6 +23,7 @@ std::array<std::int64_t, 2> pair_of(const Call& c, const char* name, const Dims&
 Dims dims_of(const Importer& importer, ValueId id, Form form) {
   const Shape& s = importer.shape(id);
   if (form == Form::line) return {s[2], s[1]};
+  if (form == Form::column) return {s[2], s[1], 1};
   return {s[2], s[0], s[1]};
 }
 

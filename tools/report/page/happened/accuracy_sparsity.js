@@ -36,7 +36,7 @@ espalier.section({
     const groups = [...new Set(ours.map((line) => line.group))];
     const choices = { best: 'the best of each method, by mean accuracy', all: `all ${ours.length}` };
     const swept = data.runs.some((run) => run.kind === 'sweep');
-    const state = { show: ours.length > 8 ? 'best' : 'all', view: swept ? 'best' : 'close', log: swept, published: true };
+    const state = { show: ours.length > 8 ? 'best' : 'all', view: swept && !data.runs.some(runs.trained) ? 'best' : 'close', log: swept, published: true };
     const bar = espalier.toolbar(container), body = element('div');
     container.append(body);
     const draw = () => {
@@ -53,12 +53,13 @@ espalier.section({
       const sources = data.published.filter((table) => table.of === undefined).map((table) => table.source).filter(Boolean);
       const series = { scale: 'colour', field: 'series' }, dashed = { scale: 'dash', field: 'series' };
       const low = state.view === 'near' && known(dense) ? dense - 0.1 : undefined, y = behind ? 'behind' : 'accuracy';
+      const own = rows.filter((row) => row.what !== 'published').map((row) => row.behind), reach = Math.max(0.002, -Math.min(0, ...own));
       const highest = Math.max(...rows.map((r) => r.accuracy));
-      const y_axis = behind ? { title: 'test accuracy less the best at that sparsity', format: '+.1~%' }
+      const y_axis = behind ? { title: 'test accuracy less the best at that sparsity', format: '+.1~%', domain: [-1.08 * reach, 0.08 * reach], nice: false }
         : { title: 'test accuracy', format: '.1~%', ...(state.view === 'whole' ? { domain: [0, 1] } : low !== undefined ? { domain: [low, Math.min(1, highest + 0.01)] } : {}) };
       return espalier.chart(body, {
         title: 'Accuracy against sparsity', name: 'accuracy_against_sparsity', rows,
-        guide: `${behind ? 'At each sparsity the best is at zero; what lies below loses so much against it. ' : 'Higher and further to the right is better. '}${
+        guide: `${behind ? 'At each sparsity the best of ours is at zero; what lies below loses so much against it. Published rows far below are cut off. ' : 'Higher and further to the right is better. '}${
           rows.some((row) => !row.joined) ? 'Points of a run that trained in between are of different epochs, so no line joins them; filled: at the end. ' : ''} ${data.runs.some((run) => run.kind === 'sweep') ? 'Cells of a sweep are one-shots from one dense network, without training after. ' : ''}${
           known(dense) ? 'The dotted line is the dense network. ' : ''}${published.length > 0 && state.published ? `Grey: published${sources.length > 0 ? ` (${sources.join('; ')})` : ''}.` : ''}`,
         spec: ({ theme }) => {
