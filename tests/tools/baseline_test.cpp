@@ -132,7 +132,7 @@ TEST(Honest, ARandomInitialisationIsNotPrunedWithoutAWord) {
   const testing::TempFolder folder;
   const RunSeen at_once = prune(folder, "--set prune.schedule.epoch=0");
   EXPECT_NE(at_once.notices().find("random initialisation"), std::string::npos) << at_once.log;
-  const RunSeen by_default = prune(folder, "--overwrite", "{}");
+  const RunSeen by_default = prune(folder, "--overwrite", R"({"num_grads": 60})");
   EXPECT_EQ(by_default.notices().find("random initialisation"), std::string::npos);
   EXPECT_NE(by_default.log.find("prune.schedule is not given"), std::string::npos) << by_default.log;
   for (const json& row : by_default.rows)

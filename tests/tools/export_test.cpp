@@ -91,7 +91,7 @@ TEST_F(Export, OutAndInAndPrunedAndOutAgain) {
 TEST_F(Export, EveryWayOutIsAcceptedByTheCheckerAndGivesOurLogits) {
   write_config(
       "first", layers,
-      R"(, "prune": {"criterion": "magnitude", "schedule": {"type": "one_shot", "final_sparsity": 0.8, "epoch": 1}})");
+      R"(, "prune": {"criterion": "magnitude", "num_grads": 32, "schedule": {"type": "one_shot", "final_sparsity": 0.8, "epoch": 1}})");
   succeed("prune first.json --quiet --no-report --output a");
   NpyArray x{"x", {2, 3, 12, 12}, {}};
   std::string bytes;  // the same pixels as [n, h, w, c]

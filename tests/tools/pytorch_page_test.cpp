@@ -62,9 +62,12 @@ TEST(PytorchPage, ItsCommandsRunAsTheyStand) {
     std::ifstream log(folder / "log.txt");
     const std::string said{std::istreambuf_iterator<char>(log), {}};
     ASSERT_EQ(status, 0) << command << "\n" << said;
-    if (command.starts_with("node ")) EXPECT_NE(said.find("| pruned.onnx |"), std::string::npos) << said;
-    if (command.find("-o out/pruned.onnx") != std::string::npos)
+    if (command.starts_with("node ")) {
+      EXPECT_NE(said.find("| pruned.onnx |"), std::string::npos) << said;
+    }
+    if (command.find("-o out/pruned.onnx") != std::string::npos) {
       EXPECT_NE(said.find("90.00 % of weights zero"), std::string::npos) << said;
+    }
   }
 }
 
