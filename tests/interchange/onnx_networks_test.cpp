@@ -129,8 +129,8 @@ INSTANTIATE_TEST_SUITE_P(Torchvision, Networks,
                                            "densenet121:9:keep", "mobilenet_v2:10", "mobilenet_v3_small:11",
                                            "mobilenet_v3_small:14", "squeezenet1_1:8", "vgg11_bn:9",
                                            "alexnet:7", "densenet121", "googlenet:12",
-                                           "shufflenet_v2_x0_5:15", "mnasnet0_5:16",
-                                           "efficientnet_b0:17", "regnet_y_400mf:13"),
+                                           "shufflenet_v2_x0_5:15", "mnasnet0_5:16", "efficientnet_b0:17",
+                                           "regnet_y_400mf:13"),
                          [](const auto& one) {
                            std::string name = one.param;
                            std::replace(name.begin(), name.end(), ':', '_');  // gtest wants letters
